@@ -1,0 +1,37 @@
+"""Everything that srsdk raises on purpose.
+
+Each class is also the builtin that a caller would expect, so `except ValueError` works without
+knowing this module. Messages are one line: what was wrong with which input, and what to do.
+"""
+
+
+class SrsdkError(Exception):
+    """Base of all errors raised by srsdk."""
+
+
+class InputError(SrsdkError, ValueError):
+    """An image, array or option that cannot be used as given."""
+
+
+class ModelFormatError(SrsdkError, ValueError):
+    """A model file that is damaged, or does not carry a usable `ModelSpec`."""
+
+
+class ModelNotFoundError(SrsdkError, FileNotFoundError):
+    """A model name that the zoo does not have, or a path where no file is."""
+
+
+class BackendUnavailableError(SrsdkError, ImportError):
+    """A backend that is unknown, or whose packages or device are missing."""
+
+
+class EngineMismatchError(SrsdkError, RuntimeError):
+    """An engine that was built for another device, driver, library or model."""
+
+
+class DetectorError(SrsdkError, RuntimeError):
+    """A face detector that cannot be loaded or run."""
+
+
+class VideoError(SrsdkError, OSError):
+    """A video or image file that cannot be read or written."""
