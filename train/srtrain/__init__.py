@@ -1,0 +1,1 @@
+"""Training of srsdk's generators; needs the extra `train` (PyTorch)."""

@@ -1,0 +1,70 @@
+"""Checkpoints: written whole or not at all, carrying their recipe."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from srsdk.errors import InputError
+from srtrain.config import Recipe, recipe_from_dict
+from srtrain.models import Generator, build_generator
+
+FORMAT = 1
+
+
+@dataclass
+class Checkpoint:
+    """State of a run.
+
+    Attributes:
+        recipe: What is being run.
+        step: Finished iterations.
+        seconds: Wall clock spent on them.
+        generator: State dict of the generator.
+        ema: State dict of its moving average.
+        optimiser: State dict of the optimiser.
+        history: Names of the recipes before this one, with their steps and seconds.
+    """
+
+    recipe: Recipe
+    step: int
+    seconds: float
+    generator: dict[str, Any]
+    ema: dict[str, Any]
+    optimiser: dict[str, Any]
+    history: list[dict[str, Any]]
+
+    def save(self, path: Path) -> None:
+        """Write to a temporary name, then rename."""
+        state = {**vars(self), "recipe": self.recipe.to_dict(), "format": FORMAT}
+        temporary = path.with_name(path.name + ".tmp")
+        torch.save(state, temporary)
+        os.replace(temporary, path)  # noqa: PTH105 - the atomic one, on every platform
+
+    @classmethod
+    def load(cls, path: Path) -> Checkpoint:
+        """Read a checkpoint, onto the CPU.
+
+        Raises:
+            InputError: The file is missing, or not a checkpoint of srsdk-train.
+        """
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except OSError as error:
+            raise InputError(f"cannot read checkpoint {path}: {error.strerror or error}") from error
+        except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            raise InputError(f"{path} is not a checkpoint of srsdk-train") from error
+        if not isinstance(state, dict) or state.pop("format", None) != FORMAT:
+            raise InputError(f"{path} is not a checkpoint of srsdk-train (format {FORMAT})")
+        return cls(**{**state, "recipe": recipe_from_dict(state["recipe"])})
+
+    def build(self) -> Generator:
+        """The averaged generator, ready to judge or export."""
+        model = build_generator(self.recipe.model)
+        model.load_state_dict(self.ema)
+        return model.eval()

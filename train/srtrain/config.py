@@ -1,0 +1,189 @@
+"""The recipe: dataclasses, read from TOML, overridden with `key=value`, kept in the checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import sys
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from srsdk.errors import InputError
+from srsdk.spec import Tail
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The generator.
+
+    Attributes:
+        architecture: "srresnet" or "edge".
+        scale: Upscaling factor.
+        features: Channels of the hidden layers.
+        blocks: Residual blocks (srresnet) or hidden convolutions (edge).
+        tail: SRResNet only, see there.
+        tail_kernel: Edge only, see there.
+        expansion: Edge only, see there.
+    """
+
+    architecture: str = "srresnet"
+    scale: int = 4
+    features: int = 64
+    blocks: int = 8
+    tail: Tail = "image"
+    tail_kernel: int = 3
+    expansion: int = 2
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What to train and judge on.
+
+    Attributes:
+        train: Shards, folders or glob patterns below the data root.
+        dev: The same, for judging.
+        hr_side: Side of the high-resolution faces.
+        lr_patch: Side of the low-resolution training patches, cut on the low-resolution grid.
+        views: Differently zoomed and shifted copies of each training picture.
+        zoom: Largest enlargement of a view; 1 keeps the aligned face.
+        terms: Terms of the training data, for the model card.
+    """
+
+    train: tuple[str, ...] = ()
+    dev: tuple[str, ...] = ()
+    hr_side: int = 128
+    lr_patch: int = 32
+    views: int = 1
+    zoom: float = 1.0
+    terms: str = ""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the content losses; 0 leaves one out."""
+
+    l1: float = 0.0
+    mse: float = 0.0
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The run.
+
+    Attributes:
+        steps: Iterations; the schedule ends there.
+        batch: Faces an iteration.
+        learning_rate: Adam's, at its peak.
+        final_rate: Share of it that is left at the end of the cosine.
+        warmup: Iterations of linear warm-up.
+        ema: Decay of the averaged weights, which are the ones judged and exported.
+        freeze_norm_at: Share of the run after which batch norm uses its running statistics.
+        seed: Seed of everything random.
+        checkpoint_every: Iterations between checkpoints.
+        evaluate_every: Iterations between scores on the dev sets.
+        start_from: Checkpoint to take the first weights from.
+    """
+
+    steps: int = 200_000
+    batch: int = 8
+    learning_rate: float = 8e-5
+    final_rate: float = 1.0
+    warmup: int = 0
+    ema: float = 0.999
+    freeze_norm_at: float = 1.0
+    seed: int = 0
+    checkpoint_every: int = 500
+    evaluate_every: int = 1000
+    start_from: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All of a training."""
+
+    name: str
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain tables, as they are in TOML and in a checkpoint."""
+        return dataclasses.asdict(self)
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply `section.key=value` overrides, values in TOML's notation.
+
+    Raises:
+        InputError: The file is missing or not TOML, or a key is unknown (the nearest is named), or a
+            value has the wrong type.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read recipe {path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"recipe {path} is not TOML: {error}") from error
+    for override in overrides:
+        _apply(tables, override)
+    tables.setdefault("name", path.stem)
+    return recipe_from_dict(tables)
+
+
+def recipe_from_dict(tables: Mapping[str, Any]) -> Recipe:
+    """The inverse of `Recipe.to_dict`; raises `InputError` as `load_recipe` does."""
+    return _build(Recipe, tables, "")
+
+
+def _apply(tables: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator:
+        raise InputError(f"override {override!r} is not of the form section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        tables = tables.setdefault(section, {})
+    tables[last] = value
+
+
+T = TypeVar("T")
+
+
+def _build(kind: type[T], tables: Mapping[str, Any], prefix: str) -> T:
+    types = typing.get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for key, value in tables.items():
+        if key not in types:
+            near = difflib.get_close_matches(key, types, n=1, cutoff=0.0)
+            raise InputError(f"unknown key {prefix + key!r}; did you mean {prefix + near[0]!r}?")
+        values[key] = _convert(types[key], value, prefix + key)
+    return kind(**values)
+
+
+def _convert(kind: Any, value: Any, key: str) -> Any:
+    if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
+        return _build(kind, value, key + ".")  # type: ignore[arg-type]
+    if typing.get_origin(kind) is tuple and isinstance(value, list | tuple):
+        return tuple(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if typing.get_origin(kind) is typing.Literal:
+        if value in typing.get_args(kind):
+            return value
+        expected = ", ".join(map(repr, typing.get_args(kind)))
+        raise InputError(f"{key} is {value!r}, expected one of {expected}")
+    if isinstance(kind, type) and isinstance(value, kind) and not isinstance(value, bool):
+        return value
+    raise InputError(f"{key} is {value!r}, expected {getattr(kind, '__name__', kind)}")

@@ -1,0 +1,32 @@
+"""Exponential moving average of a network's weights."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+
+class Ema:
+    """Keeps `module`, a copy of a network whose state trails it.
+
+    The decay is warmed up, `min(decay, (1 + step) / (10 + step))`, so that the first steps count.
+    Integer buffers are copied.
+    """
+
+    def __init__(self, source: nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(source).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, source: nn.Module, step: int) -> None:
+        """Move the copy towards `source` after optimiser step number `step`."""
+        share = 1 - min(self.decay, (1 + step) / (10 + step))
+        for mine, theirs in zip(
+            self.module.state_dict().values(), source.state_dict().values(), strict=True
+        ):
+            if mine.is_floating_point():
+                mine.lerp_(theirs, share)
+            else:
+                mine.copy_(theirs)

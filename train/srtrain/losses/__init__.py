@@ -1,0 +1,5 @@
+"""Losses are modules; one objective a file."""
+
+from srtrain.losses.content import ContentLoss
+
+__all__ = ["ContentLoss"]

@@ -1,0 +1,12 @@
+"""The generators.
+
+Every generator is a `Generator`: `graph(lr)` is what is exported (all of it before the last pixel
+shuffle and the base image), `forward(lr)` the upscaled image in [0, 1].
+"""
+
+from srtrain.models.base import Generator
+from srtrain.models.build import build_generator
+from srtrain.models.edge import Edge, RepConv
+from srtrain.models.srresnet import SRResNet
+
+__all__ = ["Edge", "Generator", "RepConv", "SRResNet", "build_generator"]

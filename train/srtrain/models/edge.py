@@ -1,0 +1,107 @@
+"""`Edge`: the real-time generator, all of it at low resolution.
+
+A plain chain of 3x3 convolutions and ReLUs (which runtimes fuse into the convolution, unlike PReLU)
+that ends in one convolution to 3*scale**2 channels: the correction to a bilinear upscale. While it
+trains, each convolution is a sum of parallel linear branches; `RepConv.fold` adds them up into the
+one kernel that is exported (as in Zhang et al., "Edge-oriented Convolution Block for Real-time Super
+Resolution on Mobile Devices", 2021).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from srtrain.models.base import Generator
+
+
+class RepConv(nn.Module):
+    """A k x k convolution, trained as k x k + (1x1 expansion, then k x k) + 1x1 + identity.
+
+    The branches are linear, so their sum is one convolution. `forward` folds first and convolves
+    once: the same function and the same gradients as running each branch, at the cost of one.
+    The expansion has no bias, so that zero padding commutes with it.
+
+    Attributes:
+        expansion: Width of the expansion branch over the input's; 0 for a plain convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, expansion: int = 2) -> None:
+        super().__init__()
+        self.kernel, self.expansion = kernel, expansion
+        self.main = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+        self.identity = inputs == outputs and expansion > 0
+        if expansion:
+            wide = max(inputs, outputs) * expansion
+            self.expand = nn.Parameter(torch.empty(wide, inputs))
+            self.squeeze = nn.Parameter(torch.empty(outputs, wide, kernel, kernel))
+            self.point = nn.Parameter(torch.zeros(outputs, inputs))
+            nn.init.kaiming_normal_(self.expand)
+            nn.init.kaiming_normal_(self.squeeze)
+            with torch.no_grad():
+                self.squeeze *= 0.1  # at the start the plain branch leads
+
+    def fold(self) -> tuple[Tensor, Tensor]:
+        """The one kernel `(outputs, inputs, k, k)` and bias `(outputs,)` that equal the sum."""
+        assert self.main.bias is not None
+        weight = self.main.weight
+        if self.expansion:
+            centre = self.point
+            if self.identity:
+                centre = centre + torch.eye(len(centre), device=centre.device, dtype=centre.dtype)
+            weight = weight + torch.einsum("owhk,wi->oihk", self.squeeze, self.expand)
+            margin = self.kernel // 2
+            weight = weight + F.pad(centre[:, :, None, None], (margin,) * 4)
+        return weight, self.main.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(N, inputs, H, W)` to `(N, outputs, H, W)`."""
+        weight, bias = self.fold()
+        return F.conv2d(x, weight, bias, padding=self.kernel // 2)
+
+
+class Edge(Generator):
+    """Chain of `layers` hidden 3x3 convolutions of `features` channels over a bilinear base.
+
+    Args:
+        scale: Upscaling factor.
+        features: Width of the hidden layers.
+        layers: Hidden convolutions between the first and the last.
+        tail_kernel: Size of the last convolution, 1 or 3.
+        expansion: See `RepConv`.
+    """
+
+    architecture = "edge"
+    base = "bilinear"
+
+    def __init__(
+        self,
+        scale: int = 4,
+        features: int = 16,
+        layers: int = 4,
+        tail_kernel: int = 3,
+        expansion: int = 2,
+    ) -> None:
+        super().__init__()
+        self.scale = self.shuffle = scale
+        widths = [3] + [features] * (layers + 1)
+        self.convs = nn.ModuleList(
+            RepConv(a, b, expansion=expansion) for a, b in zip(widths, widths[1:], strict=False)
+        )
+        self.out = nn.Conv2d(features, 3 * scale * scale, tail_kernel, padding=tail_kernel // 2)
+        nn.init.zeros_(self.out.weight)  # starts as its base
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+
+    @property
+    def halo(self) -> int:
+        """One pixel a 3x3 convolution, and at least the base's one."""
+        return max(len(self.convs) + self.out.kernel_size[0] // 2, 1)
+
+    def graph(self, lr: Tensor) -> Tensor:
+        """See `Generator.graph`."""
+        x = lr
+        for conv in self.convs:
+            x = F.relu(conv(x))
+        result: Tensor = self.out(x)
+        return result
