@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ class Checkpoint:
         ema: State dict of its moving average.
         optimiser: State dict of the optimiser.
         history: Names of the recipes before this one, with their steps and seconds.
+        data: Training sets, with the number of pictures in each.
+        hardware: What it runs on.
+        scores: Score name to value; empty until the run has ended.
     """
 
     recipe: Recipe
@@ -38,6 +41,9 @@ class Checkpoint:
     ema: dict[str, Any]
     optimiser: dict[str, Any]
     history: list[dict[str, Any]]
+    data: str = ""
+    hardware: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write to a temporary name, then rename."""

@@ -40,7 +40,6 @@ def run(
     import torch
 
     from srtrain.config import load_recipe
-    from srtrain.loop import evaluate, load_dev
     from srtrain.loop import run as train
 
     if threads:
@@ -57,7 +56,7 @@ def run(
             bar.update(task, completed=done, description=f"step {step}  loss {loss:.5f}")
 
         last = train(loaded, data, folder, budget=_seconds(budget), device=device, on_step=advance)
-    for name, score in evaluate(last.build(), load_dev(loaded, data)).items():
+    for name, score in last.scores.items():
         console.print(f"{name}: {score:.3f} dB")
     console.print(f"checkpoint: {folder / 'last.pt'}")
 

@@ -54,6 +54,8 @@ class DataConfig:
         lr_patch: Side of the low-resolution training patches, cut on the low-resolution grid.
         views: Differently zoomed and shifted copies of each training picture.
         zoom: Largest enlargement of a view; 1 keeps the aligned face.
+        face_size: Side of the low-resolution faces, written into the `ModelSpec` of a generator of
+            faces; 0 for one of whole frames.
         terms: Terms of the training data, for the model card.
     """
 
@@ -63,6 +65,7 @@ class DataConfig:
     lr_patch: int = 32
     views: int = 1
     zoom: float = 1.0
+    face_size: int = 0
     terms: str = ""
 
 
@@ -124,7 +127,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe and apply `section.key=value` overrides, values in TOML's notation.
 
     Raises:
-        InputError: The file is missing or not TOML, or a key is unknown (the nearest is named), or a
+        InputError: The file is missing or not TOML, a key is unknown (the nearest is named), or a
             value has the wrong type.
     """
     try:

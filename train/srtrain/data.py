@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -76,11 +77,13 @@ class Pairs:
         hr: `(N, S, S, 3)` u8 RGB.
         lr: `(N, S/scale, S/scale, 3)` u8 RGB.
         corrupt: Pictures that could not be decoded and were left out.
+        summary: The sets it was read from, with the number of pictures in each.
     """
 
     hr: Pixels
     lr: Pixels
-    corrupt: int
+    corrupt: int = 0
+    summary: str = ""
 
     def __len__(self) -> int:
         return len(self.hr)
@@ -125,16 +128,22 @@ def load_pairs(
             made.append((hr, clean(hr, scale)))
         return made
 
+    read = [(path, data) for path in sets for _, data in read_set(path)]
     with ThreadPoolExecutor() as pool:
-        items = enumerate(data for path in sets for _, data in read_set(path))
-        results = list(pool.map(make, items))
+        results = list(pool.map(make, enumerate(data for _, data in read)))
     corrupt = sum(not made for made in results)
     flat = [pair for made in results for pair in made]
     if corrupt:
         log.warning("left out %d of %d pictures that could not be decoded", corrupt, len(results))
     if not flat:
         raise InputError(f"no usable picture in {', '.join(map(str, sets))}")
-    return Pairs(np.stack([hr for hr, _ in flat]), np.stack([lr for _, lr in flat]), corrupt)
+    counts = Counter(path.stem for path, _ in read)
+    return Pairs(
+        np.stack([hr for hr, _ in flat]),
+        np.stack([lr for _, lr in flat]),
+        corrupt,
+        ", ".join(f"{name} ({count})" for name, count in counts.items()),
+    )
 
 
 def load_training(root: Path, config: DataConfig, scale: int, seed: int) -> Pairs:

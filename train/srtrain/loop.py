@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -67,7 +68,7 @@ def run(
         on_step: Progress callback.
 
     Returns:
-        The last checkpoint; also in `output/last.pt`.
+        The last checkpoint, with its scores on the dev sets; also in `output/last.pt`.
 
     Raises:
         InputError: Data or checkpoint are missing or unusable.
@@ -95,11 +96,12 @@ def run(
         "%d training pairs, %d parameters", len(pairs), sum(map(torch.numel, model.parameters()))
     )
     content = ContentLoss(recipe.loss)
+    scores: dict[str, float] = {}
 
     def checkpoint() -> Checkpoint:
         now = Checkpoint(
             recipe, step, seconds, model.state_dict(), ema.module.state_dict(),
-            optimiser.state_dict(), history,
+            optimiser.state_dict(), history, pairs.summary, _hardware(where), scores,
         )  # fmt: skip
         now.save(last)
         return now
@@ -118,7 +120,7 @@ def run(
         loss.backward()
         optimiser.step()
         step += 1
-        value = float(loss)
+        value = loss.item()
         if not math.isfinite(value):
             raise TrainingDivergedError(f"loss is {value} at step {step}; lower run.learning_rate")
         ema.update(model, step)
@@ -131,6 +133,7 @@ def run(
         if step % config.evaluate_every == 0:
             for name, score in evaluate(ema.module, dev, limit=48).items():
                 log.info("step %d (%.0f s): %s %.3f dB", step, seconds, name, score)
+    scores = {f"psnr_rgb/{name}": score for name, score in evaluate(ema.module, dev).items()}
     return checkpoint()
 
 
@@ -147,7 +150,7 @@ def evaluate(model: nn.Module, dev: dict[str, Pairs], limit: int | None = None) 
     device = next(model.parameters()).device
     scores = {}
     for name, pairs in dev.items():
-        few = Pairs(pairs.hr[:limit], pairs.lr[:limit], 0)
+        few = Pairs(pairs.hr[:limit], pairs.lr[:limit])
         scores[name] = mean_psnr(lambda lr: to_pixels(model(to_tensor(lr, device))), few)
     return scores
 
@@ -164,6 +167,12 @@ def _first_weights(recipe: Recipe) -> tuple[Generator, list[dict[str, object]]]:
         model.load_state_dict(start.state_dict())
     before = {"recipe": saved.recipe.name, "steps": saved.step, "seconds": saved.seconds}
     return model, [*saved.history, before]
+
+
+def _hardware(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads, {platform.machine()}"
 
 
 def _progress(config: RunConfig, step: int, seconds: float, budget: float) -> float:

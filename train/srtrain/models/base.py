@@ -55,7 +55,8 @@ def icnr_(weight: Tensor, factor: int) -> Tensor:
     """Initialise a sub-pixel convolution so that it starts as nearest-neighbour upscaling.
 
     The `factor**2` filters that make up one output channel start equal, so the shuffle has no
-    checkerboard at step 0 (Aitken et al., "Checkerboard artifact free sub-pixel convolution", 2017).
+    checkerboard at step 0 (Aitken et al., "Checkerboard artifact free sub-pixel convolution",
+    2017).
 
     Args:
         weight: `(C*factor**2, in, k, k)`, changed in place.

@@ -1,13 +1,15 @@
 """`Edge`: the real-time generator, all of it at low resolution.
 
 A plain chain of 3x3 convolutions and ReLUs (which runtimes fuse into the convolution, unlike PReLU)
-that ends in one convolution to 3*scale**2 channels: the correction to a bilinear upscale. While it
-trains, each convolution is a sum of parallel linear branches; `RepConv.fold` adds them up into the
-one kernel that is exported (as in Zhang et al., "Edge-oriented Convolution Block for Real-time Super
-Resolution on Mobile Devices", 2021).
+that ends in one convolution to 3*scale**2 channels: the correction to a bilinear upscale. While
+it trains, each convolution is a sum of parallel linear branches; `RepConv.fold` adds them up into
+the one kernel that is exported (as in Zhang et al., "Edge-oriented Convolution Block for Real-time
+Super Resolution on Mobile Devices", 2021).
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -86,9 +88,7 @@ class Edge(Generator):
         super().__init__()
         self.scale = self.shuffle = scale
         widths = [3] + [features] * (layers + 1)
-        self.convs = nn.ModuleList(
-            RepConv(a, b, expansion=expansion) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.convs = nn.ModuleList(RepConv(a, b, expansion=expansion) for a, b in pairwise(widths))
         self.out = nn.Conv2d(features, 3 * scale * scale, tail_kernel, padding=tail_kernel // 2)
         nn.init.zeros_(self.out.weight)  # starts as its base
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]

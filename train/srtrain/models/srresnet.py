@@ -53,8 +53,8 @@ class SRResNet(Generator):
     turns it into the report's form without changing its output, which is how the shipped weights
     were started.
 
-    Both start as bilinear upscaling (zero padding at the border): the first three features carry the
-    input through the global skip connection, and the trunk starts at zero.
+    Both start as bilinear upscaling (zero padding at the border): the first three features carry
+    the input through the global skip connection, and the trunk starts at zero.
     """
 
     architecture = "srresnet"

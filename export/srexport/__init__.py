@@ -1,0 +1,1 @@
+"""From checkpoints to files that run anywhere: ONNX with a `ModelSpec`, and engines."""

@@ -1,0 +1,133 @@
+"""Writing layers down as an ONNX graph that carries its `ModelSpec`.
+
+Operators are Conv, Relu, PRelu, Add and DepthToSpace (mode CRD, torch's order) of opset 17, which
+ONNX Runtime, TensorRT 10 and 11 and OpenVINO take; batch, height and width are dynamic.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from srexport.rewrite import shuffle_last
+from srexport.source import Array, Conv, Layer, PRelu, Relu, Residual, Shuffle, Source
+from srsdk.spec import ModelSpec
+
+OPSET = 17
+IR_VERSION = 8
+INPUT, OUTPUT = "lr", "sr"
+
+
+class _Graph:
+    """Collects nodes and weights; every method returns the name of its result."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+
+    def node(self, kind: str, *inputs: str, **attributes: object) -> str:
+        name = f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [name], name, **attributes))
+        return name
+
+    def weight(self, value: Array, role: str) -> str:
+        name = f"{role}_{len(self.nodes)}"
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def chain(self, x: str, layers: Sequence[Layer]) -> str:
+        for layer in layers:
+            x = self.layer(x, layer)
+        return x
+
+    def layer(self, x: str, layer: Layer) -> str:
+        if isinstance(layer, Conv):
+            size = layer.weight.shape[-1]
+            weight, bias = self.weight(layer.weight, "weight"), self.weight(layer.bias, "bias")
+            pads = [size // 2] * 4
+            return self.node("Conv", x, weight, bias, kernel_shape=[size, size], pads=pads)
+        if isinstance(layer, Relu):
+            return self.node("Relu", x)
+        if isinstance(layer, PRelu):
+            return self.node("PRelu", x, self.weight(layer.slope[:, None, None], "slope"))
+        if isinstance(layer, Shuffle):
+            return self.node("DepthToSpace", x, blocksize=layer.factor, mode="CRD")
+        if isinstance(layer, Residual):
+            return self.node("Add", x, self.chain(x, layer.layers))
+        raise TypeError(f"no operator for {type(layer).__name__}")
+
+
+def build(source: Source, *, tail: str = "subpixel") -> onnx.ModelProto:
+    """The generator as an ONNX model.
+
+    Args:
+        source: A folded generator.
+        tail: "subpixel" ends the graph before its last pixel shuffle, which the runtime then does
+            while it writes the frame; "image" ends it in RGB.
+
+    Raises:
+        ValueError: `tail` is neither.
+    """
+    if tail == "subpixel":
+        *layers, last = shuffle_last(source.layers)
+        assert isinstance(last, Shuffle)
+        spec = dataclasses.replace(source.spec, tail="subpixel", shuffle=last.factor)
+    elif tail == "image":
+        layers, spec = list(source.layers), source.spec
+    else:
+        raise ValueError(f"tail is {tail!r}, expected 'subpixel' or 'image'")
+    graph = _Graph()
+    result = graph.chain(INPUT, layers)
+    graph.nodes[-1].output[0] = OUTPUT
+    assert result != INPUT
+    proto = helper.make_graph(
+        graph.nodes,
+        spec.name,
+        [_tensor(INPUT, 3, 1, spec)],
+        [_tensor(OUTPUT, spec.out_channels, spec.graph_scale, spec)],
+        graph.weights,
+    )
+    model = helper.make_model(
+        proto,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="srsdk",
+    )
+    spec = dataclasses.replace(spec, sha256=weights_sha256(model))
+    helper.set_model_props(model, spec.to_metadata())
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def save(model: onnx.ModelProto, path: Path) -> None:
+    """Write the model under a temporary name, then rename it."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(model.SerializeToString())
+    temporary.replace(path)
+
+
+def read_spec(model: onnx.ModelProto, source: str = "model") -> ModelSpec:
+    """The spec in a model's metadata; raises `ModelFormatError` where there is none."""
+    return ModelSpec.from_metadata({p.key: p.value for p in model.metadata_props}, source=source)
+
+
+def weights_sha256(model: onnx.ModelProto) -> str:
+    """Hash over names, types, shapes and values of all weights, in the order of their names."""
+    digest = hashlib.sha256()
+    for weight in sorted(model.graph.initializer, key=lambda weight: weight.name):
+        array = numpy_helper.to_array(weight)
+        digest.update(f"{weight.name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _tensor(name: str, channels: int, factor: int, spec: ModelSpec) -> onnx.ValueInfoProto:
+    prefix = f"{factor}*" if factor > 1 else ""
+    shape = ["batch", channels, f"{prefix}height", f"{prefix}width"]
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)

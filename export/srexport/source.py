@@ -1,0 +1,172 @@
+"""Reading a checkpoint: the only place of the exporter that needs torch.
+
+What comes out is NumPy: the generator's layers in order, batch norm and parallel branches folded
+into plain convolutions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from srsdk.errors import BackendUnavailableError
+from srsdk.spec import Base, ModelSpec, TrainingSummary
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from srtrain.checkpoint import Checkpoint
+    from srtrain.models import Edge, Generator, SRResNet
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A convolution with zero padding of half its size; weight `(out, in, k, k)`, bias `(out,)`."""
+
+    weight: Array
+    bias: Array
+
+
+@dataclass(frozen=True)
+class Relu:
+    """max(x, 0)."""
+
+
+@dataclass(frozen=True)
+class PRelu:
+    """x where positive, else slope * x; slope `(channels,)`."""
+
+    slope: Array
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """Pixel shuffle by `factor`."""
+
+    factor: int
+
+
+@dataclass(frozen=True)
+class Residual:
+    """The input plus what `layers` make of it."""
+
+    layers: tuple[Layer, ...]
+
+
+Layer = Conv | Relu | PRelu | Shuffle | Residual
+
+
+@dataclass(frozen=True)
+class Source:
+    """A generator, ready to be written down.
+
+    Attributes:
+        layers: Its layers up to and including the last pixel shuffle.
+        spec: Its contract in the form that `layers` have: `tail="image"`.
+    """
+
+    layers: tuple[Layer, ...]
+    spec: ModelSpec
+
+
+def read_checkpoint(path: Path) -> Source:
+    """Read and fold a checkpoint of srsdk-train.
+
+    Raises:
+        BackendUnavailableError: torch is not installed.
+        InputError: The file is missing, or not a checkpoint.
+    """
+    try:
+        from srtrain.checkpoint import Checkpoint
+    except ImportError as error:
+        raise BackendUnavailableError(
+            "reading a checkpoint needs PyTorch: pip install 'srsdk[export]'"
+        ) from error
+    saved = Checkpoint.load(path)
+    model = saved.build()
+    return Source(fold(model), _spec(saved, model))
+
+
+def fold(model: Generator) -> tuple[Layer, ...]:
+    """The layers of a generator in evaluation mode."""
+    from srtrain.models import Edge, SRResNet
+
+    if isinstance(model, Edge):
+        return _edge(model)
+    if isinstance(model, SRResNet):
+        return _srresnet(model)
+    raise TypeError(f"no export for {type(model).__name__}")
+
+
+def _edge(model: Edge) -> tuple[Layer, ...]:
+    layers: list[Layer] = []
+    for conv in model.convs:
+        weight, bias = conv.fold()  # type: ignore[operator]
+        layers += [Conv(_numpy(weight), _numpy(bias)), Relu()]
+    return (*layers, _conv(model.out), Shuffle(model.scale))
+
+
+def _srresnet(model: SRResNet) -> tuple[Layer, ...]:
+    blocks: list[Layer] = []
+    for block in model.trunk:
+        first = _conv(block.conv1, block.bn1)
+        last = _conv(block.conv2, block.bn2)
+        blocks.append(Residual((first, _prelu(block.act), last)))
+    trunk = Residual((*blocks, _conv(model.trunk_end[0], model.trunk_end[1])))
+    layers: list[Layer] = [_conv(model.head[0]), _prelu(model.head[1]), trunk]
+    for stage in model.stages:
+        layers += [_conv(stage.conv), Shuffle(2), _prelu(stage.act)]
+    layers.append(_conv(model.out))
+    if model.shuffle > 1:
+        layers.append(Shuffle(model.shuffle))
+    return tuple(layers)
+
+
+def _conv(conv: nn.Module, norm: nn.Module | None = None) -> Conv:
+    weight = _numpy(conv.weight).astype(np.float64)
+    bias = np.zeros(len(weight)) if conv.bias is None else _numpy(conv.bias).astype(np.float64)
+    if norm is not None:
+        gain = _numpy(norm.weight) / np.sqrt(_numpy(norm.running_var).astype(np.float64) + norm.eps)
+        weight = weight * gain[:, None, None, None]
+        bias = (bias - _numpy(norm.running_mean)) * gain + _numpy(norm.bias)
+    return Conv(weight.astype(np.float32), bias.astype(np.float32))
+
+
+def _prelu(act: nn.Module) -> PRelu:
+    return PRelu(_numpy(act.weight))
+
+
+def _numpy(tensor: object) -> Array:
+    array: Array = tensor.detach().cpu().float().numpy()  # type: ignore[attr-defined]
+    return array
+
+
+def _spec(saved: Checkpoint, model: Generator) -> ModelSpec:
+    base: Base = model.base
+    steps = saved.step + sum(int(part["steps"]) for part in saved.history)
+    seconds = saved.seconds + sum(float(part["seconds"]) for part in saved.history)
+    losses = [f"{weight:g} {name}" for name, weight in vars(saved.recipe.loss).items() if weight]
+    return ModelSpec(
+        name=saved.recipe.name,
+        architecture=model.architecture,
+        scale=model.scale,
+        base=base,
+        halo=model.halo,
+        face_size=saved.recipe.data.face_size,
+        training=TrainingSummary(
+            recipe=saved.recipe.name,
+            data=saved.data,
+            terms=saved.recipe.data.terms,
+            losses=" + ".join(losses),
+            steps=steps,
+            seconds=round(seconds),
+            hardware=saved.hardware,
+            scores=saved.scores,
+        ),
+    )
