@@ -12,10 +12,10 @@ from srexport.source import Array, Conv, Layer, PRelu, Relu, Shuffle
 def shuffle_last(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Move the last pixel shuffle to the end, so that the runtime's `pack` can do it.
 
-    Behind the last shuffle a generator may have activations, which act on each value alone and move
-    along, and convolutions: a k x k one after a shuffle by r equals a wider-reaching one before it
-    (`conv_before_shuffle`), followed by the shuffle. What the graph computes does not change, at the
-    border neither, because both forms pad with zeros.
+    Behind the last shuffle a generator may have activations, which act on each value alone and
+    move along, and convolutions: a k x k one after a shuffle by r equals a wider-reaching one
+    before it (`conv_before_shuffle`), followed by the shuffle. What the graph computes does not
+    change, at the border neither, because both forms pad with zeros.
     """
     last = max((n for n, layer in enumerate(layers) if isinstance(layer, Shuffle)), default=-1)
     if last < 0:
@@ -45,7 +45,7 @@ def conv_before_shuffle(weight: Array, factor: int) -> Array:
 
     Returns:
         `(out*r*r, in*r*r, K, K)` with K odd: an output pixel a of r in a coarse pixel and a tap d
-        meet the fine pixel a + d, which is number (a + d) mod r of the coarse pixel floor((a + d)/r).
+        meet the fine pixel a + d: number (a + d) mod r of the coarse pixel floor((a + d)/r).
     """
     outputs, inputs, size, _ = weight.shape
     reach = size // 2

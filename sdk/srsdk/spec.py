@@ -56,8 +56,8 @@ class ModelSpec:
     The graph takes `(N, 3, H, W)` float in `value_range` and ends, for `tail="image"`, in
     `(N, 3, scale*H, scale*W)` or, for `tail="subpixel"`, one pixel shuffle before it, in
     `(N, 3*r*r, scale*H/r, scale*W/r)` with `r = shuffle`, channels ordered as
-    `torch.nn.functional.pixel_shuffle` reads them (ONNX DepthToSpace, mode CRD). Where `base` is not
-    "none" the graph's output is a correction that is added to that interpolation of the input.
+    `torch.nn.functional.pixel_shuffle` reads them (ONNX DepthToSpace, mode CRD). Where `base` is
+    not "none" the graph's output is a correction that is added to that interpolation of the input.
 
     Attributes:
         name: The model's name, as the zoo lists it.
@@ -69,10 +69,10 @@ class ModelSpec:
         precision: Arithmetic of the weights in the graph.
         value_range: Black and white at the graph's input and output.
         channel_order: Channel order at the graph's input and output.
-        halo: Radius of the receptive field in low-resolution pixels, base included: a tile read with
-            this margin gives exactly the pixels of the whole image.
-        face_size: Side in pixels of the aligned low-resolution faces (FFHQ crop) that it was trained
-            on; 0 for a generator of whole frames.
+        halo: Radius of the receptive field in low-resolution pixels, base included: a tile read
+            with this margin gives exactly the pixels of the whole image.
+        face_size: Side in pixels of the aligned low-resolution faces (FFHQ crop) that it was
+            trained on; 0 for a generator of whole frames.
         training: Summary of the training.
         sha256: Hash of the weights (`srexport.onnx.weights_sha256`).
     """
@@ -101,9 +101,8 @@ class ModelSpec:
         ):
             value = getattr(self, name)
             if value not in get_args(allowed):
-                raise ModelFormatError(
-                    f"model spec: {name} is {value!r}, expected one of {', '.join(get_args(allowed))}"
-                )
+                expected = ", ".join(get_args(allowed))
+                raise ModelFormatError(f"model spec: {name} is {value!r}, expected {expected}")
         if self.scale < 1 or self.shuffle < 1 or self.scale % self.shuffle:
             raise ModelFormatError(
                 f"model spec: scale {self.scale} is not a multiple of shuffle {self.shuffle}"

@@ -46,7 +46,8 @@ class Backend(Protocol):
         Args:
             batch: `(N, H, W, 3)` uint8 in the frame's colour order; rows may be strided, never
                 modified.
-            out: `(N, scale*H, scale*W, 3)` uint8 to write into, rows may be strided; None allocates.
+            out: `(N, scale*H, scale*W, 3)` uint8 to write into, rows may be strided; None
+                allocates.
 
         Returns:
             `out`, or the new array.

@@ -1,0 +1,65 @@
+"""Model cards and the zoo's manifest, written from the `ModelSpec`, never by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from srexport.verify import Parity
+from srsdk.spec import ModelSpec
+
+
+def model_card(spec: ModelSpec, file: Path, parity: Parity) -> str:
+    """The card as Markdown."""
+    training = spec.training
+    minutes = training.seconds / 60
+    rows = {
+        "architecture": f"{spec.architecture}, x{spec.scale}",
+        "graph": f"tail {spec.tail} (shuffle {spec.shuffle}), base {spec.base}, {spec.precision}",
+        "meant for": use(spec),
+        "receptive field": f"{spec.halo} low-resolution pixels each way",
+        "recipe": training.recipe,
+        "training data": training.data,
+        "terms of the data": training.terms,
+        "loss": training.losses,
+        "training": f"{training.steps:,} steps, {minutes:.0f} minutes on {training.hardware}",
+        "file": f"{file.stat().st_size / 1e6:.2f} MB",
+        "weights, SHA-256": f"`{spec.sha256}`",
+        "parity": (
+            f"against PyTorch: largest difference {parity.largest} of 255, mean {parity.mean:.5f}"
+        ),
+    }
+    lines = [f"# {spec.name}", "", "| | |", "| --- | --- |"]
+    lines += [f"| {name} | {value} |" for name, value in rows.items()]
+    if training.scores:
+        lines += ["", "| score | value |", "| --- | --- |"]
+        lines += [f"| {name} | {value:.2f} |" for name, value in training.scores.items()]
+        lines += ["", "PSNR in dB on u8 RGB, no border cut, mean over images."]
+    lines += [
+        "",
+        "The output is a plausible face, not evidence: detail that the camera did not record is "
+        "invented. Do not use it to identify a person.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def use(spec: ModelSpec) -> str:
+    """What the generator was trained to see."""
+    return f"faces around {spec.face_size} pixels" if spec.face_size else "whole frames"
+
+
+def update_manifest(manifest: Path, spec: ModelSpec, file: Path) -> None:
+    """Add or replace the model's entry in the zoo's manifest."""
+    entries = json.loads(manifest.read_text("utf-8")) if manifest.exists() else []
+    entry = {
+        "name": spec.name,
+        "scale": spec.scale,
+        "use": "faces" if spec.face_size else "frames",
+        "summary": f"{spec.architecture}, x{spec.scale}, for {use(spec)}",
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
+    entries = sorted(
+        [*(e for e in entries if e["name"] != spec.name), entry], key=lambda e: str(e["name"])
+    )
+    manifest.write_text(json.dumps(entries, indent=2) + "\n", "utf-8")

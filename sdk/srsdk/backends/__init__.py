@@ -1,0 +1,56 @@
+"""Backends by name; each module is imported when its backend is first opened."""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal, Protocol, cast
+
+from srsdk.backends.base import Backend, BackendInfo, Pixels
+from srsdk.errors import BackendUnavailableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["BACKENDS", "Backend", "BackendInfo", "Color", "Pixels", "open_backend"]
+
+log = logging.getLogger(__name__)
+
+Color = Literal["bgr", "rgb"]
+
+BACKENDS: dict[str, str] = {
+    "onnxruntime": "srsdk.backends.onnxruntime",
+    "bicubic": "srsdk.backends.bicubic",
+}
+"""Name to the module whose `open` makes the backend."""
+
+
+class _Opener(Protocol):
+    def open(self, model: Path | str, *, threads: int, color: Color) -> Backend: ...
+
+
+def open_backend(
+    name: str, model: Path | str, *, threads: int = 0, color: Color = "bgr"
+) -> Backend:
+    """Open a generator.
+
+    Args:
+        name: A key of `BACKENDS`, or "auto": what suits the model, which is then logged and in the
+            backend's `info`.
+        model: Path of a model file, or "bicubic-xN".
+        threads: CPU threads; 0 for all that this process may use.
+        color: Channel order of the frames.
+
+    Raises:
+        BackendUnavailableError: The backend is unknown, or a package that it needs is missing.
+        ModelNotFoundError: There is no such file.
+        ModelFormatError: The file is damaged or carries no `ModelSpec`.
+    """
+    if name == "auto":
+        name = "bicubic" if isinstance(model, str) else "onnxruntime"
+        log.info("backend %s for %s", name, model)
+    if name not in BACKENDS:
+        known = ", ".join(["auto", *BACKENDS])
+        raise BackendUnavailableError(f"unknown backend {name!r}; known: {known}")
+    module = cast("_Opener", import_module(BACKENDS[name]))
+    return module.open(model, threads=threads, color=color)

@@ -1,0 +1,155 @@
+"""ONNX Runtime on the CPU, with the native kernels before and after the graph.
+
+Frames go through `unpack` straight into the graph's input buffer, and the graph's output through
+`pack` straight into the caller's frame. Both buffers are bound to the session, so that nothing is
+allocated or copied a second time for a size that was seen before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from srsdk import _kernels
+from srsdk.backends.base import BackendInfo, Pixels
+from srsdk.errors import InputError, ModelFormatError, ModelNotFoundError
+from srsdk.spec import ModelSpec
+
+log = logging.getLogger(__name__)
+
+_KEPT_SIZES = 4
+"""Sizes whose idle buffers are kept; the least recently used go first."""
+
+_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+
+
+class _Workspace:
+    """The graph's input and output buffers for one size, bound to the session."""
+
+    def __init__(
+        self, session: Any, spec: ModelSpec, size: tuple[int, int, int], dtype: Any
+    ) -> None:
+        count, height, width = size
+        factor = spec.graph_scale
+        self.size = size
+        self.input: NDArray[Any] = np.empty((count, 3, height, width), dtype)
+        self.output: NDArray[Any] = np.empty(
+            (count, spec.out_channels, factor * height, factor * width), dtype
+        )
+        self.binding = session.io_binding()
+        for bind, node, array in (
+            (self.binding.bind_input, session.get_inputs()[0], self.input),
+            (self.binding.bind_output, session.get_outputs()[0], self.output),
+        ):
+            bind(node.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+
+
+class OnnxRuntimeBackend:
+    """Runs an ONNX model that `srsdk-export` wrote."""
+
+    def __init__(self, path: Path, *, threads: int = 0, color: str = "bgr") -> None:
+        if not path.is_file():
+            raise ModelNotFoundError(f"there is no model file {path}")
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self._session = _open_session(path, self._threads)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        spec = ModelSpec.from_metadata(metadata, source=str(path))
+        if spec.value_range != (0.0, 1.0):
+            raise ModelFormatError(f"{path}: value range {spec.value_range} is not supported")
+        self._dtype = _check_graph(self._session, spec, path)
+        self._swap = color != spec.channel_order
+        self._info = BackendInfo("onnxruntime", "cpu", ort.__version__, self._threads, spec)
+        self._idle: OrderedDict[tuple[int, int, int], list[_Workspace]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def info(self) -> BackendInfo:
+        """See `Backend.info`."""
+        return self._info
+
+    def run(self, batch: Pixels, out: Pixels | None = None) -> Pixels:
+        """See `Backend.run`."""
+        spec = self._info.spec
+        count, height, width, _ = batch.shape
+        if out is None:
+            out = np.empty((count, height * spec.scale, width * spec.scale, 3), np.uint8)
+        workspace = self._take((count, height, width))
+        _kernels.unpack_into(workspace.input, batch, swap=self._swap, threads=self._threads)
+        self._session.run_with_iobinding(workspace.binding)
+        for values, image, target in zip(workspace.output, batch, out, strict=True):
+            _kernels.pack_into(
+                target,
+                values,
+                spec.shuffle,
+                lr=None if spec.base == "none" else image,
+                base=spec.base,
+                scale=spec.scale,
+                swap=self._swap,
+                threads=self._threads,
+            )
+        self._give_back(workspace)
+        return out
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        with self._lock:
+            self._session = None
+            self._idle.clear()
+
+    def _take(self, size: tuple[int, int, int]) -> _Workspace:
+        with self._lock:
+            if self._session is None:
+                raise InputError("this Upscaler is closed; make a new one")
+            idle = self._idle.get(size)
+            if idle:
+                return idle.pop()
+            return _Workspace(self._session, self._info.spec, size, self._dtype)
+
+    def _give_back(self, workspace: _Workspace) -> None:
+        with self._lock:
+            if self._session is None:
+                return
+            self._idle.setdefault(workspace.size, []).append(workspace)
+            self._idle.move_to_end(workspace.size)
+            while len(self._idle) > _KEPT_SIZES:
+                self._idle.popitem(last=False)
+
+
+def open(model: Path | str, *, threads: int, color: str) -> OnnxRuntimeBackend:  # noqa: A001
+    """Make the backend; see `open_backend`."""
+    return OnnxRuntimeBackend(Path(model), threads=threads, color=color)
+
+
+def _open_session(path: Path, threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own exceptions share no base but this
+        reason = str(error).splitlines()[0]
+        raise ModelFormatError(f"{path} is not a model ONNX Runtime can load: {reason}") from error
+
+
+def _check_graph(session: Any, spec: ModelSpec, path: Path) -> Any:
+    """The graph's element type; raises where inputs and outputs are not what the spec says."""
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ModelFormatError(f"{path}: expected one input and one output")
+    if inputs[0].type not in _DTYPES or outputs[0].type != inputs[0].type:
+        raise ModelFormatError(f"{path}: input {inputs[0].type} and output {outputs[0].type}")
+    for node, channels in ((inputs[0], 3), (outputs[0], spec.out_channels)):
+        if len(node.shape) != 4 or node.shape[1] != channels:
+            raise ModelFormatError(
+                f"{path}: {node.name} is {node.shape}, but its spec says {channels} channels"
+            )
+    return _DTYPES[inputs[0].type]
