@@ -1,0 +1,109 @@
+"""Where the time goes: a stage timer that several threads share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Samples kept per stage. Totals and counts cover every call; percentiles cover the last ones, so
+#: that a job of any length keeps the same memory.
+KEPT_SAMPLES = 65_536
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """Time spent in one stage.
+
+    Attributes:
+        calls: How often the stage ran.
+        total: Seconds over all calls.
+        mean: Seconds per call.
+        p50: Median seconds per call, as p95 and p99 over the last `KEPT_SAMPLES` calls.
+        p95: 95th percentile.
+        p99: 99th percentile.
+    """
+
+    calls: int
+    total: float
+    mean: float
+    p50: float
+    p95: float
+    p99: float
+
+
+class StageTimer:
+    """Collects wall-clock seconds per named stage.
+
+    Example:
+        >>> timer = StageTimer()
+        >>> with timer("decode"):
+        ...     pass
+        >>> timer.summary("decode").calls
+        1
+
+    Safe to use from several threads at once; time spent in the same stage by two threads adds up.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._totals: dict[str, float] = {}
+        self._calls: dict[str, int] = {}
+        self._samples: dict[str, deque[float]] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time the body of a `with`; a body that raises is counted too."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add(stage, time.perf_counter() - start)
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Record one call of `stage` that took `seconds`."""
+        with self._lock:
+            self._totals[stage] = self._totals.get(stage, 0.0) + seconds
+            self._calls[stage] = self._calls.get(stage, 0) + 1
+            self._samples.setdefault(stage, deque(maxlen=KEPT_SAMPLES)).append(seconds)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages seen so far, in the order in which they first ended."""
+        with self._lock:
+            return tuple(self._totals)
+
+    def total(self, stage: str) -> float:
+        """Seconds spent in `stage`; 0.0 for one that never ran."""
+        with self._lock:
+            return self._totals.get(stage, 0.0)
+
+    def samples(self, stage: str) -> list[float]:
+        """Seconds of the last calls of `stage`, oldest first."""
+        with self._lock:
+            return list(self._samples.get(stage, ()))
+
+    def summary(self, stage: str) -> StageSummary:
+        """Count, total and percentiles of `stage`; all zero for one that never ran."""
+        with self._lock:
+            samples = list(self._samples.get(stage, ()))
+            calls, total = self._calls.get(stage, 0), self._totals.get(stage, 0.0)
+        if not samples:
+            return StageSummary(0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        p50, p95, p99 = (float(value) for value in np.percentile(samples, (50, 95, 99)))
+        return StageSummary(calls, total, total / calls, p50, p95, p99)
+
+    def reset(self) -> None:
+        """Forget everything, for instance after a warm-up."""
+        with self._lock:
+            self._totals.clear()
+            self._calls.clear()
+            self._samples.clear()

@@ -1,0 +1,124 @@
+"""Copies what is beside the picture: sound, subtitles, attachments, chapters and metadata."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from srsdk.errors import VideoError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from srsdk.video.reader import VideoReader
+
+_log = logging.getLogger(__name__)
+
+# What the old container and the old encoder said of themselves; untrue of the new ones.
+_STALE = {"major_brand", "minor_version", "compatible_brands", "encoder", "vendor_id", "rotate"}
+_STALE_PREFIXES = ("_STATISTICS_", "BPS", "NUMBER_OF_", "DURATION")
+
+
+def clean_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """`metadata` without what describes the old file's encoding."""
+    return {
+        key: value
+        for key, value in metadata.items()
+        if key.lower() not in _STALE and not key.startswith(_STALE_PREFIXES)
+    }
+
+
+class CopiedTracks:
+    """The tracks of a reader, laid out in an output container; moves their packets across.
+
+    Sound and subtitles are copied or refused, never dropped. Data tracks and attachments that the
+    output's format has no place for, and further video tracks, are left out; `dropped` lists them.
+
+    Attributes:
+        audio: Number of audio tracks copied.
+        subtitles: Number of subtitle tracks copied.
+        data: Number of data tracks and attachments copied.
+        dropped: One short description per track left out.
+    """
+
+    def __init__(self, container: Any, reader: VideoReader, path: Path) -> None:
+        """Add the tracks to `container`, whose video track is there already.
+
+        Raises:
+            VideoError: A sound or subtitle track does not fit into this kind of file.
+        """
+        self._container = container
+        self._targets: dict[int, Any] = {}
+        self.audio = self.subtitles = self.data = 0
+        self.dropped: list[str] = []
+        container.metadata.update(clean_metadata(reader.container.metadata))
+        if hasattr(container, "set_chapters"):
+            container.set_chapters(reader.container.chapters())
+        for stream in reader.container.streams:
+            if stream.index != reader.video_stream.index:
+                self._add(stream, path)
+
+    def _add(self, stream: Any, path: Path) -> None:
+        codec = stream.codec_context.name if stream.codec_context else "unknown codec"
+        label = f"{stream.type} track {stream.index} ({codec})"
+        if stream.type == "video" or (stream.type == "data" and codec in ("bin_data", "unknown")):
+            self._drop(label)
+            return
+        try:
+            target = _from_template(self._container, stream)
+        except (ValueError, OSError, TypeError, AttributeError) as error:
+            if stream.type in ("audio", "subtitle"):
+                raise VideoError(
+                    f"{path.suffix} files cannot hold {label} of the input; "
+                    f"give an output named {_alternative(path)}"
+                ) from error
+            self._drop(label)
+            return
+        target.metadata.update(clean_metadata(stream.metadata))
+        if hasattr(stream, "disposition"):
+            target.disposition = stream.disposition
+        self._targets[stream.index] = target
+        self.audio += stream.type == "audio"
+        self.subtitles += stream.type == "subtitle"
+        self.data += stream.type not in ("audio", "subtitle")
+
+    def _drop(self, label: str) -> None:
+        self.dropped.append(label)
+        _log.warning("%s is not copied", label)
+
+    def mux(self, packet: Any) -> None:
+        """Write one packet of the reader, byte for byte, at its own time.
+
+        The packet is left as it was, so that it can be written to a second file.
+        """
+        source, target = packet.stream, self._targets.get(packet.stream.index)
+        if target is None:
+            return
+        before = packet.pts, packet.dts, packet.duration, packet.time_base
+        packet.stream = target
+        try:
+            self._container.mux_one(packet)
+        finally:
+            packet.stream = source
+            if set_duration(packet, before[2]):
+                packet.pts, packet.dts, _, packet.time_base = before
+
+
+def set_duration(packet: Any, duration: int) -> bool:
+    """Set a packet's duration; False where this PyAV (before 14) cannot."""
+    try:
+        packet.duration = duration
+    except AttributeError:
+        return False
+    return True
+
+
+def _from_template(container: Any, stream: Any) -> Any:
+    if hasattr(container, "add_stream_from_template"):  # PyAV 14
+        return container.add_stream_from_template(stream)
+    return container.add_stream(template=stream)
+
+
+def _alternative(path: Path) -> str:
+    return ".mp4 or .mov" if path.suffix.lower() == ".mkv" else ".mkv"
