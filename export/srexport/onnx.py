@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -31,7 +32,7 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
-    def node(self, kind: str, *inputs: str, **attributes: object) -> str:
+    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
         name = f"{kind.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, inputs, [name], name, **attributes))
         return name
@@ -129,5 +130,5 @@ def weights_sha256(model: onnx.ModelProto) -> str:
 
 def _tensor(name: str, channels: int, factor: int, spec: ModelSpec) -> onnx.ValueInfoProto:
     prefix = f"{factor}*" if factor > 1 else ""
-    shape = ["batch", channels, f"{prefix}height", f"{prefix}width"]
+    shape: list[str | int | None] = ["batch", channels, f"{prefix}height", f"{prefix}width"]
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)

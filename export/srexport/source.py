@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,6 @@ from srsdk.errors import BackendUnavailableError
 from srsdk.spec import Base, ModelSpec, TrainingSummary
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from srtrain.checkpoint import Checkpoint
     from srtrain.models import Edge, Generator, SRResNet
 
@@ -105,22 +103,30 @@ def fold(model: Generator) -> tuple[Layer, ...]:
 
 
 def _edge(model: Edge) -> tuple[Layer, ...]:
+    from srtrain.models import RepConv
+
     layers: list[Layer] = []
     for conv in model.convs:
-        weight, bias = conv.fold()  # type: ignore[operator]
+        assert isinstance(conv, RepConv)
+        weight, bias = conv.fold()
         layers += [Conv(_numpy(weight), _numpy(bias)), Relu()]
     return (*layers, _conv(model.out), Shuffle(model.scale))
 
 
 def _srresnet(model: SRResNet) -> tuple[Layer, ...]:
+    from srtrain.models.srresnet import ResidualBlock, SubPixel
+
     blocks: list[Layer] = []
+    trunk_end: Any = model.trunk_end
     for block in model.trunk:
+        assert isinstance(block, ResidualBlock)
         first = _conv(block.conv1, block.bn1)
         last = _conv(block.conv2, block.bn2)
         blocks.append(Residual((first, _prelu(block.act), last)))
-    trunk = Residual((*blocks, _conv(model.trunk_end[0], model.trunk_end[1])))
+    trunk = Residual((*blocks, _conv(trunk_end[0], trunk_end[1])))
     layers: list[Layer] = [_conv(model.head[0]), _prelu(model.head[1]), trunk]
     for stage in model.stages:
+        assert isinstance(stage, SubPixel)
         layers += [_conv(stage.conv), Shuffle(2), _prelu(stage.act)]
     layers.append(_conv(model.out))
     if model.shuffle > 1:
@@ -128,7 +134,7 @@ def _srresnet(model: SRResNet) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def _conv(conv: nn.Module, norm: nn.Module | None = None) -> Conv:
+def _conv(conv: Any, norm: Any = None) -> Conv:
     weight = _numpy(conv.weight).astype(np.float64)
     bias = np.zeros(len(weight)) if conv.bias is None else _numpy(conv.bias).astype(np.float64)
     if norm is not None:
@@ -138,12 +144,12 @@ def _conv(conv: nn.Module, norm: nn.Module | None = None) -> Conv:
     return Conv(weight.astype(np.float32), bias.astype(np.float32))
 
 
-def _prelu(act: nn.Module) -> PRelu:
+def _prelu(act: Any) -> PRelu:
     return PRelu(_numpy(act.weight))
 
 
-def _numpy(tensor: object) -> Array:
-    array: Array = tensor.detach().cpu().float().numpy()  # type: ignore[attr-defined]
+def _numpy(tensor: Any) -> Array:
+    array: Array = tensor.detach().cpu().float().numpy()
     return array
 
 

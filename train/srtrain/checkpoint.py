@@ -63,7 +63,7 @@ class Checkpoint:
             state = torch.load(path, map_location="cpu", weights_only=True)
         except OSError as error:
             raise InputError(f"cannot read checkpoint {path}: {error.strerror or error}") from error
-        except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        except (RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
             raise InputError(f"{path} is not a checkpoint of srsdk-train") from error
         if not isinstance(state, dict) or state.pop("format", None) != FORMAT:
             raise InputError(f"{path} is not a checkpoint of srsdk-train (format {FORMAT})")

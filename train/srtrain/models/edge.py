@@ -42,14 +42,14 @@ class RepConv(nn.Module):
             nn.init.kaiming_normal_(self.expand)
             nn.init.kaiming_normal_(self.squeeze)
             with torch.no_grad():
-                self.squeeze *= 0.1  # at the start the plain branch leads
+                self.squeeze.mul_(0.1)  # at the start the plain branch leads
 
     def fold(self) -> tuple[Tensor, Tensor]:
         """The one kernel `(outputs, inputs, k, k)` and bias `(outputs,)` that equal the sum."""
         assert self.main.bias is not None
         weight = self.main.weight
         if self.expansion:
-            centre = self.point
+            centre: Tensor = self.point
             if self.identity:
                 centre = centre + torch.eye(len(centre), device=centre.device, dtype=centre.dtype)
             weight = weight + torch.einsum("owhk,wi->oihk", self.squeeze, self.expand)

@@ -25,7 +25,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, features, H, W)` to the same shape."""
-        return x + self.bn2(self.conv2(self.act(self.bn1(self.conv1(x)))))
+        change: Tensor = self.bn2(self.conv2(self.act(self.bn1(self.conv1(x)))))
+        return x + change
 
 
 class SubPixel(nn.Module):
@@ -41,7 +42,8 @@ class SubPixel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, features, H, W)` to `(N, features, 2H, 2W)`."""
-        return self.act(self.shuffle(self.conv(x)))
+        result: Tensor = self.act(self.shuffle(self.conv(x)))
+        return result
 
 
 class SRResNet(Generator):
@@ -106,6 +108,7 @@ class SRResNet(Generator):
         """Make trunk and tail bilinear upscaling of the input."""
         head, act = self.head[0], self.head[1]
         assert isinstance(head, nn.Conv2d)
+        assert isinstance(act, nn.PReLU)
         head.weight[:3] = 0.0
         for channel in range(3):
             head.weight[channel, channel, 4, 4] = 1.0

@@ -1,0 +1,35 @@
+# Everything runs in its own environment, made from nothing on first use.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint bench clean
+
+# The runtime alone: no torch.
+$(VENV)/runtime: pyproject.toml CMakeLists.txt constraints.txt $(shell find kernels -type f)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip
+	$(PIP) --editable .
+	touch $@
+
+# What the tests need besides: torch, onnx, pytest.
+$(VENV)/tests: $(VENV)/runtime
+	$(PIP) torch
+	$(PIP) --editable '.[train,export,test,dev]'
+	touch $@
+
+demo: $(VENV)/runtime
+	$(BIN)/python examples/demo.py --output demo
+
+test: $(VENV)/tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'kernels/*.h' 'kernels/*.cpp')
+
+clean:
+	rm -rf build dist demo $(VENV)
