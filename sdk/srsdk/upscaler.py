@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from types import TracebackType
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -15,9 +16,16 @@ from srsdk import zoo
 from srsdk.backends import Backend, BackendInfo, Color, Pixels, open_backend
 from srsdk.errors import InputError
 from srsdk.tiling import scaled, tiles
+from srsdk.timing import StageTimer
+
+if TYPE_CHECKING:
+    from srsdk.faces import FaceDetector, FaceEnhancer, FaceResult
 
 _TILE = 512
 """Default side of a tile: bounds the generator's memory on large images."""
+
+_FACE_SIZE = 32
+"""Size of faces for a face generator that was trained on whole frames."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Upscaler:
             `srsdk-export` wrote.
         faces: The same, for the generator that is run on detected faces, whose results are blended
             into the frame; None leaves faces to `model`. Both must have the same scale.
+        detector: What finds the faces; None: `srsdk.faces.SlimFaceDetector()`.
         backend: "auto", or a name from `srsdk.backends.BACKENDS`.
         threads: CPU threads of each generator; None for all that this process may use.
         color: Channel order of all images, "bgr" as OpenCV and cameras give it, or "rgb".
@@ -69,6 +78,7 @@ class Upscaler:
         model: str | Path = "edge-x4",
         *,
         faces: str | Path | None = None,
+        detector: FaceDetector | None = None,
         backend: str = "auto",
         threads: int | None = None,
         color: Color = "bgr",
@@ -80,10 +90,19 @@ class Upscaler:
             raise InputError(f"tile is {tile}, expected at least 16 pixels")
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}, expected at least 1")
-        self._backend: Backend = open_backend(
-            backend, zoo.find(model), threads=threads or 0, color=color
-        )
-        self._info = UpscalerInfo(self.scale, color, tile, self._backend.info, None)
+        if detector is not None and faces is None:
+            raise InputError("a detector needs a face generator: pass faces=MODEL too")
+
+        def open_model(name: str | Path) -> Backend:
+            return open_backend(backend, zoo.find(name), threads=threads or 0, color=color)
+
+        self._backend = open_model(model)
+        self._face_backend = None if faces is None else open_model(faces)
+        self._faces: FaceEnhancer | None = None
+        if self._face_backend is not None:
+            self._faces = _face_enhancer(self._backend, self._face_backend, detector, color)
+        face_info = None if self._face_backend is None else self._face_backend.info
+        self._info = UpscalerInfo(self.scale, color, tile, self._backend.info, face_info)
 
     @property
     def scale(self) -> int:
@@ -110,34 +129,48 @@ class Upscaler:
         Raises:
             InputError: `image` or `out` is not as described.
         """
-        original = images.split(image)
-        if out is None:
-            out = np.empty(images.result_shape(image, self.scale), np.uint8)
-        else:
-            images.check_out(out, image, self.scale)
-        if original.is_plain:
-            self._up(original.color, out)
-            return out
-        height, width = original.color.shape[:2]
-        color = np.empty((height * self.scale, width * self.scale, 3), np.uint8)
-        self._up(original.color, color)
-        images.join(color, original, self.scale, out)
-        return out
+        return self._up(image, out, self._enhance_faces)
 
     def batch(self, frames: Sequence[Any]) -> list[Pixels]:
-        """Upscale several images; those of one size go through the generator together.
+        """Upscale several images; colour images of one size go through the generator together.
 
         Args:
             frames: Images as `up` takes them, or one `(N, H, W, 3)` array.
 
         Returns:
             The results, in order.
+
+        Raises:
+            InputError: An image is not as `up` takes them.
         """
-        return [self.up(frame) for frame in frames]
+        originals = [images.split(frame) for frame in frames]
+        shapes = {original.color.shape for original in originals}
+        plain = all(original.is_plain for original in originals)
+        if len(shapes) != 1 or not plain or max(*shapes.pop()) > self._info.tile:
+            return [self.up(frame) for frame in frames]
+        stacked = np.stack([original.color for original in originals])
+        results = list(self._backend.run(stacked))
+        for original, result in zip(originals, results, strict=True):
+            self._enhance_faces(original.color, result)
+        return results
+
+    def stream(self, *, detect_every: int = 5, timer: StageTimer | None = None) -> UpscalerStream:
+        """A stream for the frames of one video, in which faces are tracked.
+
+        Args:
+            detect_every: Frames from one face detection to the next.
+            timer: Collects the seconds of the stages "frame", "detect", "faces" and "blend".
+
+        Raises:
+            InputError: `detect_every` is below 1.
+        """
+        return UpscalerStream(self, detect_every=detect_every, timer=timer)
 
     def close(self) -> None:
         """Free the generators; the object cannot be used afterwards."""
         self._backend.close()
+        if self._face_backend is not None:
+            self._face_backend.close()
 
     def __enter__(self) -> Upscaler:
         return self
@@ -150,7 +183,25 @@ class Upscaler:
     ) -> None:
         self.close()
 
-    def _up(self, color: Pixels, out: Pixels) -> None:
+    def _up(
+        self, image: Any, out: Pixels | None, enhance: Callable[[Pixels, Pixels], None]
+    ) -> Pixels:
+        original = images.split(image)
+        if out is None:
+            out = np.empty(images.result_shape(image, self.scale), np.uint8)
+        else:
+            images.check_out(out, image, self.scale)
+        color = out
+        if not original.is_plain:
+            height, width = original.color.shape[:2]
+            color = np.empty((height * self.scale, width * self.scale, 3), np.uint8)
+        self._generate(original.color, color)
+        enhance(original.color, color)
+        if not original.is_plain:
+            images.join(color, original, self.scale, out)
+        return out
+
+    def _generate(self, color: Pixels, out: Pixels) -> None:
         height, width = color.shape[:2]
         limit = self._info.tile
         if height <= limit and width <= limit:
@@ -160,3 +211,71 @@ class Upscaler:
         for tile in tiles(height, width, limit, halo):
             result = self._backend.run(color[tile.read][None])[0]
             out[scaled(tile.keep, self.scale)] = result[scaled(tile.inner, self.scale)]
+
+    def _enhance_faces(self, color: Pixels, out: Pixels) -> None:
+        if self._faces is not None:
+            self._faces.enhance(color, out)
+
+
+class UpscalerStream:
+    """The frames of one video, in order, from one thread at a time; made by `Upscaler.stream`.
+
+    Attributes:
+        faces: Faces enhanced so far, counted once a frame.
+    """
+
+    def __init__(
+        self, upscaler: Upscaler, *, detect_every: int = 5, timer: StageTimer | None = None
+    ) -> None:
+        if detect_every < 1:
+            raise InputError(f"detect_every is {detect_every}, expected at least 1")
+        enhancer = upscaler._faces
+        self._upscaler = upscaler
+        self._stream = None if enhancer is None else enhancer.stream(every=detect_every)
+        self._timer = timer or StageTimer()
+        self.faces = 0
+
+    @property
+    def scale(self) -> int:
+        """Upscaling factor."""
+        return self._upscaler.scale
+
+    def __call__(self, frame: Any, out: Pixels | None = None) -> Pixels:
+        """Upscale the next frame; otherwise as `Upscaler.up`."""
+        started = perf_counter()
+        face_seconds = 0.0
+
+        def enhance(lr: Pixels, sr: Pixels) -> None:
+            nonlocal face_seconds
+            if self._stream is None:
+                return
+            result: FaceResult = self._stream.enhance(lr, sr)
+            self.faces += result.count
+            face_seconds = result.detect + result.generate + result.blend
+            self._timer.add("detect", result.detect)
+            self._timer.add("faces", result.generate)
+            self._timer.add("blend", result.blend)
+
+        result = self._upscaler._up(frame, out, enhance)
+        self._timer.add("frame", perf_counter() - started - face_seconds)
+        return result
+
+
+def _face_enhancer(
+    frames: Backend, faces: Backend, detector: FaceDetector | None, color: Color
+) -> FaceEnhancer:
+    from srsdk.faces import FaceEnhancer
+
+    spec = faces.info.spec
+    if spec.scale != frames.info.spec.scale:
+        raise InputError(
+            f"{spec.name} upscales x{spec.scale} and {frames.info.spec.name} "
+            f"x{frames.info.spec.scale}; faces and model must have the same scale"
+        )
+    return FaceEnhancer(
+        faces.run,
+        scale=spec.scale,
+        face_size=spec.face_size or _FACE_SIZE,
+        detector=detector,
+        color=color,
+    )
