@@ -195,7 +195,7 @@ class VideoReader:
         """Packets of the side tracks as they are, packets of the video as decoded frames."""
         try:
             for packet in self.container.demux([self._video, *self._side]):
-                if packet.stream_index != self._video.index:
+                if packet.stream.index != self._video.index:
                     if packet.dts is not None or packet.pts is not None:
                         yield packet
                     continue

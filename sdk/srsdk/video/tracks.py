@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from typing import TYPE_CHECKING, Any
+
+import av
 
 from srsdk.errors import VideoError
 
@@ -42,8 +45,14 @@ class CopiedTracks:
         dropped: One short description per track left out.
     """
 
-    def __init__(self, container: Any, reader: VideoReader, path: Path) -> None:
+    def __init__(self, container: Any, reader: VideoReader, path: Path, kind: str) -> None:
         """Add the tracks to `container`, whose video track is there already.
+
+        Args:
+            container: PyAV output container.
+            reader: Where the tracks come from.
+            path: The output's name.
+            kind: The output's format, as FFmpeg calls it.
 
         Raises:
             VideoError: A sound or subtitle track does not fit into this kind of file.
@@ -57,24 +66,21 @@ class CopiedTracks:
             container.set_chapters(reader.container.chapters())
         for stream in reader.container.streams:
             if stream.index != reader.video_stream.index:
-                self._add(stream, path)
+                self._add(stream, path, kind)
 
-    def _add(self, stream: Any, path: Path) -> None:
-        codec = stream.codec_context.name if stream.codec_context else "unknown codec"
+    def _add(self, stream: Any, path: Path, kind: str) -> None:
+        codec = stream.codec_context.name if stream.codec_context else "no codec"
         label = f"{stream.type} track {stream.index} ({codec})"
-        if stream.type == "video" or (stream.type == "data" and codec in ("bin_data", "unknown")):
-            self._drop(label)
-            return
-        try:
-            target = _from_template(self._container, stream)
-        except (ValueError, OSError, TypeError, AttributeError) as error:
+        if stream.type == "video" or not _fits(stream, kind):
             if stream.type in ("audio", "subtitle"):
                 raise VideoError(
                     f"{path.suffix} files cannot hold {label} of the input; "
                     f"give an output named {_alternative(path)}"
-                ) from error
-            self._drop(label)
+                )
+            self.dropped.append(label)
+            _log.warning("%s is not copied to %s", label, path)
             return
+        target = _from_template(self._container, stream)
         target.metadata.update(clean_metadata(stream.metadata))
         if hasattr(stream, "disposition"):
             target.disposition = stream.disposition
@@ -82,10 +88,6 @@ class CopiedTracks:
         self.audio += stream.type == "audio"
         self.subtitles += stream.type == "subtitle"
         self.data += stream.type not in ("audio", "subtitle")
-
-    def _drop(self, label: str) -> None:
-        self.dropped.append(label)
-        _log.warning("%s is not copied", label)
 
     def mux(self, packet: Any) -> None:
         """Write one packet of the reader, byte for byte, at its own time.
@@ -110,6 +112,19 @@ def set_duration(packet: Any, duration: int) -> bool:
     try:
         packet.duration = duration
     except AttributeError:
+        return False
+    return True
+
+
+def _fits(stream: Any, kind: str) -> bool:
+    """Whether a file of this kind can hold this track, found out by starting one in memory."""
+    if stream.type == "attachment":  # a file of its own, which only Matroska has room for
+        return kind == "matroska" and hasattr(stream, "mimetype")
+    try:
+        with av.open(io.BytesIO(), "w", format=kind) as trial:
+            _from_template(trial, stream)
+            trial.start_encoding()
+    except (ValueError, OSError, TypeError, AttributeError, RuntimeError):
         return False
     return True
 

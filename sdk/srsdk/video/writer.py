@@ -75,6 +75,9 @@ class VideoWriter:
         colour = colour or Colour()
         self._encoded = 0
         self._durations: dict[int, int] = {}
+        self._held: Any = None
+        self._first_dts: int | None = None
+        self._start_pts = self._end = 0
         self._closed = False
         kind = _check_target(self.path, overwrite=overwrite)
         _check_size(width, height, options.pixel_format)
@@ -95,7 +98,7 @@ class VideoWriter:
                 self._stream.metadata.update(clean_metadata(video.metadata))
                 if hasattr(video, "disposition"):
                     self._stream.disposition = video.disposition
-                self.tracks = CopiedTracks(self._container, template, self.path)
+                self.tracks = CopiedTracks(self._container, template, self.path, kind)
             self._start()
             self._convert = Converter.from_bgr(width, height, options.pixel_format, colour)
             self._own: FrameBuffer | None = None
@@ -168,6 +171,9 @@ class VideoWriter:
         converted.time_base = self._stream.codec_context.time_base
         if duration:
             self._durations[pts] = duration
+        if not self.frames:
+            self._start_pts = pts
+        self._end = pts + duration
         self.frames += 1
         self._encode(converted)
 
@@ -186,13 +192,24 @@ class VideoWriter:
         try:
             for packet in self._stream.encode(frame):
                 self._encoded += 1
-                # Otherwise the last frame of all would get the length of the one before it.
-                duration = self._durations.pop(packet.pts, 0)
-                if duration:
-                    set_duration(packet, duration)
-                self._container.mux_one(packet)
+                self._flush_held()
+                set_duration(packet, self._durations.pop(packet.pts, 0) or packet.duration)
+                self._held = packet
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise self._failure(error) from error
+
+    def _flush_held(self, *, last: bool = False) -> None:
+        """Write the packet that was kept back: the last one decides how long the track is."""
+        packet, self._held = self._held, None
+        if packet is None:
+            return
+        if self._first_dts is None:
+            self._first_dts = packet.dts
+        if last:
+            # MP4 adds up decoding times, and the frame shown last need not be decoded last.
+            length = self._end - self._start_pts - (packet.dts - self._first_dts)
+            set_duration(packet, max(packet.duration or 0, length))
+        self._container.mux_one(packet)
 
     def copy(self, packet: Any) -> None:
         """Write a packet of the template's reader (`VideoReader.read`) to its track.
@@ -216,6 +233,7 @@ class VideoWriter:
         self._encode(None)
         self._closed = True
         try:
+            self._flush_held(last=True)
             self._container.close()
         except (av.error.FFmpegError, OSError, ValueError) as error:
             self._remove()
