@@ -1,0 +1,40 @@
+// Checks of Python arguments: NumPy arrays in, views out, or ValueError and TypeError that say
+// which argument is wrong and how.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+
+#include "srsdk/pack.h"
+#include "srsdk/views.h"
+
+namespace srsdk::python {
+
+namespace py = pybind11;
+
+// `value` as an array; TypeError for anything that is not one.
+py::array as_array(const py::object& value, const char* name);
+
+// u8, (h, w, 3) or (n, h, w, 3), any strides. `batched` says which.
+ConstFrames frames(const py::array& array, const char* name);
+// The same, writable, with contiguous pixels and rows that do not overlap.
+Frames output_frames(py::array& array, const char* name);
+
+// float32 or float16, (c, h, w) or (n, c, h, w), contiguous along w.
+ConstPlanes planes(const py::array& array, const char* name);
+Planes output_planes(py::array& array, const char* name);
+
+DType float_dtype(const py::dtype& dtype, const char* name);
+
+// Contiguous (size,) uint16 in 0..256.
+const std::uint16_t* weights(const py::array& array, const char* name, std::int64_t size);
+
+void check_factor(int r);
+void check_threads(int threads);
+void require(bool condition, const std::string& message);
+void refuse_overlap(const py::array& dst, const py::array& source, const char* name);
+std::string shape_text(const py::array& array);
+
+}  // namespace srsdk::python

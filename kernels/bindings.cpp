@@ -1,0 +1,261 @@
+// The Python module srsdk._kernels: argument checks and release of the GIL, no arithmetic.
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arguments.h"
+#include "srsdk/blend.h"
+#include "srsdk/isa.h"
+#include "srsdk/pack.h"
+#include "srsdk/pixel_shuffle.h"
+#include "srsdk/unpack.h"
+
+namespace py = pybind11;
+
+namespace srsdk::python {
+namespace {
+
+// ---- unpack
+
+void unpack_checked(py::array& dst, const py::array& frame, bool swap, int threads) {
+    const ConstFrames src = frames(frame, "frame");
+    const Planes out = output_planes(dst, "dst");
+    require(
+        dst.ndim() == frame.ndim() && out.n == src.n && out.c == 3 && out.h == src.h &&
+            out.w == src.w,
+        "dst of shape " + shape_text(dst) + " does not fit a frame of shape " + shape_text(frame));
+    refuse_overlap(dst, frame, "frame");
+    check_threads(threads);
+    const py::gil_scoped_release released;
+    cpu::unpack(out, src, swap, threads);
+}
+
+void unpack_into(const py::object& dst, const py::object& frame, bool swap, int threads) {
+    py::array out = as_array(dst, "dst");
+    unpack_checked(out, as_array(frame, "frame"), swap, threads);
+}
+
+py::array unpack(const py::object& frame, bool swap, const py::object& dtype, int threads) {
+    const py::array src = as_array(frame, "frame");
+    const py::dtype element = py::dtype::from_args(dtype);
+    float_dtype(element, "dtype");
+    const ConstFrames view = frames(src, "frame");
+    std::vector<py::ssize_t> shape = {3, view.h, view.w};
+    if (src.ndim() == 4) shape.insert(shape.begin(), view.n);
+    py::array out(element, shape);
+    unpack_checked(out, src, swap, threads);
+    return out;
+}
+
+// ---- pixel_shuffle
+
+// Leading axes folded into one: a view where NumPy can, a copy elsewhere.
+py::array fold(const py::array& array) {
+    if (array.ndim() <= 4) return array;
+    const auto axis = [&](int from_end) { return array.shape(array.ndim() - from_end); };
+    py::ssize_t n = 1;
+    for (py::ssize_t i = 0; i < array.ndim() - 3; ++i) n *= array.shape(i);
+    return array.attr("reshape")(py::make_tuple(n, axis(3), axis(2), axis(1)));
+}
+
+void pixel_shuffle_checked(py::array& dst, const py::array& x, int r, int threads) {
+    check_factor(r);
+    require(dst.ndim() == x.ndim() && x.ndim() >= 3,
+            "x and dst must be (..., C, H, W) with the same number of axes, got shapes " +
+                shape_text(x) + " and " + shape_text(dst));
+    for (py::ssize_t i = 0; i < x.ndim() - 3; ++i) {
+        require(x.shape(i) == dst.shape(i),
+                "dst of shape " + shape_text(dst) + " does not fit x of shape " + shape_text(x));
+    }
+    const py::array folded_x = fold(x);
+    py::array folded_dst = fold(dst);
+    require(dst.ndim() <= 4 || (dst.flags() & py::array::c_style),
+            "dst of more than 4 axes must be contiguous");
+    const ConstPlanes src = planes(folded_x, "x");
+    const Planes out = output_planes(folded_dst, "dst");
+    require(src.dtype == out.dtype, "x and dst must have the same dtype");
+    require(src.c == out.c * r * r && out.h == src.h * r && out.w == src.w * r,
+            "dst of shape " + shape_text(dst) + " does not fit x of shape " + shape_text(x) +
+                " with r = " + std::to_string(r));
+    refuse_overlap(dst, x, "x");
+    check_threads(threads);
+    const py::gil_scoped_release released;
+    cpu::pixel_shuffle(out, src, r, threads);
+}
+
+void pixel_shuffle_into(const py::object& dst, const py::object& x, int r, int threads) {
+    py::array out = as_array(dst, "dst");
+    pixel_shuffle_checked(out, as_array(x, "x"), r, threads);
+}
+
+py::array pixel_shuffle(const py::object& x, int r, int threads) {
+    const py::array src = as_array(x, "x");
+    check_factor(r);
+    require(src.ndim() >= 3, "x must be (..., C, H, W), got shape " + shape_text(src));
+    std::vector<py::ssize_t> shape(src.shape(), src.shape() + src.ndim());
+    py::ssize_t* const last = shape.data() + shape.size() - 3;
+    require(last[0] % (r * r) == 0,
+            "x of shape " + shape_text(src) +
+                " does not have a multiple of r * r = " + std::to_string(r * r) + " channels");
+    last[0] /= r * r;
+    last[1] *= r;
+    last[2] *= r;
+    py::array out(src.dtype(), shape);
+    pixel_shuffle_checked(out, src, r, threads);
+    return out;
+}
+
+// ---- pack
+
+cpu::Base base_kind(const std::string& name) {
+    if (name == "none") return cpu::Base::kNone;
+    if (name == "nearest") return cpu::Base::kNearest;
+    if (name == "bilinear") return cpu::Base::kBilinear;
+    throw py::value_error("base must be 'none', 'nearest' or 'bilinear', got '" + name + "'");
+}
+
+struct Origin {
+    std::int64_t top, left;
+};
+
+void pack_checked(py::array& dst, const py::array& x, int r, const py::object& lr,
+                  const std::string& base_name, std::optional<int> scale, const Origin& origin,
+                  bool whole, bool swap, int threads) {
+    check_factor(r);
+    const ConstPlanes src = planes(x, "x");
+    const Frames out = output_frames(dst, "dst");
+    require(dst.ndim() == x.ndim() && src.n == out.n && src.c == 3 * r * r && out.h == src.h * r &&
+                out.w == src.w * r,
+            "dst of shape " + shape_text(dst) + " does not fit x of shape " + shape_text(x) +
+                " with r = " + std::to_string(r) + ": x must be ([N,] 3*r*r, h, w) and dst " +
+                "([N,] h*r, w*r, 3)");
+    refuse_overlap(dst, x, "x");
+
+    cpu::BaseImage base;
+    base.kind = base_kind(base_name);
+    base.scale = scale.value_or(r);
+    base.top = origin.top;
+    base.left = origin.left;
+    require(base.scale >= 1 && base.scale <= cpu::kMaxScale && base.scale % r == 0,
+            "scale must be a multiple of r = " + std::to_string(r) + " in 1.." +
+                std::to_string(cpu::kMaxScale) + ", got " + std::to_string(base.scale));
+    require((base.kind == cpu::Base::kNone) == lr.is_none(),
+            lr.is_none() ? "base '" + base_name + "' needs the low-resolution frame lr"
+                         : "lr is given, but base is 'none'");
+    if (base.kind != cpu::Base::kNone) {
+        const py::array frame = as_array(lr, "lr");
+        base.lr = frames(frame, "lr");
+        const std::int64_t height = base.lr.h * base.scale, width = base.lr.w * base.scale;
+        require(
+            frame.ndim() == dst.ndim() && base.lr.n == out.n,
+            "lr of shape " + shape_text(frame) + " does not fit dst of shape " + shape_text(dst));
+        require(!whole || (height == out.h && width == out.w),
+                "lr of shape " + shape_text(frame) + " times scale " + std::to_string(base.scale) +
+                    " is not the size of the output, " + shape_text(dst));
+        require(base.top >= 0 && base.left >= 0 && base.top <= height - out.h &&
+                    base.left <= width - out.w,
+                "dst of shape " + shape_text(dst) + " at origin (" + std::to_string(base.top) +
+                    ", " + std::to_string(base.left) + ") is not inside lr of shape " +
+                    shape_text(frame) + " times scale " + std::to_string(base.scale));
+        refuse_overlap(dst, frame, "lr");
+    }
+    check_threads(threads);
+    const py::gil_scoped_release released;
+    cpu::pack(out, src, r, base, swap, threads);
+}
+
+void pack_into(const py::object& dst, const py::object& x, int r, const py::object& lr,
+               const std::string& base, std::optional<int> scale,
+               const std::pair<std::int64_t, std::int64_t>& origin, bool swap, int threads) {
+    py::array out = as_array(dst, "dst");
+    pack_checked(out, as_array(x, "x"), r, lr, base, scale, {origin.first, origin.second}, false,
+                 swap, threads);
+}
+
+py::array pack(const py::object& x, int r, const py::object& lr, const std::string& base,
+               std::optional<int> scale, bool swap, int threads) {
+    const py::array src = as_array(x, "x");
+    check_factor(r);
+    const ConstPlanes view = planes(src, "x");
+    std::vector<py::ssize_t> shape = {view.h * r, view.w * r, 3};
+    if (src.ndim() == 4) shape.insert(shape.begin(), view.n);
+    py::array out(py::dtype::of<std::uint8_t>(), shape);
+    pack_checked(out, src, r, lr, base, scale, {0, 0}, true, swap, threads);
+    return out;
+}
+
+// ---- blend
+
+void blend_checked(py::array& dst, const py::object& patch, std::int64_t top, std::int64_t left,
+                   const py::object& weight_y, const py::object& weight_x, int threads) {
+    require(dst.ndim() == 3, "dst must be (H, W, 3), got shape " + shape_text(dst));
+    const Frames out = output_frames(dst, "dst");
+    const py::array source = as_array(patch, "patch");
+    require(source.ndim() == 3, "patch must be (H, W, 3), got shape " + shape_text(source));
+    const ConstFrames src = frames(source, "patch");
+    refuse_overlap(dst, source, "patch");
+    const py::array rows = as_array(weight_y, "weight_y"), columns = as_array(weight_x, "weight_x");
+    const std::uint16_t* const wy = weights(rows, "weight_y", src.h);
+    const std::uint16_t* const wx = weights(columns, "weight_x", src.w);
+    refuse_overlap(dst, rows, "weight_y");
+    refuse_overlap(dst, columns, "weight_x");
+    check_threads(threads);
+    const py::gil_scoped_release released;
+    cpu::blend(out, src, top, left, wy, wx, threads);
+}
+
+void blend_into(const py::object& dst, const py::object& patch, std::int64_t top, std::int64_t left,
+                const py::object& weight_y, const py::object& weight_x, int threads) {
+    py::array out = as_array(dst, "dst");
+    blend_checked(out, patch, top, left, weight_y, weight_x, threads);
+}
+
+py::array blend(const py::object& frame, const py::object& patch, std::int64_t top,
+                std::int64_t left, const py::object& weight_y, const py::object& weight_x,
+                int threads) {
+    const py::array src = as_array(frame, "frame");
+    frames(src, "frame");
+    py::array out = src.attr("copy")("C");
+    blend_checked(out, patch, top, left, weight_y, weight_x, threads);
+    return out;
+}
+
+// ---- module
+
+void set_isa(const std::string& name) {
+    require(cpu::set_isa(name), "instruction set '" + name + "' is not available here");
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_kernels, module) {
+    using namespace py::literals;
+    module.doc() = "Native kernels of srsdk; srsdk.reference is their specification.";
+    const py::object float32 = py::module_::import("numpy").attr("float32");
+
+    module.def("unpack", &unpack, "frame"_a, py::kw_only(), "swap"_a = false, "dtype"_a = float32,
+               "threads"_a = 0);
+    module.def("unpack_into", &unpack_into, "dst"_a, "frame"_a, py::kw_only(), "swap"_a = false,
+               "threads"_a = 0);
+    module.def("pixel_shuffle", &pixel_shuffle, "x"_a, "r"_a, py::kw_only(), "threads"_a = 0);
+    module.def("pixel_shuffle_into", &pixel_shuffle_into, "dst"_a, "x"_a, "r"_a, py::kw_only(),
+               "threads"_a = 0);
+    module.def("pack", &pack, "x"_a, "r"_a, py::kw_only(), "lr"_a = py::none(), "base"_a = "none",
+               "scale"_a = py::none(), "swap"_a = false, "threads"_a = 0);
+    module.def("pack_into", &pack_into, "dst"_a, "x"_a, "r"_a, py::kw_only(), "lr"_a = py::none(),
+               "base"_a = "none", "scale"_a = py::none(), "origin"_a = py::make_tuple(0, 0),
+               "swap"_a = false, "threads"_a = 0);
+    module.def("blend", &blend, "frame"_a, "patch"_a, "top"_a, "left"_a, "weight_y"_a, "weight_x"_a,
+               py::kw_only(), "threads"_a = 0);
+    module.def("blend_into", &blend_into, "dst"_a, "patch"_a, "top"_a, "left"_a, "weight_y"_a,
+               "weight_x"_a, py::kw_only(), "threads"_a = 0);
+
+    module.def("isa", [] { return std::string(cpu::isa()); });
+    module.def("set_isa", &set_isa, "name"_a);
+    module.def("built_with_cuda", [] { return false; });
+}
+
+}  // namespace srsdk::python

@@ -1,0 +1,101 @@
+"""Native kernels. `srsdk.reference` holds their specification, under the same names.
+
+All release the GIL and may be called from several threads at once. `threads`: 0 uses all cores the
+process may run on; small work stays on the calling thread whatever is asked. TypeError for what is
+no NumPy array, ValueError for a wrong shape, dtype or layout, a read-only `dst`, or a `dst` that
+overlaps an input.
+
+Layouts: frames given may have any strides (negative, cropped, channel-reversed). Frames written
+need contiguous pixels within a row. Float planes, read or written, need a contiguous last axis and
+aligned elements; their other axes may be strided.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+_Base = Literal["none", "nearest", "bilinear"]
+_Frame = NDArray[np.uint8]
+_Planes = NDArray[np.floating[Any]]
+_Weights = NDArray[np.uint16]
+
+def unpack(
+    frame: _Frame, *, swap: bool = False, dtype: DTypeLike = ..., threads: int = 0
+) -> _Planes:
+    """(H, W, 3) or (N, H, W, 3) uint8 to (3, H, W) or (N, 3, H, W) float in [0, 1]."""
+
+def unpack_into(dst: _Planes, frame: _Frame, *, swap: bool = False, threads: int = 0) -> None:
+    """`unpack` into the caller's float32 or float16 array."""
+
+def pixel_shuffle(x: _Planes, r: int, *, threads: int = 0) -> _Planes:
+    """(..., C*r*r, h, w) to (..., C, h*r, w*r), float32 or float16; r is 1, 2, 3, 4 or 8."""
+
+def pixel_shuffle_into(dst: _Planes, x: _Planes, r: int, *, threads: int = 0) -> None:
+    """`pixel_shuffle` into the caller's array of the same dtype."""
+
+def pack(
+    x: _Planes,
+    r: int,
+    *,
+    lr: _Frame | None = None,
+    base: _Base = "none",
+    scale: int | None = None,
+    swap: bool = False,
+    threads: int = 0,
+) -> _Frame:
+    """([N,] 3*r*r, h, w) float to ([N,] h*r, w*r, 3) uint8, the base image added.
+
+    `lr` times `scale` must be the size of the output; `scale` is a multiple of r, at most 64.
+    """
+
+def pack_into(
+    dst: _Frame,
+    x: _Planes,
+    r: int,
+    *,
+    lr: _Frame | None = None,
+    base: _Base = "none",
+    scale: int | None = None,
+    origin: tuple[int, int] = (0, 0),
+    swap: bool = False,
+    threads: int = 0,
+) -> None:
+    """`pack` into the caller's frame, or a region of it; nothing outside `dst` is written.
+
+    `dst` is the part of the enlarged `lr` that begins at `origin` (row, column): a tile's base
+    continues that of its neighbours.
+    """
+
+def blend(
+    frame: _Frame,
+    patch: _Frame,
+    top: int,
+    left: int,
+    weight_y: _Weights,
+    weight_x: _Weights,
+    *,
+    threads: int = 0,
+) -> _Frame:
+    """A copy of `frame` (H, W, 3) with `patch` (h, w, 3) laid over it; weights are in 0..256."""
+
+def blend_into(
+    dst: _Frame,
+    patch: _Frame,
+    top: int,
+    left: int,
+    weight_y: _Weights,
+    weight_x: _Weights,
+    *,
+    threads: int = 0,
+) -> None:
+    """`blend` in place: only pixels of `dst` under the patch are touched."""
+
+def isa() -> str:
+    """The instruction set in use: "avx2", "neon" or "portable"."""
+
+def set_isa(name: str) -> None:
+    """Use another one in all threads, for tests. ValueError where this CPU or build lacks it."""
+
+def built_with_cuda() -> bool:
+    """Whether the CUDA kernels are in this build."""

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from srsdk import _kernels, reference
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2, 7])
+@pytest.mark.usefixtures("isa")
+def test_thread_counts_agree(threads: int, rng: np.random.Generator) -> None:
+    x = rng.uniform(-0.3, 1.3, (2, 48, 67, 129)).astype(np.float32)
+    lr = rng.integers(0, 256, (2, 67, 129, 3), np.uint8)
+    packed = _kernels.pack(x, 4, lr=lr, base="bilinear", threads=threads)
+    np.testing.assert_array_equal(packed, reference.pack(x, 4, lr=lr, base="bilinear"))
+    got = _kernels.pixel_shuffle(x, 4, threads=threads)
+    np.testing.assert_array_equal(got, reference.pixel_shuffle(x, 4))
+    frame = rng.integers(0, 256, (500, 700, 3), np.uint8)[:, ::-1]
+    np.testing.assert_array_equal(_kernels.unpack(frame, threads=threads), reference.unpack(frame))
+    patch = rng.integers(0, 256, (600, 600, 3), np.uint8)
+    ramp = reference.feather(600, 100)
+    got = _kernels.blend(frame, patch, -30, 60, ramp, ramp, threads=threads)
+    np.testing.assert_array_equal(got, reference.blend(frame, patch, -30, 60, ramp, ramp))
+
+
+def test_callers_at_once(rng: np.random.Generator) -> None:
+    x = rng.uniform(-0.3, 1.3, (48, 67, 129)).astype(np.float32)
+    lrs = rng.integers(0, 256, (8, 67, 129, 3), np.uint8)
+    expected = [reference.pack(x, 4, lr=lr, base="bilinear") for lr in lrs]
+
+    def work(i: int) -> bool:
+        same = [
+            np.array_equal(
+                _kernels.pack(x, 4, lr=lrs[i], base="bilinear", threads=1 + (i + k) % 4),
+                expected[i],
+            )
+            for k in range(12)
+        ]
+        return all(same)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(8)))
+
+
+def test_gil_is_released(rng: np.random.Generator) -> None:
+    """Another Python thread gets on while a kernel runs."""
+    frame = rng.integers(0, 256, (4000, 4000, 3), np.uint8)
+    out = np.empty((3, 4000, 4000), np.float32)
+    ticks, running = 0, threading.Event()
+
+    def kernel() -> None:
+        for _ in range(5):
+            _kernels.unpack_into(out, frame, threads=1)
+        running.clear()
+
+    thread = threading.Thread(target=kernel)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(60)  # without the release, the kernel's thread would not let go
+    try:
+        running.set()
+        thread.start()
+        while running.is_set():
+            time.sleep(0)  # offers the GIL to the kernel's thread, which needs it between calls
+            ticks += 1
+        thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert ticks > 50
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_works_after_fork() -> None:
+    """The child of a process that has used the threads makes its own."""
+    program = """
+import os
+import numpy as np
+from srsdk import _kernels
+frame = np.random.default_rng(0).integers(0, 256, (800, 900, 3), np.uint8)
+first = _kernels.unpack(frame, threads=4)
+children = []
+for _ in range(3):
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if np.array_equal(_kernels.unpack(frame, threads=4), first) else 1)
+    children.append(pid)
+assert np.array_equal(_kernels.unpack(frame, threads=4), first)
+assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
+
+
+def test_isa_names() -> None:
+    assert _kernels.isa() in {"portable", "avx2", "neon"}
+    with pytest.raises(ValueError, match="'sse9' is not available"):
+        _kernels.set_isa("sse9")
+    assert _kernels.built_with_cuda() is False
