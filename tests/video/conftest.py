@@ -143,6 +143,8 @@ def write_clip(clip: Clip) -> Path:
 
 
 def _subtitle_track(out: Any, codec: str) -> Any:
+    if not hasattr(out, "add_mux_stream"):
+        pytest.skip("this PyAV cannot make subtitle tracks")
     return out.add_mux_stream(codec, time_base=Fraction(1, 1000))
 
 

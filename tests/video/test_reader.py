@@ -161,6 +161,22 @@ def test_variable_frame_rate_and_late_start(make: Any) -> None:
     assert times == stamps
 
 
+def test_an_edit_list_hides_frames(make: Any) -> None:
+    """A clip trimmed without re-encoding keeps the frames from the last key frame on, unseen."""
+    path = make("e.mp4", frames=20)
+    raw = path.read_bytes()
+    at = raw.index(b"elst") + 4
+    assert raw[at : at + 8] == (1).to_bytes(8, "big")  # version 0, one entry
+    start = int.from_bytes(raw[at + 12 : at + 16], "big")
+    patch(path, b"elst", 12, (start + 5 * 512).to_bytes(4, "big"))
+    with av.open(str(path)) as container:
+        seen = [frame.pts for frame in container.decode(video=0)]
+        assert container.streams.video[0].time_base == Fraction(1, 12800)
+    assert len(seen) == 15
+    with VideoReader(path) as reader:
+        assert [frame.pts for frame in reader] == seen
+
+
 def test_avi_without_timestamps(make: Any) -> None:
     path = make("a.avi", codec="mpeg4", frames=15, options={"bf": "2"})
     with VideoReader(path) as reader:

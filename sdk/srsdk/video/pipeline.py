@@ -94,9 +94,7 @@ class _Job:
             self.buffers.put(FrameBuffer.empty(writer.width, writer.height))
 
     def run(self) -> None:
-        self.stages.start("srsdk-decode", self.decode)
-        self.stages.start("srsdk-encode", self.encode)
-        self.stages.run(self.upscale)
+        self.stages.run(self.upscale, decode=self.decode, encode=self.encode)
 
     def decode(self) -> None:
         source = self.reader.read()

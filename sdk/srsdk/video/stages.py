@@ -30,26 +30,38 @@ class Stages:
         self._channels.append(channel)
         return channel
 
-    def start(self, name: str, work: Callable[[], None]) -> None:
-        """Run `work` in a thread of its own."""
-        thread = threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def run(self, work: Callable[[], None]) -> None:
-        """Run `work` here, wait for all threads, and raise the first error of any stage.
+    def run(self, here: Callable[[], None], **beside: Callable[[], None]) -> None:
+        """Run `here` in this thread and the others beside it, until all have ended.
 
         Ctrl-C, which Python raises in the main thread, counts as an error of this stage.
+
+        Args:
+            here: The stage of the calling thread.
+            beside: The other stages by name, each for a thread of its own.
+
+        Raises:
+            BaseException: The first error of any stage.
         """
-        self._guard(work)
-        for thread in self._threads:
-            while thread.is_alive():
-                try:
-                    thread.join(0.2)
-                except BaseException as error:  # Ctrl-C while waiting for the encoder
-                    self._fail(error)
+        self._guard(lambda: self._start_all(here, beside))
+        while True:
+            try:
+                for thread in self._threads:
+                    while thread.is_alive():
+                        thread.join(0.2)
+                break
+            except BaseException as error:  # Ctrl-C while waiting for the encoder
+                self._fail(error)
         if self._error is not None:
             raise self._error
+
+    def _start_all(self, here: Callable[[], None], beside: dict[str, Callable[[], None]]) -> None:
+        for name, work in beside.items():
+            thread = threading.Thread(
+                target=self._guard, args=(work,), name=f"srsdk-{name}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+        here()
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:
