@@ -1,0 +1,64 @@
+"""What `make demo` runs: the example clip x4, its face enhanced, and a picture beside bicubic."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from srsdk import Upscaler
+from srsdk.timing import StageTimer
+from srsdk.video import VideoReader, enhance_video
+
+CLIP = Path(__file__).with_name("portrait.mp4")
+SHOWN = 110  # a frame of the closer shot
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clip", type=Path, nargs="?", default=CLIP)
+    parser.add_argument("--output", type=Path, default=Path("demo"), help="folder to write into")
+    parser.add_argument("--model", default="edge-x4")
+    parser.add_argument("--faces", default="srresnet-x4")
+    arguments = parser.parse_args()
+    folder: Path = arguments.output
+    folder.mkdir(parents=True, exist_ok=True)
+    video, picture = folder / "portrait-x4.mp4", folder / "side-by-side.png"
+    timer = StageTimer()
+
+    with Upscaler(arguments.model, faces=arguments.faces) as upscaler:
+        stream = upscaler.stream(timer=timer)
+        report = enhance_video(arguments.clip, video, stream, overwrite=True)
+    cv2.imwrite(str(picture), side_by_side(arguments.clip, video, SHOWN))
+
+    (width, height), (large_width, large_height) = report.input_size, report.output_size
+    print(f"{width}x{height} -> {large_width}x{large_height}, {report.frames} frames, ", end="")
+    print(f"{stream.faces} faces enhanced, {report.audio_tracks} audio track")
+    print(f"video    {video.resolve()}")
+    print(f"picture  {picture.resolve()}  (left: bicubic, right: srsdk)")
+    per_frame = {stage: 1000 * timer.total(stage) / report.frames for stage in timer.stages}
+    print("ms a frame: " + ", ".join(f"{stage} {ms:.1f}" for stage, ms in per_frame.items()))
+    print(f"{report.fps:.1f} frames a second, decoding and encoding included")
+
+
+def side_by_side(source: Path, result: Path, number: int) -> np.ndarray:
+    """Frame `number` of both videos, the source enlarged bicubically, cut around the middle."""
+    small, large = read_frame(source, number), read_frame(result, number)
+    bicubic = cv2.resize(small, large.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    cut = large.shape[1] // 4
+    pair = [image[:, cut : image.shape[1] - cut] for image in (bicubic, large)]
+    return np.concatenate(pair, axis=1)
+
+
+def read_frame(path: Path, number: int) -> np.ndarray:
+    with VideoReader(path) as reader:
+        for n, frame in enumerate(reader):
+            if n == number:
+                return frame.pixels
+    raise SystemExit(f"{path} has fewer than {number + 1} frames")
+
+
+if __name__ == "__main__":
+    main()

