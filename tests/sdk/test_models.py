@@ -1,0 +1,132 @@
+"""Model files: the spec, the zoo, and what is wrong with files that are none."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+
+from srsdk import ModelFormatError, ModelNotFoundError, ModelSpec, Upscaler
+from srsdk.spec import METADATA_KEY, TrainingSummary
+from srsdk.zoo import find
+from srsdk.zoo import models as zoo_models
+
+
+def test_spec_round_trip() -> None:
+    training = TrainingSummary("r", "d", "t", "l", 5, 1.5, "CPU", {"psnr": 30.0})
+    spec = ModelSpec("n", "edge", 4, "subpixel", 4, "bilinear", halo=6, training=training)
+    assert ModelSpec.from_metadata(spec.to_metadata()) == spec
+    assert (spec.out_channels, spec.graph_scale) == (48, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scale": 0}, "scale"),
+        ({"scale": 4, "tail": "subpixel", "shuffle": 3}, "multiple"),
+        ({"tail": "subpixel"}, "does not go with"),
+        ({"shuffle": 2}, "does not go with"),
+        ({"base": "cubic"}, "base is 'cubic'"),
+        ({"precision": "fp8"}, "precision"),
+        ({"halo": -1}, "negative"),
+    ],
+)
+def test_contradictions_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ModelFormatError, match=message):
+        dataclasses.replace(ModelSpec("n", "edge", 4), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("not json", "damaged"),
+        ("[]", "damaged"),
+        ("{}", "damaged"),
+        ('{"format": 99}', "format 99"),
+        ('{"format": 1, "name": "x"}', "damaged"),
+    ],
+)
+def test_damaged_specs_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ModelFormatError, match=message):
+        ModelSpec.from_metadata({METADATA_KEY: text}, source="x.onnx")
+
+
+def test_unknown_fields_are_refused() -> None:
+    record = json.loads(ModelSpec("n", "edge", 4).to_metadata()[METADATA_KEY])
+    record["sclae"] = 4
+    with pytest.raises(ModelFormatError, match="sclae"):
+        ModelSpec.from_metadata({METADATA_KEY: json.dumps(record)})
+
+
+@pytest.mark.parametrize("content", [b"", b"text", bytes(1000)], ids=["empty", "text", "zeros"])
+def test_what_is_no_onnx_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelFormatError, match=r"x\.onnx"):
+        Upscaler(path)
+
+
+def test_a_truncated_model_is_refused(models: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "x.onnx"
+    path.write_bytes(models["edge-x4"].read_bytes()[:-500])
+    with pytest.raises(ModelFormatError) as caught:
+        Upscaler(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_without_spec_is_refused(models: dict[str, Path], tmp_path: Path) -> None:
+    model = onnx.load(models["edge-x4"])
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "x.onnx")
+    with pytest.raises(ModelFormatError, match="srsdk-export"):
+        Upscaler(tmp_path / "x.onnx")
+
+
+def test_a_spec_that_is_not_the_graphs_is_refused(models: dict[str, Path], tmp_path: Path) -> None:
+    model = onnx.load(models["edge-x4"])
+    spec = ModelSpec("n", "edge", 2, "subpixel", 2, "bilinear", halo=3)
+    onnx.helper.set_model_props(model, spec.to_metadata())
+    onnx.save(model, tmp_path / "x.onnx")
+    with pytest.raises(ModelFormatError, match="12 channels"):
+        Upscaler(tmp_path / "x.onnx")
+
+
+def test_missing_models_are_named() -> None:
+    with pytest.raises(ModelNotFoundError, match="did you mean edge-x4"):
+        Upscaler("egde-x4")
+    with pytest.raises(ModelNotFoundError, match=r"no model file nowhere/m\.onnx"):
+        Upscaler("nowhere/m.onnx")
+    with pytest.raises(FileNotFoundError):
+        Upscaler(Path("m.onnx"))
+
+
+def test_the_bundled_models_are_what_the_manifest_says() -> None:
+    bundled = zoo_models()
+    assert {"edge-x4", "srresnet-x4"} <= {model.name for model in bundled}
+    for model in bundled:
+        assert hashlib.sha256(model.path.read_bytes()).hexdigest() == model.sha256
+        assert find(model.name) == model.path
+        with Upscaler(model.name) as upscaler:
+            spec = upscaler.info.frames.spec
+        assert (spec.name, spec.scale) == (model.name, model.scale)
+        assert spec.training.steps > 0
+        card = model.card.read_text()
+        assert spec.sha256 in card
+        assert spec.training.terms in card
+
+
+@pytest.mark.parametrize("name", ["edge-x4", "srresnet-x4"])
+def test_the_bundled_models_beat_bicubic(name: str, real_data: Path) -> None:
+    """The protocol's scores, through the SDK: at least 1.8 dB over bicubic on both dev sets."""
+    from srtrain.data import load_pairs
+    from srtrain.metrics import bicubic_psnr, mean_psnr
+
+    with Upscaler(name, color="rgb") as upscaler:
+        for path in sorted((real_data / "data").glob("dev-*.tar")):
+            pairs = load_pairs([path], 4, 128)
+            score = mean_psnr(lambda lr: upscaler.batch(lr), pairs)  # type: ignore[arg-type,return-value]
+            assert score > bicubic_psnr(pairs) + 1.8
