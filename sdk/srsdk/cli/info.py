@@ -1,0 +1,138 @@
+"""`srsdk info`: what a model, a video or an image is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from srsdk.cli import entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def info(
+    what: Annotated[str, typer.Argument(help="Model name, ONNX file, video or image.")],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
+) -> None:
+    """Show what a model or a file is."""
+    import json
+
+    facts = _facts(what)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, Text(_text(value)))
+    entry.stdout.print(table)
+
+
+def _facts(what: str) -> Mapping[str, object]:
+    from srsdk.cli.imageheader import sniff
+    from srsdk.cli.jobs import kind_of
+
+    path = Path(what).expanduser()
+    if not path.is_file() or path.suffix.lower() == ".onnx":
+        return _model(what)
+    with path.open("rb") as file:
+        start = file.read(12)
+    if sniff(start) or kind_of(path) == "image":
+        return _image(path)
+    return _video(path)
+
+
+def _model(what: str) -> dict[str, object]:
+    import dataclasses
+
+    from srsdk import zoo
+    from srsdk.backends import open_backend
+
+    found = zoo.find(what)
+    backend = open_backend("auto", found, threads=1)
+    try:
+        spec = backend.info.spec
+    finally:
+        backend.close()
+    facts = dataclasses.asdict(spec)
+    training = facts.pop("training")
+    scores = training.pop("scores")
+    facts["file"] = str(found)
+    if isinstance(found, Path):
+        facts["bytes"] = found.stat().st_size
+    facts.update({f"training {key}": value for key, value in training.items() if value})
+    facts.update({f"score {key}": value for key, value in scores.items()})
+    return facts
+
+
+def _image(path: Path) -> dict[str, object]:
+    from srsdk.cli.imagefile import read_image
+
+    picture = read_image(path)
+    height, width = picture.pixels.shape[:2]
+    channels = 1 if picture.pixels.ndim == 2 else picture.pixels.shape[2]
+    return {
+        "file": str(path),
+        "kind": "image",
+        "format": picture.header.format,
+        "width": width,
+        "height": height,
+        "channels": {1: "gray", 3: "colour", 4: "colour and alpha"}[channels],
+        "orientation": f"EXIF {picture.header.orientation}",
+        "colour_profile": f"{len(picture.header.icc)} bytes" if picture.header.icc else "none",
+    }
+
+
+def _video(path: Path) -> dict[str, object]:
+    from srsdk.errors import InputError, VideoError
+    from srsdk.video import VideoReader
+    from srsdk.video.orientation import Orientation
+
+    try:
+        with VideoReader(path) as reader:
+            held, tracks = reader.info, [_track(stream) for stream in reader.side_streams]
+    except VideoError as error:
+        raise InputError(str(error)) from error
+    colour = held.colour
+    turned = held.orientation
+    return {
+        "file": str(path),
+        "kind": "video",
+        "width": held.width,
+        "height": held.height,
+        "fps": None if held.rate is None else round(float(held.rate), 3),
+        "frames": held.frames,
+        "duration": None if held.duration is None else round(held.duration, 3),
+        "codec": held.codec,
+        "pixel_format": held.pixel_format,
+        "colour": f"matrix {colour.matrix}, primaries {colour.primaries}, "
+        f"transfer {colour.transfer}, {'full' if colour.full_range else 'limited'} range "
+        "(ITU-T H.273 numbers)",
+        "orientation": "upright"
+        if turned == Orientation()
+        else f"turned by {90 * turned.turns} "
+        f"degrees clockwise{', mirrored' if turned.mirrored else ''}",
+        "pixel_aspect": str(held.sample_aspect_ratio),
+        "tracks": tracks,
+    }
+
+
+def _track(stream: object) -> str:
+    kind = getattr(stream, "type", "data")
+    context = getattr(stream, "codec_context", None)
+    return f"{kind} {getattr(context, 'name', '')}".strip()
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "not known"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(item) for item in value) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,61 @@
+"""Options that several commands share, and the `Upscaler` that they ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from srsdk.errors import InputError
+
+if TYPE_CHECKING:
+    from srsdk.upscaler import Upscaler
+
+DEFAULT_MODEL = "edge-x4"
+
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="Name (see `srsdk models`) or path of an ONNX file.")
+]
+Faces = Annotated[
+    str, typer.Option("--faces", "-f", help="Model to run on detected faces, or none.")
+]
+Backend = Annotated[str, typer.Option("--backend", help="auto, or one that `srsdk doctor` lists.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", help="CPU threads of each model.", show_default="all")
+]
+Detector = Annotated[
+    str, typer.Option("--detector", help="slimface, or the path of a YuNet ONNX file.")
+]
+DetectEvery = Annotated[
+    int, typer.Option("--detect-every", help="Frames from one face detection to the next.")
+]
+
+
+def open_upscaler(
+    model: str, faces: str, backend: str, threads: int | None, detector: str
+) -> Upscaler:
+    """Open what the options name.
+
+    Raises:
+        InputError: The backend or the detector is unknown, or an option is out of its range.
+        ModelNotFoundError: There is no such model or detector file.
+        ModelFormatError: A file is not a usable model.
+        BackendUnavailableError: The backend cannot run here.
+        DetectorError: The detector cannot be loaded.
+    """
+    from srsdk.backends import BACKENDS
+    from srsdk.upscaler import Upscaler
+
+    if backend not in ("auto", *BACKENDS):
+        known = ", ".join(["auto", *BACKENDS])
+        raise InputError(f"unknown backend {backend!r}; known: {known}")
+    if faces == "none":
+        if detector != "slimface":
+            raise InputError("--detector needs --faces MODEL, for instance --faces srresnet-x4")
+        return Upscaler(model, backend=backend, threads=threads)
+    finder = None
+    if detector != "slimface":
+        from srsdk.faces import YuNetDetector
+
+        finder = YuNetDetector(detector)
+    return Upscaler(model, faces=faces, detector=finder, backend=backend, threads=threads)
