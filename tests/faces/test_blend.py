@@ -87,7 +87,7 @@ def test_faces_fade_into_their_own_rectangles_only(
 def test_at_the_frames_border_the_face_does_not_fade() -> None:
     plan = plan_crops([square_at(8, 40, 32)], (80, 120), 32)
     frame = np.zeros((320, 480, 3), np.uint8)
-    blend_faces(frame, np.full((1, 160, 160, 3), 200, np.uint8), plan, 4)
+    blend_faces(frame, np.full((1, 128, 128, 3), 200, np.uint8), plan, 4)
     assert frame[160, 0, 0] == 200
     assert frame[160, 95, 0] < 5
 
@@ -125,13 +125,13 @@ def test_large_faces_lie_over_small_ones_in_whatever_order_they_come() -> None:
 def test_strength_scales_a_face() -> None:
     plan = plan_crops([square_at(60, 40, 32)], (80, 120), 32, strengths=[0.25])
     frame = np.zeros((320, 480, 3), np.uint8)
-    blend_faces(frame, np.full((1, 160, 160, 3), 200, np.uint8), plan, 4)
+    blend_faces(frame, np.full((1, 128, 128, 3), 200, np.uint8), plan, 4)
     assert frame[160, 240, 0] == 50
 
 
 def test_strided_frames_are_written_in_place() -> None:
     plan = plan_crops([square_at(60, 40, 32)], (80, 120), 32)
-    crops = noise((1, 160, 160, 3))
+    crops = noise((1, 128, 128, 3))
     whole = np.zeros((400, 700, 3), np.uint8)
     part = whole[50:370, 100:580]
     blend_faces(part, crops, plan, 4)
@@ -153,9 +153,13 @@ def test_no_faces_change_nothing() -> None:
 def test_wrong_shapes_are_refused() -> None:
     plan = plan_crops([square_at(60, 40, 32)], (80, 120), 32)
     with pytest.raises(InputError, match="4 times"):
-        blend_faces(np.zeros((320, 481, 3), np.uint8), noise((1, 160, 160, 3)), plan, 4)
+        blend_faces(np.zeros((320, 481, 3), np.uint8), noise((1, 128, 128, 3)), plan, 4)
     with pytest.raises(InputError, match="crops are"):
         blend_faces(np.zeros((320, 480, 3), np.uint8), noise((1, 40, 40, 3)), plan, 4)
+    read_only = np.zeros((320, 480, 3), np.uint8)
+    read_only.flags.writeable = False
+    with pytest.raises(InputError, match="read-only"):
+        blend_faces(read_only, noise((1, 128, 128, 3)), plan, 4)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 128])

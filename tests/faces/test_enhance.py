@@ -75,9 +75,9 @@ def test_twenty_faces_in_one_batch(scene: Scene) -> None:
         batches.append(batch.shape)
         return marking(batch)
 
-    faces = [(20 + 62 * (k % 5), 12 + 42 * (k // 5), 19 + k % 3) for k in range(20)]
-    lr, _ = scene(180, 330, faces)
-    enhancer = FaceEnhancer(run, scale=4, face_size=32, detector=SlimFaceDetector(work_side=660))
+    faces = [(40 + 124 * (k % 5), 24 + 84 * (k // 5), 27 + k % 3) for k in range(20)]
+    lr, _ = scene(360, 660, faces)
+    enhancer = FaceEnhancer(run, scale=4, face_size=32, detector=SlimFaceDetector())
     assert enhancer.enhance(lr, enlarge(lr)).count == 20
     assert len(batches) == 1
     assert batches[0][0] == 20

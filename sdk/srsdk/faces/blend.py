@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from srsdk import _kernels
+from srsdk._kernels import blend_into
 from srsdk.errors import InputError
 from srsdk.faces.crop import CropPlan
 from srsdk.faces.frames import Pixels, check_frame
@@ -84,7 +84,7 @@ def blend_faces(
         feather: Width of the fading margin, as a share of the face's square.
 
     Raises:
-        InputError: An array does not have the plan's shape.
+        InputError: An array does not have the plan's shape, or the frame is read-only.
     """
     height, width = plan.frame_shape
     if check_frame(frame) != (scale * height, scale * width):
@@ -92,6 +92,8 @@ def blend_faces(
             f"frame is {frame.shape[:2]}, expected {(scale * height, scale * width)}: "
             f"{scale} times the frame that the crops are from"
         )
+    if not frame.flags.writeable:
+        raise InputError("frame is read-only; faces are blended in place: pass a copy")
     shape = (len(plan), scale * plan.side, scale * plan.side, 3)
     if sr_crops.shape != shape or sr_crops.dtype != np.uint8:
         raise InputError(f"crops are {sr_crops.dtype} {sr_crops.shape}, expected uint8 {shape}")
@@ -106,4 +108,4 @@ def blend_faces(
         if strength < 1:
             weight_y = np.rint(weight_y * strength).astype(np.uint16)
         patch = crop[y : y + scale * rows, x : x + scale * columns]
-        _kernels.blend_into(frame, patch, scale * top, scale * left, weight_y, weight_x)
+        blend_into(frame, patch, scale * top, scale * left, weight_y, weight_x)

