@@ -129,6 +129,25 @@ void split(std::int16_t* const dst[3], const std::uint8_t* src, std::int64_t w) 
 
 // ---- pack
 
+void base(const BaseRow& row) {
+    if (row.step != 1) return base_generic(row);
+    const __m256i left = _mm256_set1_epi16(row.left), right = _mm256_set1_epi16(row.right);
+    const auto mix = [&](const std::int16_t* line) {
+        const __m256i* at = reinterpret_cast<const __m256i*>(line);
+        const __m256i* after = reinterpret_cast<const __m256i*>(line + 1);
+        return _mm256_add_epi16(_mm256_mullo_epi16(_mm256_loadu_si256(at), left),
+                                _mm256_mullo_epi16(_mm256_loadu_si256(after), right));
+    };
+    for (std::int64_t t = 0; t < row.n; t += 16) {  // reads and writes padding
+        const __m256i above = mix(row.above + t), below = mix(row.below + t);
+        const __m256i low = _mm256_unpacklo_epi16(above, below);
+        const __m256i high = _mm256_unpackhi_epi16(above, below);
+        __m256i* out = reinterpret_cast<__m256i*>(row.out + 2 * t);
+        _mm256_storeu_si256(out, _mm256_permute2x128_si256(low, high, 0x20));
+        _mm256_storeu_si256(out + 1, _mm256_permute2x128_si256(low, high, 0x31));
+    }
+}
+
 inline __m256 load8(const float* x) { return _mm256_loadu_ps(x); }
 inline __m256 load8(const Half* x) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
@@ -274,7 +293,7 @@ constexpr Rows kRows = {
     unpack<float>,
     unpack<Half>,
     split,
-    base_generic,
+    base,
     {pack_row<1, float>, pack_row<2, float>, pack_row<3, float>, pack_row<4, float>,
      pack_row<8, float>},
     {pack_row<1, Half>, pack_row<2, Half>, pack_row<3, Half>, pack_row<4, Half>, pack_row<8, Half>},
