@@ -103,7 +103,7 @@ def write_clip(clip: Clip) -> Path:
         sound = out.add_stream("aac", rate=48000)
         sound.metadata["language"] = language
         sounds.append(sound)
-    if clip.chapters:
+    if clip.chapters and hasattr(out, "set_chapters"):
         out.set_chapters(
             [
                 {
@@ -168,11 +168,10 @@ def read_back(path: Path) -> list[Track]:
                 stream.type, name, stream.language, stream.metadata.get("title"), 0.0, [], []
             )
         for packet in container.demux():
-            if packet.dts is None and packet.pts is None:
+            if not packet.size:
                 continue
-            track = tracks[packet.stream_index]
-            assert packet.pts is not None
-            track.times.append(float(packet.pts * packet.time_base))
+            track = tracks[packet.stream.index]
+            track.times.append(float((packet.pts or 0) * packet.time_base))
             track.payload.append(bytes(packet))
     for track in tracks.values():
         track.start = min(track.times, default=0.0)

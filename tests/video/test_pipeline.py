@@ -76,6 +76,12 @@ def test_sound_stays_where_it_was(make: Any, tmp_path: Path, tools: Any) -> None
         assert after[0].start - after[1].start == pytest.approx(gap, abs=0.0015)
 
 
+def test_a_single_frame(make: Any, tmp_path: Path, tools: Any) -> None:
+    source = make("in.mp4", frames=1, size=(2, 2))
+    assert enhance_video(source, tmp_path / "out.mp4", tools.doubler(), depth=1).frames == 1
+    assert len(tools.frame_times(tmp_path / "out.mp4")) == 1
+
+
 def test_side_by_side(make: Any, tmp_path: Path, tools: Any) -> None:
     source = make("in.mp4", frames=15, audio=("eng",))
     report = enhance_video(

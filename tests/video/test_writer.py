@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from fractions import Fraction
@@ -173,6 +174,34 @@ def test_a_subtitle_that_does_not_fit_is_refused_at_once(
     assert set(names(tmp_path)) == before
 
 
+@pytest.mark.skipif(int(av.__version__.split(".")[0]) < 15, reason="no dispositions")
+def test_a_cover_goes_along(make: Any, tmp_path: Path, tools: Any) -> None:
+    plain = make("plain.mp4", frames=5, audio=("eng",))
+    still = make("still.mkv", frames=1, codec="mjpeg", pixel_format="yuvj420p")
+    source, target = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    with (
+        av.open(str(plain)) as movie,
+        av.open(str(still)) as picture,
+        av.open(str(source), "w") as out,
+    ):
+        tracks = [out.add_stream_from_template(each, opaque=True) for each in movie.streams]
+        cover = out.add_stream_from_template(picture.streams.video[0], opaque=True)
+        cover.disposition = av.stream.Disposition.attached_pic
+        packet = next(picture.demux())
+        jpeg = bytes(packet)
+        packet.stream = cover
+        out.mux(packet)
+        for packet in movie.demux():
+            if packet.size:
+                packet.stream = tracks[packet.stream.index]
+                out.mux(packet)
+    writer = copy_through(source, target)
+    assert writer.tracks is not None
+    assert (writer.tracks.data, writer.tracks.dropped) == (1, [])
+    assert writer.frames == 5
+    assert tools.read_back(target)[2].payload == [jpeg]
+
+
 def test_faststart(tmp_path: Path, tools: Any) -> None:
     with VideoWriter(tmp_path / "a.mp4", 64, 48, BASE) as writer:
         fill(writer, tools, [0, 40])
@@ -312,8 +341,8 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
     folder.chmod(0o555)
     setup = ""
     if os.geteuid() == 0:  # root may write anywhere: give the right up, after importing
-        for parent in (tmp_path, *tmp_path.parents[:3]):
-            parent.chmod(0o755)
+        for parent in (tmp_path, *tmp_path.parents[:2]):  # pytest's own folders, closed to others
+            parent.chmod(stat.S_IMODE(parent.stat().st_mode) | 0o011)
         setup = "import os; import av.filter; os.setgid(65534); os.setuid(65534)"
     message = in_subprocess(setup, folder / "a.mp4")
     assert "may write" in message

@@ -28,8 +28,10 @@ _MP4_KEYS = {
 class EncodeOptions:
     """How the picture is encoded.
 
-    The defaults were measured at 1280×720 (a talking head, processor time per frame): superfast
-    13 ms, ultrafast 9 to 12 ms at twice the bytes, veryfast 17 to 18 ms at 0.4 times.
+    The defaults were measured on a talking head, 320×180 to 1280×720 at crf 18, as processor time
+    per frame of the whole job with bicubic as the generator: ultrafast 11 ms (4.5 Mb/s), superfast
+    16 ms (3.1 Mb/s), veryfast 23 ms (1.7 Mb/s), of which 4 to 5 ms are decoding, resizing and exact
+    colour conversion. Two cores have 66 ms per frame at 30 fps and a generator takes about half.
 
     Attributes:
         codec: Encoder: libx264, libx265, libsvtav1 or libvpx-vp9.

@@ -112,7 +112,7 @@ class VideoReader:
             self._side = [
                 stream
                 for stream in self.container.streams
-                if stream.type in ("audio", "subtitle", "data")
+                if stream.type in ("audio", "subtitle", "data") or is_cover(stream)
             ]
             context = self._video.codec_context
             context.thread_count = threads
@@ -124,7 +124,7 @@ class VideoReader:
 
     @property
     def side_streams(self) -> list[Any]:
-        """The tracks whose packets `read` gives: audio, subtitles and data, as PyAV streams."""
+        """The tracks whose packets `read` gives: audio, subtitles, data and covers (PyAV)."""
         return list(self._side)
 
     @property
@@ -196,7 +196,7 @@ class VideoReader:
         try:
             for packet in self.container.demux([self._video, *self._side]):
                 if packet.stream.index != self._video.index:
-                    if packet.dts is not None or packet.pts is not None:
+                    if packet.size:  # what has none only says that the file is at its end
                         yield packet
                     continue
                 if packet.is_corrupt:
@@ -222,6 +222,9 @@ class VideoReader:
         return self._frame(item) if isinstance(item, av.VideoFrame) else self._packet(item)
 
     def _packet(self, packet: Any) -> Any:
+        if packet.dts is None and is_cover(packet.stream):
+            packet.pts = packet.dts = 0
+            return packet
         if self.origin:
             shift = round(self.origin / Fraction(packet.time_base))
             packet.pts = None if packet.pts is None else packet.pts - shift
@@ -294,6 +297,11 @@ def reason(error: BaseException) -> str:
     return str(text).splitlines()[0]
 
 
+def is_cover(stream: Any) -> bool:
+    """Whether this is a still picture that belongs to the metadata (PyAV 15 can tell)."""
+    return stream.type == "video" and bool(getattr(stream, "disposition", 0) & 0x400)
+
+
 def _check_file(path: Path) -> None:
     if not path.exists():
         raise VideoError(f"{path} does not exist; check the path")
@@ -332,12 +340,12 @@ def _open(path: Path) -> Any:
 def _video_stream(container: Any, path: Path) -> Any:
     """The first track with moving pictures; a cover is not one."""
     for stream in container.streams.video:
-        if getattr(stream, "disposition", 0) & 0x400:  # attached_pic
+        if is_cover(stream):
             continue
         if stream.codec_context is None:
             raise VideoError(f"{path} has video in a codec that FFmpeg here cannot decode")
         return stream
-    held = sorted({stream.type for stream in container.streams})
+    held = sorted({"a cover" if is_cover(s) else s.type for s in container.streams})
     raise VideoError(
         f"{path} has no video track ({'only ' + ', '.join(held) if held else 'nothing in it'}); "
         "give a file with video"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from srsdk.errors import VideoError
+from srsdk.video.reader import is_cover
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,7 @@ class CopiedTracks:
     Attributes:
         audio: Number of audio tracks copied.
         subtitles: Number of subtitle tracks copied.
-        data: Number of data tracks and attachments copied.
+        data: Number of data tracks, attachments and covers copied.
         dropped: One short description per track left out.
     """
 
@@ -71,7 +72,7 @@ class CopiedTracks:
     def _add(self, stream: Any, path: Path, kind: str) -> None:
         codec = stream.codec_context.name if stream.codec_context else "no codec"
         label = f"{stream.type} track {stream.index} ({codec})"
-        if stream.type == "video" or not _fits(stream, kind):
+        if not _fits(stream, kind):
             if stream.type in ("audio", "subtitle"):
                 raise VideoError(
                     f"{path.suffix} files cannot hold {label} of the input; "
@@ -120,6 +121,8 @@ def _fits(stream: Any, kind: str) -> bool:
     """Whether a file of this kind can hold this track, found out by starting one in memory."""
     if stream.type == "attachment":  # a file of its own, which only Matroska has room for
         return kind == "matroska" and hasattr(stream, "mimetype")
+    if stream.type == "video" and not (is_cover(stream) and kind in ("mp4", "mov")):
+        return False
     try:
         with av.open(io.BytesIO(), "w", format=kind) as trial:
             _from_template(trial, stream)
@@ -130,6 +133,8 @@ def _fits(stream: Any, kind: str) -> bool:
 
 
 def _from_template(container: Any, stream: Any) -> Any:
+    if stream.type == "video":
+        return container.add_stream_from_template(stream, opaque=True)
     if hasattr(container, "add_stream_from_template"):  # PyAV 14
         return container.add_stream_from_template(stream)
     return container.add_stream(template=stream)
