@@ -59,6 +59,8 @@ class Upscaler:
         faces: The same, for the generator that is run on detected faces, whose results are blended
             into the frame; None leaves faces to `model`. Both must have the same scale.
         detector: What finds the faces; None: `srsdk.faces.SlimFaceDetector()`.
+        max_face: Largest side of a face's square (whole head) in pixels of the input that goes
+            through the face generator, whose cost grows with the area; None: `FaceEnhancer`'s.
         backend: "auto", or a name from `srsdk.backends.BACKENDS`.
         threads: CPU threads of each generator; None for all that this process may use.
         color: Channel order of all images, "bgr" as OpenCV and cameras give it, or "rgb".
@@ -79,6 +81,7 @@ class Upscaler:
         *,
         faces: str | Path | None = None,
         detector: FaceDetector | None = None,
+        max_face: int | None = None,
         backend: str = "auto",
         threads: int | None = None,
         color: Color = "bgr",
@@ -90,8 +93,8 @@ class Upscaler:
             raise InputError(f"tile is {tile}, expected at least 16 pixels")
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}, expected at least 1")
-        if detector is not None and faces is None:
-            raise InputError("a detector needs a face generator: pass faces=MODEL too")
+        if faces is None and not (detector is None and max_face is None):
+            raise InputError("detector and max_face need a face generator: pass faces=MODEL too")
 
         def open_model(name: str | Path) -> Backend:
             return open_backend(backend, zoo.find(name), threads=threads or 0, color=color)
@@ -100,7 +103,9 @@ class Upscaler:
         self._face_backend = None if faces is None else open_model(faces)
         self._faces: FaceEnhancer | None = None
         if self._face_backend is not None:
-            self._faces = _face_enhancer(self._backend, self._face_backend, detector, color)
+            self._faces = _face_enhancer(
+                self._backend, self._face_backend, detector, max_face, color
+            )
         face_info = None if self._face_backend is None else self._face_backend.info
         self._info = UpscalerInfo(self.scale, color, tile, self._backend.info, face_info)
 
@@ -262,7 +267,11 @@ class UpscalerStream:
 
 
 def _face_enhancer(
-    frames: Backend, faces: Backend, detector: FaceDetector | None, color: Color
+    frames: Backend,
+    faces: Backend,
+    detector: FaceDetector | None,
+    max_face: int | None,
+    color: Color,
 ) -> FaceEnhancer:
     from srsdk.faces import FaceEnhancer
 
@@ -278,4 +287,5 @@ def _face_enhancer(
         face_size=spec.face_size or _FACE_SIZE,
         detector=detector,
         color=color,
+        max_side=max_face,
     )

@@ -92,7 +92,8 @@ def test_a_frame_smaller_than_the_crop_is_padded_by_its_border() -> None:
 
 def test_limits_of_size() -> None:
     boxes = [box_of(160, 90, side) for side in (15, 16, 64, 65)]
-    assert plan_crops(boxes, (180, 320), 32).faces.tolist() == [1, 2]
+    assert plan_crops(boxes, (180, 320), 32).faces.tolist() == [1, 2, 3]
+    assert plan_crops(boxes, (180, 320), 32, max_side=64).faces.tolist() == [1, 2]
     assert plan_crops(boxes, (180, 320), 32, min_side=0, max_side=15).faces.tolist() == [0]
     assert plan_crops(boxes, (180, 320), 32, max_side=1000).faces.tolist() == [1, 2, 3]
 
@@ -144,7 +145,7 @@ def test_whatever_the_faces_each_rectangle_lies_in_frame_and_crop(
     crops = extract(frame, plan)
     for crop, ((top, left), rect, square, _) in zip(crops, plan, strict=True):
         rect_top, rect_left, rows, columns = rect
-        assert 16 <= square <= 64
+        assert 16 <= square <= 320
         assert 0 <= rect_top <= rect_top + rows <= shape[0]
         assert 0 <= rect_left <= rect_left + columns <= shape[1]
         inside = crop[rect_top - top :, rect_left - left :][:rows, :columns]

@@ -97,7 +97,7 @@ def test_no_face_leaves_the_frame_and_the_generator_alone(scene: Scene) -> None:
 def test_faces_outside_the_generators_range_are_left_alone(scene: Scene) -> None:
     lr, _ = scene(180, 320, [(100, 30, 70)])
     sr = enlarge(lr)
-    assert FaceEnhancer(marking, scale=4, face_size=32).enhance(lr, sr).count == 0
+    assert FaceEnhancer(marking, scale=4, face_size=32, max_side=64).enhance(lr, sr).count == 0
     assert np.array_equal(sr, enlarge(lr))
     assert FaceEnhancer(marking, scale=4, face_size=64).enhance(lr, sr).count == 1
     small, _ = scene(180, 320, [(100, 50, 20)])
@@ -215,11 +215,26 @@ def test_a_face_growing_out_of_range_fades_out(scene: Scene) -> None:
     stream = enhancer.stream(every=1)
     strengths = []
     for _ in sizes:
-        plan = stream.plan(frame)
-        strengths.append(float(plan.strengths[0]) if len(plan) else 0.0)
+        plans = stream.plan(frame)
+        strengths.append(float(plans[0].strengths[0]) if plans else 0.0)
     assert strengths[:3] == [1, 1, 1]
     assert strengths[-1] == 0
     assert max(np.abs(np.diff(strengths))) < 0.2
+
+
+def test_a_near_face_does_not_make_far_ones_expensive(scene: Scene) -> None:
+    lr, _ = scene(400, 600, [])
+    boxes = [(20 + 60 * n, 20, 21, 26) for n in range(8)] + [(150, 120, 130, 164)]
+    batches = []
+
+    def spy(crops: Pixels) -> Pixels:
+        batches.append(crops.shape)
+        return marking(crops)
+
+    enhancer = FaceEnhancer(spy, scale=4, face_size=32, detector=Fixed(boxes))
+    assert enhancer.enhance(lr, enlarge(lr)).count == 9
+    assert [shape[0] for shape in batches] == [8, 1]
+    assert batches[0][1] <= 64 < 200 < batches[1][1]
 
 
 def test_a_still_face_keeps_its_rectangle(scene: Scene) -> None:
@@ -229,7 +244,7 @@ def test_a_still_face_keeps_its_rectangle(scene: Scene) -> None:
     rects = []
     for _ in range(40):
         noisy = np.clip(lr + rng.normal(0, 3, lr.shape), 0, 255).astype(np.uint8)
-        rects.append(tuple(stream.plan(noisy).rects[0].tolist()))
+        rects.append(tuple(stream.plan(noisy)[0].rects[0].tolist()))
     settled = rects[12:]
     assert sum(a != b for a, b in pairwise(settled)) <= 1
 
@@ -239,8 +254,8 @@ def test_streams_do_not_share_their_memory(enhancer: FaceEnhancer, scene: Scene)
     a, _ = scene(180, 320, [(60, 60, 26)])
     b, _ = scene(180, 320, [(220, 80, 26)])
     for _ in range(3):
-        (left,) = first.plan(a).rects[:, 1].tolist()
-        (right,) = second.plan(b).rects[:, 1].tolist()
+        (left,) = first.plan(a)[0].rects[:, 1].tolist()
+        (right,) = second.plan(b)[0].rects[:, 1].tolist()
         assert left < 70
         assert right > 190
     first.reset()
@@ -254,7 +269,7 @@ def test_the_example_clip_is_followed_throughout() -> None:
     assert len(frames) == 150
     sides = []
     for lr in frames:
-        plan = stream.plan(lr)
+        (plan,) = stream.plan(lr)
         assert len(plan) == 1
         assert plan.strengths.tolist() == [1.0]
         sides.append(int(plan.squares[0]))
@@ -269,7 +284,7 @@ def test_real_videos_keep_one_face() -> None:
     if not paths:
         pytest.skip("needs the videos in SRSDK_DATA")
     for path in paths:
-        stream = FaceEnhancer(marking, scale=4, face_size=128, max_side=1000).stream(every=5)
+        stream = FaceEnhancer(marking, scale=4, face_size=32).stream(every=5)
         found = []
         with av.open(str(path)) as container:
             for index, frame in enumerate(container.decode(video=0)):

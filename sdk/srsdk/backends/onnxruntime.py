@@ -44,12 +44,17 @@ class _Workspace:
         self.output: NDArray[Any] = np.empty(
             (count, spec.out_channels, factor * height, factor * width), dtype
         )
-        self.binding = session.io_binding()
+        # Its own hold on the session: a run goes on to its end while another thread closes.
+        self._session, self._binding = session, session.io_binding()
         for bind, node, array in (
-            (self.binding.bind_input, session.get_inputs()[0], self.input),
-            (self.binding.bind_output, session.get_outputs()[0], self.output),
+            (self._binding.bind_input, session.get_inputs()[0], self.input),
+            (self._binding.bind_output, session.get_outputs()[0], self.output),
         ):
             bind(node.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+
+    def run(self) -> None:
+        """Run the graph from `input` to `output`."""
+        self._session.run_with_iobinding(self._binding)
 
 
 class OnnxRuntimeBackend:
@@ -83,7 +88,7 @@ class OnnxRuntimeBackend:
             out = np.empty((count, height * spec.scale, width * spec.scale, 3), np.uint8)
         workspace = self._take((count, height, width))
         _kernels.unpack_into(workspace.input, batch, swap=self._swap, threads=self._threads)
-        self._session.run_with_iobinding(workspace.binding)
+        workspace.run()
         for values, image, target in zip(workspace.output, batch, out, strict=True):
             _kernels.pack_into(
                 target,

@@ -25,6 +25,9 @@ from srsdk.faces.frames import Pixels, Vector, check_frame
 BOX_TO_SQUARE = 0.645  # sqrt(box area) / side of the square
 BOX_CENTRE_DOWN = 0.555  # height of the box's centre in the square
 
+SMALLEST = 0.5  # default limits of a face's square, in `face_size`
+LARGEST = 10.0
+
 _FAR = 2.0**40  # beyond any frame, within what integers hold
 _LEAST = 4  # a face of which fewer rows or columns lie in the frame is left alone
 
@@ -105,8 +108,8 @@ def plan_crops(
         boxes: `(N, 4)` x, y, width, height in pixels of the frame, as detectors and trackers give.
         frame_shape: Height and width (a full array shape will do).
         face_size: `ModelSpec.face_size`: side of the crops that the generator was trained on.
-        min_side: Faces whose square is smaller are left out; None: half of `face_size`.
-        max_side: Faces whose square is larger are left out; None: twice `face_size`.
+        min_side: Faces whose square is smaller are left out; None: `SMALLEST * face_size`.
+        max_side: Faces whose square is larger are left out; None: `LARGEST * face_size`.
         margin: Least surroundings of the largest face on each side, for the generator's context.
             None are needed by default: the outermost pixels, which a generator draws worst, have
             next to no weight in the blend (5% one pixel in), and work grows with the side squared.
@@ -129,8 +132,8 @@ def plan_crops(
     finite = np.asarray(np.isfinite(squares).all(axis=1))
     squares = np.clip(np.where(finite[:, None], squares, 0.0), -_FAR, _FAR)
     sides = np.rint(squares[:, 2]).astype(np.int64)
-    low = face_size / 2 if min_side is None else min_side
-    high = face_size * 2 if max_side is None else max_side
+    low = face_size * SMALLEST if min_side is None else min_side
+    high = face_size * LARGEST if max_side is None else max_side
     eligible = finite & (sides >= max(low, 1)) & (sides <= high) & (amounts > 0)
 
     corners = np.rint(squares[:, 1::-1] - sides[:, None] / 2).astype(np.int64)

@@ -12,7 +12,14 @@ from numpy.typing import ArrayLike
 
 from srsdk.errors import InputError
 from srsdk.faces.blend import blend_faces, match_tone
-from srsdk.faces.crop import CropPlan, extract, face_squares, plan_crops
+from srsdk.faces.crop import (
+    LARGEST,
+    SMALLEST,
+    CropPlan,
+    extract,
+    face_squares,
+    plan_crops,
+)
 from srsdk.faces.detect import FaceDetector, SlimFaceDetector
 from srsdk.faces.frames import Pixels, check_frame
 from srsdk.faces.track import FaceTracker
@@ -51,7 +58,8 @@ class FaceEnhancer:
         color: Colour order of the frames.
         min_side: Least side of a face's square (whole head), in pixels of the input; None: half of
             `face_size`. Faces beyond these limits are left as the frame's generator drew them.
-        max_side: Largest side; None: twice `face_size`.
+        max_side: Largest side; None: ten times `face_size`. The generators are convolutional, so
+            they work on larger faces than they were trained on; the cost grows with the area.
         feather: Width of the fading margin, as a share of the face's square.
 
     Raises:
@@ -79,8 +87,8 @@ class FaceEnhancer:
             raise InputError(f"color is {color!r}, expected 'bgr' or 'rgb'")
         self.scale = scale
         self.face_size = face_size
-        self.min_side = face_size / 2 if min_side is None else min_side
-        self.max_side = face_size * 2 if max_side is None else max_side
+        self.min_side = face_size * SMALLEST if min_side is None else min_side
+        self.max_side = face_size * LARGEST if max_side is None else max_side
         self.detector: FaceDetector = SlimFaceDetector() if detector is None else detector
         self._run = run
         self._color = color
@@ -101,8 +109,8 @@ class FaceEnhancer:
             DetectorError: The detector failed.
         """
         started = perf_counter()
-        plan = self.plan(lr)
-        return self.apply(lr, sr, plan, perf_counter() - started)
+        plans = self.plan(lr)
+        return self.apply(lr, sr, plans, perf_counter() - started)
 
     def stream(self, *, every: int = 5) -> FaceStream:
         """A new stream, for the frames of one video.
@@ -112,47 +120,66 @@ class FaceEnhancer:
         """
         return FaceStream(self, every=every)
 
-    def plan(self, lr: Pixels) -> CropPlan:
-        """The first half of `enhance`: detect, and plan the crops."""
+    def plan(self, lr: Pixels) -> tuple[CropPlan, ...]:
+        """The first half of `enhance`: detect, and plan the crops; see `plan_boxes`."""
         check_frame(lr)
         found = self.detector.detect(self.bgr(lr))
         return self.plan_boxes(lr, [face.box for face in found])
 
     def plan_boxes(
         self, lr: Pixels, boxes: ArrayLike, strengths: Sequence[float] | None = None
-    ) -> CropPlan:
-        """Plan the crops of boxes found otherwise; see `plan_crops`."""
-        return plan_crops(
-            boxes,
-            lr.shape,
-            self.face_size,
-            # A face that is fading out may already lie a little beyond the limits.
-            min_side=self.min_side if strengths is None else 0,
-            max_side=self.max_side if strengths is None else self.max_side * 1.25,
-            strengths=strengths,
-        )
+    ) -> tuple[CropPlan, ...]:
+        """Plan the crops of boxes found otherwise; see `plan_crops`.
 
-    def apply(self, lr: Pixels, sr: Pixels, plan: CropPlan, detect: float = 0.0) -> FaceResult:
+        Returns:
+            A plan, so one batch, for all faces up to twice `face_size`, and one for each doubling
+            of the size beyond: a near face must not make the crops of far ones large. Empty plans
+            are left out; smaller faces come first.
+        """
+        # A face that is fading out may already lie a little beyond the limits.
+        low = self.min_side if strengths is None else 0.0
+        high = self.max_side if strengths is None else self.max_side * 1.25
+        plans = []
+        limit = 2.0 * self.face_size
+        while low <= high:
+            plan = plan_crops(
+                boxes,
+                lr.shape,
+                self.face_size,
+                min_side=low,
+                max_side=min(limit, high),
+                strengths=strengths,
+            )
+            if len(plan):
+                plans.append(plan)
+            low, limit = max(low, limit + 1), 2 * limit
+        return tuple(plans)
+
+    def apply(
+        self, lr: Pixels, sr: Pixels, plans: Sequence[CropPlan], detect: float = 0.0
+    ) -> FaceResult:
         """The second half of `enhance`: generate, and blend into `sr`.
 
         Args:
             lr: As for `enhance`.
             sr: As for `enhance`.
-            plan: From `plan`, of this object or of a stream of it.
-            detect: Seconds that the plan took, passed on in the result.
+            plans: From `plan`, of this object or of a stream of it.
+            detect: Seconds that the plans took, passed on in the result.
         """
-        if not len(plan):
-            return FaceResult(0, detect, 0.0, 0.0)
-        started = perf_counter()
-        crops = extract(lr, plan)
-        faces = self._run(crops)
-        generated = perf_counter()
-        expected = (len(plan), self.scale * plan.side, self.scale * plan.side, 3)
-        if faces.shape != expected:
-            raise InputError(f"the face generator gave {faces.shape}, expected {expected}")
-        faces = np.stack([match_tone(f, c) for f, c in zip(faces, crops, strict=True)])
-        blend_faces(sr, faces, plan, self.scale, feather=self._feather)
-        return FaceResult(len(plan), detect, generated - started, perf_counter() - generated)
+        generate = blend = 0.0
+        for plan in plans:
+            started = perf_counter()
+            crops = extract(lr, plan)
+            faces = self._run(crops)
+            generated = perf_counter()
+            expected = (len(plan), self.scale * plan.side, self.scale * plan.side, 3)
+            if faces.shape != expected:
+                raise InputError(f"the face generator gave {faces.shape}, expected {expected}")
+            faces = np.stack([match_tone(f, c) for f, c in zip(faces, crops, strict=True)])
+            blend_faces(sr, faces, plan, self.scale, feather=self._feather)
+            generate += generated - started
+            blend += perf_counter() - generated
+        return FaceResult(sum(map(len, plans)), detect, generate, blend)
 
     def bgr(self, frame: Pixels) -> Pixels:
         """The frame as detectors want it, without a copy."""
@@ -178,10 +205,10 @@ class FaceStream:
     def enhance(self, lr: Pixels, sr: Pixels) -> FaceResult:
         """The next frame; otherwise as `FaceEnhancer.enhance`."""
         started = perf_counter()
-        plan = self.plan(lr)
-        return self._enhancer.apply(lr, sr, plan, perf_counter() - started)
+        plans = self.plan(lr)
+        return self._enhancer.apply(lr, sr, plans, perf_counter() - started)
 
-    def plan(self, lr: Pixels) -> CropPlan:
+    def plan(self, lr: Pixels) -> tuple[CropPlan, ...]:
         """The first half of `enhance`; `FaceEnhancer.apply`, on any thread, is the second."""
         check_frame(lr)
         tracks = self._tracker.update(self._enhancer.bgr(lr))
