@@ -58,6 +58,7 @@ def run(
     Raises:
         SystemExit: Always; see the table above.
     """
+    _fill_closed_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = given[: given.index("--")] if "--" in given else given
     debug = "--debug" in options
@@ -99,10 +100,10 @@ def exit_code(error: BaseException) -> int:
 
 
 def describe(error: BaseException) -> str:
-    """An error in one line."""
+    """An error in words; names of files in it are as they are."""
     if isinstance(error, SrsdkError):
-        text = str(error)
-    elif isinstance(error, OSError) and error.strerror:
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
         named = f"{error.filename}: " if error.filename else ""
         text = f"{named}{error.strerror}"
     elif isinstance(error, ModuleNotFoundError):
@@ -117,19 +118,23 @@ def describe(error: BaseException) -> str:
     return " ".join(text.split("\n"))
 
 
-def say(text: str) -> None:
-    """One line for people, never wrapped or read as markup."""
-    console.print(text, markup=False, soft_wrap=True)
+def say(text: str, style: str | None = None) -> None:
+    """One line for people, never wrapped or read as markup.
+
+    What is not printable, such as a line break or an escape sequence in a file's name, is escaped.
+    """
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    console.print(shown, style=style, markup=False, soft_wrap=True)
 
 
 def say_error(text: str) -> None:
     """One line that begins with "error:"."""
-    console.print(f"error: {text}", style="red", markup=False, soft_wrap=True)
+    say(f"error: {text}", "red")
 
 
 def say_warning(text: str) -> None:
     """One line that begins with "warning:"."""
-    console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+    say(f"warning: {text}", "yellow")
 
 
 def _usage(error: Any) -> int:
@@ -142,6 +147,18 @@ def _usage(error: Any) -> int:
     hint = f" (see `{context.command_path} --help`)" if context is not None else ""
     say_error(f"{text}{hint}")
     return int(error.exit_code)
+
+
+def _fill_closed_streams() -> None:
+    """Put the null device where a standard stream was closed.
+
+    Otherwise the next file to be opened takes its number, and gets what C libraries print.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _terminate(*_: object) -> None:

@@ -6,6 +6,7 @@ animations, transparency written as JPEG.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -129,13 +130,20 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """OpenCV's own messages would come before the one line that says it all."""
-    before = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    """Send what C libraries print on stderr nowhere: our one line says it."""
     try:
+        saved = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
         yield
     finally:
-        cv2.utils.logging.setLogLevel(before)
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def _reason(error: cv2.error) -> str:
