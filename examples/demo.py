@@ -13,13 +13,13 @@ from srsdk.timing import StageTimer
 from srsdk.video import VideoReader, enhance_video
 
 CLIP = Path(__file__).with_name("portrait.mp4")
-SHOWN = 110  # a frame of the closer shot
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clip", type=Path, nargs="?", default=CLIP)
     parser.add_argument("--output", type=Path, default=Path("demo"), help="folder to write into")
+    parser.add_argument("--shown", type=int, default=110, help="frame in the picture")
     parser.add_argument("--model", default="edge-x4")
     parser.add_argument("--faces", default="srresnet-x4")
     arguments = parser.parse_args()
@@ -31,7 +31,7 @@ def main() -> None:
     with Upscaler(arguments.model, faces=arguments.faces) as upscaler:
         stream = upscaler.stream(timer=timer)
         report = enhance_video(arguments.clip, video, stream, overwrite=True)
-    cv2.imwrite(str(picture), side_by_side(arguments.clip, video, SHOWN))
+    cv2.imwrite(str(picture), side_by_side(arguments.clip, video, arguments.shown))
 
     (width, height), (large_width, large_height) = report.input_size, report.output_size
     print(f"{width}x{height} -> {large_width}x{large_height}, {report.frames} frames, ", end="")
