@@ -298,6 +298,17 @@ def test_damage_in_the_middle_is_an_error(make: Any, name: str, codec: str) -> N
     assert "damaged" in refusal(path)
 
 
+def test_a_matroska_file_with_a_hole_at_its_end_is_an_error(make: Any) -> None:
+    """The demuxer skips what it cannot read and reports nothing."""
+    path = make("h.mkv", frames=200)
+    raw = bytearray(path.read_bytes())
+    cues = raw.rindex(b"\x1c\x53\xbb\x6b")
+    cluster = raw.rindex(b"\x1f\x43\xb6\x75")
+    raw[cluster:cues] = bytes(cues - cluster)
+    path.write_bytes(bytes(raw))
+    assert "lasts 8.0 s" in refusal(path)
+
+
 def test_a_clean_clip_with_slices_and_open_groups_is_not_taken_for_damaged(make: Any) -> None:
     path = make(
         "s.mp4",

@@ -14,8 +14,16 @@ import av.error
 
 from srsdk.errors import VideoError
 from srsdk.video.colour import Colour, Converter, FrameBuffer, refuse_unsupported
-from srsdk.video.intact import missing_bytes
-from srsdk.video.orientation import Orientation
+from srsdk.video.opening import (
+    check_file,
+    duration_of,
+    is_cover,
+    open_container,
+    orientation_of,
+    reason,
+    time_of,
+    video_stream,
+)
 
 if TYPE_CHECKING:
     import os
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from srsdk.backends.base import Pixels
+    from srsdk.video.orientation import Orientation
 
 _log = logging.getLogger(__name__)
 
@@ -102,10 +111,10 @@ class VideoReader:
         self.origin = Fraction(0)
         #: Timestamps that were missing or did not increase and were put right.
         self.repaired_timestamps = 0
-        _check_file(self.path)
-        self.container = _open(self.path)
+        check_file(self.path)
+        self.container = open_container(self.path)
         try:
-            self._video: Any = _video_stream(self.container, self.path)
+            self._video: Any = video_stream(self.container, self.path)
             names = set(self.container.format.name.split(","))
             if names & _BROADCAST and self.container.start_time:
                 self.origin = Fraction(self.container.start_time, av.time_base)
@@ -138,6 +147,7 @@ class VideoReader:
         self._durations: dict[int, int] = {}
         self._last_pts: int | None = None
         self._packets = self._frames = 0
+        self._end = 0.0
         self._source = self._decode()
         self._ahead: deque[Any] = deque()
         for item in self._source:
@@ -151,13 +161,13 @@ class VideoReader:
         colour = Colour.of(first, context, source=str(self.path))
         self._shape = (first.width, first.height, first.format.name)
         self._convert = Converter.to_bgr(first, colour)
-        orientation = _orientation(first, stream, self.path)
+        orientation = orientation_of(first, stream, self.path)
         width, height = first.width, first.height
         aspect = Fraction(context.sample_aspect_ratio or 1)
         if orientation.swaps_axes:
             width, height, aspect = height, width, 1 / aspect
         rate = stream.average_rate or stream.guessed_rate or None
-        duration = _duration(stream, self.container)
+        duration = duration_of(stream, self.container)
         frames = stream.frames or (round(duration * rate) if duration and rate else None)
         self.info = VideoInfo(
             path=self.path,
@@ -195,19 +205,20 @@ class VideoReader:
         """Packets of the side tracks as they are, packets of the video as decoded frames."""
         try:
             for packet in self.container.demux([self._video, *self._side]):
+                self._note_end(packet)
                 if packet.stream.index != self._video.index:
                     if packet.size:  # what has none only says that the file is at its end
                         yield packet
                     continue
                 if packet.is_corrupt:
-                    raise VideoError(f"{self.path} is damaged or cut short at {_at(packet)}")
+                    raise VideoError(f"{self.path} is damaged or cut short at {time_of(packet)}")
                 if packet.size and not packet.is_discard:
                     self._packets += 1
                     if packet.pts is not None and packet.duration:
                         self._durations[packet.pts] = packet.duration
                 for frame in packet.decode():
                     if frame.is_corrupt:
-                        raise VideoError(f"{self.path} is damaged at {_at(frame)}")
+                        raise VideoError(f"{self.path} is damaged at {time_of(frame)}")
                     self._frames += 1
                     yield frame
         except (av.error.FFmpegError, OSError) as error:
@@ -235,7 +246,7 @@ class VideoReader:
         """Convert, turn, and settle the timestamp."""
         if (frame.width, frame.height, frame.format.name) != self._shape:
             raise VideoError(
-                f"{self.path} changes its picture size or pixel format at {_at(frame)}; "
+                f"{self.path} changes its picture size or pixel format at {time_of(frame)}; "
                 "re-encode it first: ffmpeg -i IN -c:a copy OUT"
             )
         if frame.interlaced_frame:
@@ -264,11 +275,24 @@ class VideoReader:
         self._last_pts = pts
         return pts
 
+    def _note_end(self, packet: Any) -> None:
+        if packet.pts is not None:
+            end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            self._end = max(self._end, end)
+
     def _check_count(self) -> None:
-        """Every packet must have given its frame."""
+        """Every packet must have given its frame, and the file must last as long as it says."""
         containers, codecs = _COUNTABLE
-        if not set(self.container.format.name.split(",")) & containers:
+        names = set(self.container.format.name.split(","))
+        if not names & containers:
             return
+        # The Matroska demuxer skips what it cannot read, up to the end of the file if need be.
+        says = (self.container.duration or 0) / av.time_base
+        if "matroska" in names and self._end < 0.99 * says - 1:
+            raise VideoError(
+                f"{self.path} ends at {self._end:.1f} s although it says that it lasts "
+                f"{says:.1f} s; the file is damaged: copy or download it again"
+            )
         if self.info.codec in codecs and self._frames < self._packets:
             raise VideoError(
                 f"{self.path}: {self._packets - self._frames} of {self._packets} frames could not "
@@ -289,86 +313,3 @@ class VideoReader:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def reason(error: BaseException) -> str:
-    """What went wrong, on one line, without FFmpeg's error number."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).splitlines()[0]
-
-
-def is_cover(stream: Any) -> bool:
-    """Whether this is a still picture that belongs to the metadata (PyAV 15 can tell)."""
-    return stream.type == "video" and bool(getattr(stream, "disposition", 0) & 0x400)
-
-
-def _check_file(path: Path) -> None:
-    if not path.exists():
-        raise VideoError(f"{path} does not exist; check the path")
-    if path.is_dir():
-        raise VideoError(f"{path} is a folder, not a video file")
-    try:
-        if path.stat().st_size == 0:
-            raise VideoError(f"{path} is empty (0 bytes); copy or download it again")
-        missing = missing_bytes(path)
-    except VideoError:
-        raise
-    except OSError as error:
-        raise VideoError(f"{path} cannot be read ({reason(error)})") from error
-    if missing:
-        raise VideoError(
-            f"{path} is cut short, {missing} bytes are missing at its end; "
-            "copy or download it again"
-        )
-
-
-def _open(path: Path) -> Any:
-    try:
-        # An absolute path, since "a:b.mp4" would be read as protocol a.
-        container: Any = av.open(str(path.absolute()), metadata_errors="replace")
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise VideoError(
-            f"{path} is not a video that FFmpeg can read ({reason(error)}); "
-            "check that it is a whole video file"
-        ) from error
-    if container.format.name == "tty":
-        container.close()
-        raise VideoError(f"{path} is a text file, not a video")
-    return container
-
-
-def _video_stream(container: Any, path: Path) -> Any:
-    """The first track with moving pictures; a cover is not one."""
-    for stream in container.streams.video:
-        if is_cover(stream):
-            continue
-        if stream.codec_context is None:
-            raise VideoError(f"{path} has video in a codec that FFmpeg here cannot decode")
-        return stream
-    held = sorted({"a cover" if is_cover(s) else s.type for s in container.streams})
-    raise VideoError(
-        f"{path} has no video track ({'only ' + ', '.join(held) if held else 'nothing in it'}); "
-        "give a file with video"
-    )
-
-
-def _orientation(frame: Any, stream: Any, path: Path) -> Orientation:
-    for data in frame.side_data:
-        if getattr(data.type, "name", data.type) == "DISPLAYMATRIX":
-            return Orientation.from_matrix(bytes(data), source=str(path))
-    # FFmpeg before 7 hands the matrix over with the stream, which PyAV reduces to an angle.
-    degrees = (getattr(stream, "side_data", None) or {}).get("DISPLAYMATRIX")
-    return Orientation() if degrees is None else Orientation.from_degrees(float(degrees))
-
-
-def _duration(stream: Any, container: Any) -> float | None:
-    if stream.duration:
-        return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration else None
-
-
-def _at(item: Any) -> str:
-    stamp = item.pts if item.pts is not None else item.dts
-    if stamp is None or not item.time_base:
-        return "an unknown time"
-    return f"{float(stamp * item.time_base):.2f} s"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from srsdk.errors import VideoError
-from srsdk.video.reader import is_cover
+from srsdk.video.opening import is_cover
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

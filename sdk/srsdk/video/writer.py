@@ -16,7 +16,7 @@ import numpy as np
 from srsdk.errors import InputError, VideoError
 from srsdk.video.colour import Colour, Converter, FrameBuffer
 from srsdk.video.encoding import FORMATS, EncodeOptions, container_options
-from srsdk.video.reader import reason
+from srsdk.video.opening import reason
 from srsdk.video.tracks import CopiedTracks, clean_metadata, set_duration
 
 if TYPE_CHECKING:
