@@ -33,6 +33,9 @@ class VideoWriter:
     any exception, Ctrl-C included, removes every trace. The header is written at once, so that
     what the format cannot hold is refused before any work is done.
 
+    Times are kept as given. Matroska has none before zero: where sound or decoding starts earlier,
+    everything in that file is later by the same few milliseconds.
+
     Args:
         path: The output; its ending (.mp4, .m4v, .mov, .mkv, .webm) chooses the format.
         width: Width of every frame.
