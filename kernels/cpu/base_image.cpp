@@ -5,6 +5,19 @@
 #include "scratch.h"
 
 namespace srsdk::cpu {
+namespace {
+
+// Rows begin on cache lines: unaligned wide stores cost the horizontal half a third of its speed.
+constexpr std::int64_t kLine = 64 / sizeof(std::int16_t);
+
+std::int64_t whole_lines(std::int64_t count) { return (count + kLine - 1) / kLine * kLine; }
+
+std::int16_t* aligned(std::vector<std::int16_t>& buffer) {
+    const std::uintptr_t at = reinterpret_cast<std::uintptr_t>(buffer.data());
+    return buffer.data() + (64 - at % 64) % 64 / sizeof(std::int16_t);
+}
+
+}  // namespace
 
 BaseRows::BaseRows(const BaseImage& image, std::int64_t w, int r)
     : image_(image), table_(rows()), w_(w), r_(r) {
@@ -13,10 +26,10 @@ BaseRows::BaseRows(const BaseImage& image, std::int64_t w, int r)
     unit_ = static_cast<float>(1.0 / (double{1} * full_weight_ * full_weight_));
     first_ = locate(image.left).index;
     columns_ = locate(image.left + w * r - 1).index + 2 - first_;
-    line_pitch_ = columns_ + kPadding;
-    base_pitch_ = w + kPadding;
-    lines_.resize(static_cast<std::size_t>(2 * 3 * line_pitch_));
-    base_.resize(static_cast<std::size_t>(3 * r * base_pitch_ * 2));
+    line_pitch_ = whole_lines(columns_ + kPadding);
+    base_pitch_ = whole_lines(w + kPadding);
+    lines_.resize(static_cast<std::size_t>(2 * 3 * line_pitch_ + kLine));
+    base_.resize(static_cast<std::size_t>(3 * r * base_pitch_ * 2 + kLine));
     if (!contiguous_pixels(image.lr)) pixels_.resize(static_cast<std::size_t>(3 * columns_));
 }
 
@@ -32,7 +45,7 @@ void BaseRows::describe(std::int64_t n, std::int64_t y, PackRow& row) {
     const std::int64_t last = image_.lr.h - 1;
     stretch(n, std::clamp<std::int64_t>(at.index, 0, last),
             std::clamp<std::int64_t>(at.index + 1, 0, last));
-    row.base = base_.data();
+    row.base = aligned(base_);
     row.base_pitch = base_pitch_;
     row.weight_above = static_cast<std::int16_t>(full_weight_ - at.weight);
     row.weight_below = static_cast<std::int16_t>(at.weight);
@@ -47,7 +60,7 @@ const std::int16_t* BaseRows::line(std::int64_t n, std::int64_t row, int c) {
         load(n, row);
         loaded_[parity] = key;
     }
-    return lines_.data() + (parity * 3 + c) * line_pitch_;
+    return aligned(lines_) + (parity * 3 + c) * line_pitch_;
 }
 
 void BaseRows::load(std::int64_t n, std::int64_t row) {
@@ -60,7 +73,7 @@ void BaseRows::load(std::int64_t n, std::int64_t row) {
     std::int16_t* lines[3];
     std::int16_t* inside[3];
     for (int c = 0; c < 3; ++c) {
-        lines[c] = lines_.data() + ((row & 1) * 3 + c) * line_pitch_;
+        lines[c] = aligned(lines_) + ((row & 1) * 3 + c) * line_pitch_;
         inside[c] = lines[c] + (begin - first_);
     }
     table_.split(inside, pixels, end - begin);
@@ -85,7 +98,7 @@ void BaseRows::stretch(std::int64_t n, std::int64_t above, std::int64_t below) {
             for (std::int64_t x = 0; x < std::min(step, w_); ++x) {
                 const Position at = locate(image_.left + x * r_ + j);
                 BaseRow row;
-                row.out = base_.data() + 2 * ((c * r_ + j) * base_pitch_ + x);
+                row.out = aligned(base_) + 2 * ((c * r_ + j) * base_pitch_ + x);
                 row.above = line_above + (at.index - first_);
                 row.below = line_below + (at.index - first_);
                 row.n = (w_ - x + step - 1) / step;

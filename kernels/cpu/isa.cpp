@@ -16,8 +16,8 @@ namespace {
 bool has_avx2() {
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
     const bool f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C);
-    // Asks the operating system too, whether it saves the wide registers.
-    return f16c && __builtin_cpu_supports("avx2");
+    // These ask the operating system too, whether it saves the wide registers.
+    return f16c && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 #endif
 

@@ -1,5 +1,5 @@
-// Row functions for x86-64 with AVX2 and F16C. Compiled with flags that the rest of the library
-// must not have: include nothing here that defines inline functions for others to share.
+// Row functions for x86-64 with AVX2, FMA and F16C. Compiled with flags that the rest of the
+// library must not have: include nothing here that defines inline functions for others to share.
 #include <immintrin.h>
 
 #include "rows_generic.h"
@@ -166,16 +166,28 @@ struct BaseConstants {
     __m256 unit;
 };
 
+// kExact: base_unit is a power of two, so that the product with it is exact and a fused
+// multiply-add rounds as multiplication and addition do.
+enum class Mix { kNone, kExact, kRounded };
+
+inline Mix mix_of(const PackRow& row) {
+    if (!row.base) return Mix::kNone;
+    std::uint32_t bits;
+    std::memcpy(&bits, &row.base_unit, sizeof(bits));
+    return bits & 0x7fffffu ? Mix::kRounded : Mix::kExact;
+}
+
 // Eight values, rounded, as int32; below 0 and NaN are any negative number. The order of min's
 // operands hands a NaN through, and the conversion makes INT_MIN of it and of -infinity.
-template <bool kBase>
+template <Mix kMix>
 inline __m256i quantise(__m256 x, const std::int16_t* base, const BaseConstants& constants) {
     const __m256 white = _mm256_set1_ps(255.0f);
     __m256 value = _mm256_mul_ps(x, white);
-    if (kBase) {
+    if (kMix != Mix::kNone) {
         const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(base));
         const __m256 sum = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, constants.weights));
-        value = _mm256_add_ps(value, _mm256_mul_ps(sum, constants.unit));
+        value = kMix == Mix::kExact ? _mm256_fmadd_ps(sum, constants.unit, value)
+                                    : _mm256_add_ps(value, _mm256_mul_ps(sum, constants.unit));
     }
     return _mm256_cvtps_epi32(_mm256_min_ps(white, value));
 }
@@ -236,7 +248,7 @@ template <int R>
 constexpr std::int64_t kStep = 8 * kGroups<R>;
 
 // One step, at low-resolution column `x`; the last `missing` of its columns are not there.
-template <int R, bool kBase, bool kWhole, typename T>
+template <int R, Mix kMix, bool kWhole, typename T>
 inline void pack_step(const PackRow& row, const BaseConstants& constants, std::int64_t x,
                       std::uint8_t* dst) {
     __m256i channels[3][kVectors<R>];
@@ -246,11 +258,12 @@ inline void pack_step(const PackRow& row, const BaseConstants& constants, std::i
             const T* plane = reinterpret_cast<const T*>(static_cast<const char*>(row.x) +
                                                         c * row.stride_c + j * row.stride_j);
             const std::int16_t* base =
-                kBase ? row.base + 2 * ((c * R + j) * row.base_pitch + x) : nullptr;
+                kMix != Mix::kNone ? row.base + 2 * ((c * R + j) * row.base_pitch + x) : nullptr;
             for (int k = 0; k < kGroups<R>; ++k) {
                 const __m256 values = kWhole ? load8(plane + x + 8 * k)
                                              : load_first(plane + x + 8 * k, row.w - x - 8 * k);
-                q[j][k] = quantise<kBase>(values, kBase ? base + 16 * k : nullptr, constants);
+                q[j][k] =
+                    quantise<kMix>(values, kMix != Mix::kNone ? base + 16 * k : nullptr, constants);
             }
         }
         join_phases<R>(q, channels[c]);
@@ -260,8 +273,8 @@ inline void pack_step(const PackRow& row, const BaseConstants& constants, std::i
     }
 }
 
-template <int R, bool kBase, typename T>
-void pack_span(const PackRow& row) {
+template <int R, Mix kMix, typename T>
+void pack_span(const PackRow row) {  // a copy, that bytes stored through dst cannot change
     const BaseConstants constants = {
         _mm256_set1_epi32((static_cast<std::uint16_t>(row.weight_above)) |
                           (static_cast<std::int32_t>(row.weight_below) << 16)),
@@ -269,11 +282,11 @@ void pack_span(const PackRow& row) {
     const std::int64_t size = 3 * R * row.w;
     std::int64_t x = 0;
     for (; x + kStep<R> <= row.w && 3 * R * x + kWritten<R> <= size; x += kStep<R>) {
-        pack_step<R, kBase, true, T>(row, constants, x, row.dst + 3 * R * x);
+        pack_step<R, kMix, true, T>(row, constants, x, row.dst + 3 * R * x);
     }
     for (; x < row.w; x += kStep<R>) {
         alignas(32) std::uint8_t pixels[kWritten<R>];
-        pack_step<R, kBase, false, T>(row, constants, x, pixels);
+        pack_step<R, kMix, false, T>(row, constants, x, pixels);
         const std::int64_t columns = row.w - x < kStep<R> ? row.w - x : kStep<R>;
         std::memcpy(row.dst + 3 * R * x, pixels, static_cast<std::size_t>(3 * R * columns));
     }
@@ -281,10 +294,13 @@ void pack_span(const PackRow& row) {
 
 template <int R, typename T>
 void pack_row(const PackRow& row) {
-    if (row.base) {
-        pack_span<R, true, T>(row);
-    } else {
-        pack_span<R, false, T>(row);
+    switch (mix_of(row)) {
+        case Mix::kNone:
+            return pack_span<R, Mix::kNone, T>(row);
+        case Mix::kExact:
+            return pack_span<R, Mix::kExact, T>(row);
+        case Mix::kRounded:
+            return pack_span<R, Mix::kRounded, T>(row);
     }
 }
 
