@@ -72,7 +72,8 @@ static void shuffle_generic(const ShuffleRow& row) {
     for (int j = 0; j < R; ++j) {
         plane[j] = reinterpret_cast<const T*>(static_cast<const char*>(row.x) + j * row.stride_j);
     }
-    for (std::int64_t x = 0; x < row.w; ++x) {
+    const std::int64_t w = row.w;
+    for (std::int64_t x = 0; x < w; ++x) {
         for (int j = 0; j < R; ++j) dst[x * R + j] = plane[j][x];
     }
 }
@@ -82,7 +83,8 @@ SRSDK_UNUSED static void blend_generic(const BlendRow& row) {
     const std::uint8_t* SRSDK_RESTRICT patch = row.patch;
     const std::uint16_t* SRSDK_RESTRICT weight_x = row.weight_x;
     const std::uint32_t weight_y = row.weight_y;
-    for (std::int64_t x = 0; x < 3 * row.w; ++x) {
+    const std::int64_t size = 3 * row.w;  // read once: a byte stored might change row, for all C++
+    for (std::int64_t x = 0; x < size; ++x) {
         // At most 255 * 256 + 128: the sum fits 16 bits, as the product of the weights does not.
         const auto weight = static_cast<std::uint16_t>((weight_y * weight_x[x] + 128u) >> 8);
         const auto rest = static_cast<std::uint16_t>(256 - weight);

@@ -126,7 +126,7 @@ inline void pack_step(const PackRow& row, std::int64_t x, std::int64_t columns, 
 }
 
 template <int R, bool kBase, typename T>
-void pack_span(const PackRow& row) {
+void pack_span(const PackRow row) {  // a copy, that bytes stored through dst cannot change
     std::int64_t x = 0;
     for (; x + 8 <= row.w; x += 8) pack_step<R, kBase, T>(row, x, 8, row.dst + 3 * R * x);
     if (x == row.w) return;

@@ -22,7 +22,8 @@ std::uint8_t quantise(float value) {
 }
 
 template <int R, typename T>
-void pack_row(const PackRow& row) {
+void pack_row(const PackRow& given) {
+    const PackRow row = given;  // a copy, that bytes stored through dst cannot change
     std::uint8_t planar[kBlock];
     const int weight_above = row.weight_above, weight_below = row.weight_below;
     for (std::int64_t x0 = 0; x0 < row.w; x0 += kBlock) {
