@@ -1,0 +1,64 @@
+"""The distribution: what an sdist and a wheel hold, and that the wheel works by itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*command: object, cwd: Path) -> str:
+    result = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_sdist_to_wheel_to_a_fresh_environment(tmp_path: Path) -> None:
+    run(sys.executable, "-m", "build", "--sdist", "--outdir", tmp_path, cwd=ROOT)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for needed in ("CMakeLists.txt", "kernels/bindings.cpp", "README.md", "LICENSE"):
+        assert needed in names
+    assert not any(name.startswith((".venv", "build/", ".ci")) for name in names)
+
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", tmp_path, sdist, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    for needed in (
+        "srsdk/py.typed",
+        "srsdk/_kernels.pyi",
+        "srsdk/zoo/manifest.json",
+        "srsdk/zoo/edge-x4.onnx",
+        "srsdk/zoo/srresnet-x4.md",
+        "srtrain/recipes/edge-x4.toml",
+        "srexport/onnx.py",
+    ):
+        assert needed in names
+    assert {name.split("/")[0] for name in names if "dist-info" not in name} == {
+        "srsdk", "srtrain", "srexport",
+    }  # fmt: skip
+
+    venv.create(tmp_path / "env", with_pip=True)
+    python = tmp_path / "env" / "bin" / "python"
+    run(python, "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
+    clip, out = ROOT / "examples" / "portrait.mp4", tmp_path / "out.mp4"
+    assert "edge-x4" in run(python.with_name("srsdk"), "models", cwd=tmp_path)
+    run(python.with_name("srsdk"), "doctor", cwd=tmp_path)
+    run(python.with_name("srsdk"), "enhance", clip, "-o", out, cwd=tmp_path)
+    assert out.stat().st_size > 100_000
+    installed = run(python, "-m", "pip", "list", "--format=freeze", cwd=tmp_path)
+    assert "torch==" not in installed
+    assert "onnx==" not in installed
