@@ -6,13 +6,13 @@ import hashlib
 import json
 from pathlib import Path
 
-from srexport.verify import Parity
+from srexport.verify import Certificate
 from srsdk.spec import ModelSpec
 
 
-def model_card(spec: ModelSpec, file: Path, parity: Parity) -> str:
+def model_card(spec: ModelSpec, file: Path, certificate: Certificate) -> str:
     """The card as Markdown."""
-    training = spec.training
+    training, parity = spec.training, certificate.parity
     minutes = training.seconds / 60
     rows = {
         "architecture": f"{spec.architecture}, x{spec.scale}",
@@ -27,7 +27,8 @@ def model_card(spec: ModelSpec, file: Path, parity: Parity) -> str:
         "file": f"{file.stat().st_size / 1e6:.2f} MB",
         "weights, SHA-256": f"`{spec.sha256}`",
         "parity": (
-            f"against PyTorch: largest difference {parity.largest} of 255, mean {parity.mean:.5f}"
+            f"against PyTorch: largest difference {parity.largest} of 255, mean {parity.mean:.5f} "
+            f"({certificate.frames})"
         ),
     }
     lines = [f"# {spec.name}", "", "| | |", "| --- | --- |"]

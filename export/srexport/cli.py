@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from srsdk.cli import entry
+
+if TYPE_CHECKING:
+    from srexport.verify import Parity
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -37,26 +40,52 @@ def onnx(
     ] = False,
 ) -> None:
     """Write an ONNX model with its ModelSpec, and check it against PyTorch."""
-    from srexport import card, verify
-    from srexport.onnx import build, read_spec, save
-    from srexport.source import read_checkpoint
+    from srexport.export import export_onnx
 
-    model = build(read_checkpoint(checkpoint), tail=tail.value)
-    draft = output.with_name(f".{output.name}.draft")
-    try:
-        save(model, draft)
-        parity = verify.compare(
-            verify.torch_upscale(checkpoint), verify.onnx_upscale(draft), verify.probe_frames()
-        )
-        parity.check(str(checkpoint))
-        draft.replace(output)
-    finally:
-        draft.unlink(missing_ok=True)
-    if zoo:
-        spec = read_spec(model)
-        output.with_suffix(".md").write_text(card.model_card(spec, output, parity), "utf-8")
-        card.update_manifest(output.with_name("manifest.json"), spec, output)
-    entry.say(f"{output}: agrees with PyTorch within {parity.largest} of 255")
+    certificate = export_onnx(checkpoint, output, tail=tail.value, zoo=zoo)
+    entry.say(f"{output}: {_agreement(certificate.parity)} with PyTorch")
+
+
+@app.command()
+def verify(
+    a: Annotated[Path, typer.Argument(help="The one that is believed: checkpoint, ONNX, engine.")],
+    b: Annotated[Path, typer.Argument(help="The one in question.")],
+    runtime_a: Annotated[
+        str,
+        typer.Option(help="torch, reference, or a backend of the SDK; auto: by the file's ending."),
+    ] = "auto",
+    runtime_b: Annotated[str, typer.Option(help="The same for the second.")] = "auto",
+    frames: Annotated[
+        Path | None, typer.Option(help="Folder of pictures or .tar shard; else built-in frames.")
+    ] = None,
+    tolerance: Annotated[
+        int | None, typer.Option(min=0, help="Grey levels that a value may differ by.")
+    ] = None,
+) -> None:
+    """Run two forms of a generator on the same frames; a certificate is written beside B."""
+    from srexport import verify as comparing
+    from srexport.images import probe_frames, read_images
+    from srexport.runtimes import open_runner
+
+    first, second = open_runner(a, runtime_a), open_runner(b, runtime_b)
+    side = second.spec.face_size or 64
+    shown = probe_frames() if frames is None else read_images(frames, side)
+    allowed = (
+        None if tolerance is None else comparing.Tolerance(largest=tolerance, share_above_1=1.0)
+    )
+    certificate = comparing.certify(
+        first, second, shown, "built-in" if frames is None else frames.name, allowed
+    )
+    target = certificate.write(b)
+    certificate.check()
+    entry.say(f"{b}: {_agreement(certificate.parity)} with {a}; certificate in {target}")
+
+
+def _agreement(parity: Parity) -> str:
+    return (
+        f"within {parity.largest} of 255 (mean {parity.mean:.5f}, PSNR {parity.psnr:.1f} dB, "
+        f"{parity.share_above_1:.3%} above 1)"
+    )
 
 
 def main() -> None:

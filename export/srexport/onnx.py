@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
 from srexport.rewrite import shuffle_last
 from srexport.source import Array, Conv, Layer, PRelu, Relu, Residual, Shuffle, Source
+from srsdk.errors import ModelFormatError
 from srsdk.spec import ModelSpec
 
 OPSET = 17
@@ -111,6 +113,27 @@ def save(model: onnx.ModelProto, path: Path) -> None:
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_bytes(model.SerializeToString())
     temporary.replace(path)
+
+
+def load(path: Path) -> onnx.ModelProto:
+    """Read a model.
+
+    Raises:
+        ModelFormatError: The file is not ONNX.
+    """
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except DecodeError as error:
+        raise ModelFormatError(f"{path} is not an ONNX file; export it again") from error
+    if not model.graph.node:
+        raise ModelFormatError(f"{path} is not an ONNX file with a graph; export it again")
+    return model
+
+
+def annotate(model: onnx.ModelProto, key: str, value: str) -> None:
+    """Write one entry of the metadata, in place of what it was."""
+    kept = {entry.key: entry.value for entry in model.metadata_props if entry.key != key}
+    helper.set_model_props(model, {**kept, key: value})
 
 
 def read_spec(model: onnx.ModelProto, source: str = "model") -> ModelSpec:

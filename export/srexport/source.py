@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from srsdk.errors import BackendUnavailableError
+from srsdk.errors import BackendUnavailableError, InputError
 from srsdk.spec import Base, ModelSpec, TrainingSummary
 
 if TYPE_CHECKING:
@@ -92,11 +92,20 @@ def read_checkpoint(path: Path) -> Source:
 
 
 def fold(model: Generator) -> tuple[Layer, ...]:
-    """The layers of a generator in evaluation mode."""
-    from srtrain.models import Edge, SRResNet
+    """The layers of a generator in evaluation mode.
+
+    Raises:
+        InputError: It is an SRPGGAN that has not grown to its end.
+    """
+    from srtrain.models import SRPGGAN, Edge, SRResNet
 
     if isinstance(model, Edge):
         return _edge(model)
+    if isinstance(model, SRPGGAN) and not model.grown:
+        raise InputError(
+            f"the generator is still growing (level {model.level} of {model.levels}, alpha "
+            f"{model.alpha:g}); run its recipe to the end, then export"
+        )
     if isinstance(model, SRResNet):
         return _srresnet(model)
     raise TypeError(f"no export for {type(model).__name__}")

@@ -1,21 +1,19 @@
-"""A trained checkpoint, however little."""
+"""A checkpoint, as srsdk-train leaves it, without the training."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import torch
 
+from srtrain.checkpoint import Checkpoint
 from srtrain.config import recipe_from_dict
-from srtrain.loop import run
-from tests.train.conftest import write_shard
+from srtrain.models import build_generator
 
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("tiny")
-    write_shard(root / "train-a-00.tar", 0, 4)
-    write_shard(root / "dev-a-00.tar", 200, 2)
     recipe = recipe_from_dict(
         {
             "name": "tiny-x4",
@@ -31,5 +29,22 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "run": {"steps": 2, "batch": 2, "learning_rate": 0.05, "ema": 0.1},
         }
     )
-    run(recipe, root, root / "run")
-    return root / "run" / "last.pt"
+    torch.manual_seed(0)
+    model = build_generator(recipe.model)
+    for value in model.parameters():
+        torch.nn.init.normal_(value, std=0.1)
+    weights = model.state_dict()
+    path = tmp_path_factory.mktemp("tiny") / "last.pt"
+    Checkpoint(
+        recipe,
+        step=2,
+        seconds=1.0,
+        generator=weights,
+        ema=weights,
+        optimiser={},
+        history=[],
+        data="train-a-00 (4)",
+        hardware="CPU",
+        scores={"psnr_rgb/dev-a": 20.0},
+    ).save(path)
+    return path

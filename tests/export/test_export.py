@@ -136,7 +136,7 @@ def test_command_exports_and_writes_the_zoo(checkpoint: Path, tmp_path: Path) ->
     result = CliRunner().invoke(app, ["onnx", str(checkpoint), "-o", str(target), "--zoo"])
     assert result.exit_code == 0, result.output
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "manifest.json", "tiny-x4.md", "tiny-x4.onnx",
+        "manifest.json", "tiny-x4.md", "tiny-x4.onnx", "tiny-x4.parity.json",
     ]  # fmt: skip
     card = (tmp_path / "tiny-x4.md").read_text()
     for fact in ("tiny-x4", "train-a-00", "made up", "psnr_rgb/dev-a", "2 steps"):
