@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -52,6 +53,18 @@ def test_truncated_video(tmp_path: Path, run: Run, suffix: str) -> None:
     assert result.code in (1, 2)  # where the container shows it, before the work begins
     assert str(source) in result.error
     assert files(tmp_path) == [source.name]
+
+
+def test_video_damaged_in_the_middle(tmp_path: Path, run: Run) -> None:
+    source = clip(tmp_path / "in.mp4", frames=60, size=(160, 120), sound=False)
+    data = bytearray(source.read_bytes())
+    middle = data.index(b"mdat") + (len(data) - data.index(b"mdat")) // 2
+    data[middle : middle + 600] = bytes(range(200)) * 3
+    source.write_bytes(data)
+    result = run("enhance", source, "-o", tmp_path / "out.mp4", *FAST, "--compare")
+    assert result.code == 1
+    assert "damaged" in result.error
+    assert files(tmp_path) == ["in.mp4"]
 
 
 @pytest.mark.parametrize("name", ["in.mp4", "in.png", "in.mkv", "in.txt", "in"])
@@ -208,6 +221,8 @@ def test_webp_is_too_small(tmp_path: Path, run: Run) -> None:
         (("--model", "bicubic-x2", "--detect-every", "0"), "detect_every"),
         (("--model", "bicubic-x2", "--detector", "x.onnx"), "--faces"),
         (("--model", "edge-x4", "--faces", "srresnet-x4", "--detector", "x.onnx"), "x.onnx"),
+        (("--model", "bicubic-x2", "--max-face", "64"), "--faces"),
+        (("--model", "bicubic-x4", "--faces", "srresnet-x4", "--max-face", "-1"), "-1"),
         (("--model", "bicubic-x2", "--codec", "h999"), "h999"),
         (("--model", "bicubic-x2", "--crf", "99"), "99"),
         (("--model", "bicubic-x2", "--pixel-format", "yuv9"), "yuv9"),
@@ -268,6 +283,16 @@ def test_failed_files_leave_no_folders(tmp_path: Path, run: Run) -> None:
     bad = _cut(image(tmp_path / "b.png"))
     assert run("enhance", bad, "-o", f"{tmp_path}/new/", *FAST).code == 2
     assert [path.name for path in tmp_path.iterdir()] == ["b.png"]
+
+
+def test_names_that_are_no_files(tmp_path: Path, run: Run) -> None:
+    assert "no name" in run("enhance", "", "-o", tmp_path / "out", *FAST).error
+    assert "folder" in run("enhance", tmp_path / "none", tmp_path, "-o", tmp_path / "out").error
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "in.mp4")
+        pipe = run("enhance", tmp_path / "in.mp4", "-o", tmp_path / "out.mp4", *FAST)
+        assert pipe.code == 2
+        assert "regular" in pipe.error
 
 
 def test_empty_folder(tmp_path: Path, run: Run) -> None:

@@ -207,3 +207,6 @@ def test_trained_model_with_faces(tmp_path: Path, run: Run) -> None:
     assert {"process.detect", "process.faces", "process.blend"} <= record["seconds"].keys()
     with Upscaler("edge-x4", faces="srresnet-x4") as upscaler:
         np.testing.assert_array_equal(decoded(tmp_path / "out.png"), upscaler.up(frame))
+    again = (tmp_path / "in.png", "-o", tmp_path / "none.png", "-f", "srresnet-x4")
+    result = run("enhance", *again, "--max-face", "17", "--report", "-")
+    assert json.loads(result.out)["faces"] == 0

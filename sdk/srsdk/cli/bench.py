@@ -28,6 +28,7 @@ def bench(
     threads: options.Threads = None,
     detector: options.Detector = "slimface",
     detect_every: options.DetectEvery = 5,
+    max_face: options.MaxFace = None,
     size: Annotated[str, typer.Option(help="Size of made-up frames, WIDTHxHEIGHT.")] = "320x180",
     frames: Annotated[int, typer.Option(help="Frames to measure.")] = 200,
     warmup: Annotated[int, typer.Option(help="Frames before that.")] = 20,
@@ -49,7 +50,14 @@ def bench(
     path = None if json_file in (None, "-") else Path(str(json_file)).expanduser()
     if path is not None:
         check_new(path, overwrite=overwrite)
-    with options.open_upscaler(model, faces, backend, threads, detector) as upscaler:
+    with options.open_upscaler(
+        model,
+        faces=faces,
+        backend=backend,
+        threads=threads,
+        detector=detector,
+        max_face=max_face,
+    ) as upscaler:
         result = measure(
             upscaler,
             model,

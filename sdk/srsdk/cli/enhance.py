@@ -26,7 +26,7 @@ _X26X_PRESETS = (
 
 
 def enhance(
-    inputs: Annotated[list[Path], typer.Argument(help="Images, videos, folders.")],
+    inputs: Annotated[list[str], typer.Argument(help="Images, videos, folders.")],
     output: Annotated[
         str,
         typer.Option("--output", "-o", help="File; a folder for a folder or several inputs."),
@@ -37,6 +37,7 @@ def enhance(
     threads: options.Threads = None,
     detector: options.Detector = "slimface",
     detect_every: options.DetectEvery = 5,
+    max_face: options.MaxFace = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Search the folders of folders too.")
     ] = False,
@@ -80,7 +81,14 @@ def enhance(
     if skipped and not quiet:
         entry.say(f"skipped {skipped} files that are no images or videos")
     outcomes: list[Outcome] = []
-    with options.open_upscaler(model, faces, backend, threads, detector) as upscaler:
+    with options.open_upscaler(
+        model,
+        faces=faces,
+        backend=backend,
+        threads=threads,
+        detector=detector,
+        max_face=max_face,
+    ) as upscaler:
         worker = Worker(upscaler, encode, detect_every, overwrite)
         upscaler.stream(detect_every=detect_every)  # refuses bad options before any work
         with Bar(len(jobs), quiet=quiet) as bar:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srsdk.cli import entry
+from srsdk.errors import InputError, VideoError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +41,8 @@ def _facts(what: str) -> Mapping[str, object]:
     from srsdk.cli.jobs import kind_of
 
     path = Path(what).expanduser()
+    if what and path.is_dir():
+        raise InputError(f"{what} is a folder; give a file")
     if not path.is_file() or path.suffix.lower() == ".onnx":
         return _model(what)
     with path.open("rb") as file:
@@ -91,7 +94,6 @@ def _image(path: Path) -> dict[str, object]:
 
 
 def _video(path: Path) -> dict[str, object]:
-    from srsdk.errors import InputError, VideoError
     from srsdk.video import VideoReader
     from srsdk.video.orientation import Orientation
 

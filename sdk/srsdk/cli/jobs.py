@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Job:
 
 
 def plan(
-    inputs: Sequence[Path], output: str, *, recursive: bool = False, compare: bool = False
+    inputs: Sequence[str], output: str, *, recursive: bool = False, compare: bool = False
 ) -> tuple[list[Job], int]:
     """Turn a command line into jobs.
 
@@ -52,7 +53,7 @@ def plan(
     out. With `recursive` its folders are searched too, and the output has the same folders.
 
     Args:
-        inputs: Files and folders.
+        inputs: Files and folders as typed, at least one.
         output: The output as typed.
         recursive: Also search the folders of folders.
         compare: Add a side-by-side output, `NAME.compare.EXT`, beside each result.
@@ -65,14 +66,17 @@ def plan(
     """
     if not output:
         raise InputError("the output has no name; give -o FILE or FOLDER")
+    if "" in inputs:
+        raise InputError("an input has no name")
+    sources = [Path(given).expanduser() for given in inputs]
     target = Path(output).expanduser()
     ends_open = output.endswith(("/", os.sep))
-    to_folder = len(inputs) > 1 or inputs[0].is_dir() or target.is_dir() or ends_open
+    to_folder = len(sources) > 1 or sources[0].is_dir() or target.is_dir() or ends_open
     if to_folder and target.exists() and not target.is_dir():
         raise InputError(f"{target} is a file, but several results need a folder")
     jobs: list[Job] = []
     skipped = 0
-    for given in inputs:
+    for given in sources:
         if not given.is_dir():
             jobs.append(
                 _job(given, target / given.name if to_folder else target, compare, to_folder)
@@ -111,11 +115,10 @@ def _named(target: Path, kind: Kind) -> Path:
 
 def kind_of(path: Path) -> Kind:
     """What a file is by its first bytes, else by its name; a missing one by its name."""
-    try:
-        with path.open("rb") as file:
+    start = b""
+    if path.is_file():  # to open a pipe would wait for its other end
+        with contextlib.suppress(OSError), path.open("rb") as file:
             start = file.read(12)
-    except OSError:
-        start = b""
     return "image" if sniff(start) or path.suffix.lower() in _IMAGES else "video"
 
 

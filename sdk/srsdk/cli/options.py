@@ -30,9 +30,23 @@ DetectEvery = Annotated[
     int, typer.Option("--detect-every", help="Frames from one face detection to the next.")
 ]
 
+MaxFace = Annotated[
+    int | None,
+    typer.Option(
+        "--max-face",
+        help="Largest face (whole head, input pixels) for the face model; its cost grows with it.",
+    ),
+]
+
 
 def open_upscaler(
-    model: str, faces: str, backend: str, threads: int | None, detector: str
+    model: str,
+    *,
+    faces: str,
+    backend: str,
+    threads: int | None,
+    detector: str,
+    max_face: int | None,
 ) -> Upscaler:
     """Open what the options name.
 
@@ -50,12 +64,18 @@ def open_upscaler(
         known = ", ".join(["auto", *BACKENDS])
         raise InputError(f"unknown backend {backend!r}; known: {known}")
     if faces == "none":
-        if detector != "slimface":
-            raise InputError("--detector needs --faces MODEL, for instance --faces srresnet-x4")
+        if detector != "slimface" or max_face is not None:
+            raise InputError(
+                "--detector and --max-face need --faces MODEL, for instance --faces srresnet-x4"
+            )
         return Upscaler(model, backend=backend, threads=threads)
+    if max_face is not None and max_face < 1:
+        raise InputError(f"--max-face is {max_face}, expected at least 1 pixel")
     finder = None
     if detector != "slimface":
         from srsdk.faces import YuNetDetector
 
         finder = YuNetDetector(detector)
-    return Upscaler(model, faces=faces, detector=finder, backend=backend, threads=threads)
+    return Upscaler(
+        model, faces=faces, detector=finder, max_face=max_face, backend=backend, threads=threads
+    )
