@@ -85,7 +85,8 @@ class Bar:
         return advance
 
     def __enter__(self) -> Bar:
-        self._progress.start()
+        if not self._progress.disable:  # older Rich prints an empty line where it shows nothing
+            self._progress.start()
         return self
 
     def __exit__(
@@ -94,4 +95,5 @@ class Bar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        if not self._progress.disable:
+            self._progress.stop()
