@@ -9,7 +9,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from srsdk.errors import InputError
 from srsdk.spec import Tail
@@ -25,7 +25,7 @@ class ModelConfig:
     """The generator.
 
     Attributes:
-        architecture: "srresnet" or "edge".
+        architecture: "srresnet", "srpggan" (an SRResNet that grows while it trains) or "edge".
         scale: Upscaling factor.
         features: Channels of the hidden layers.
         blocks: Residual blocks (srresnet) or hidden convolutions (edge).
@@ -41,6 +41,24 @@ class ModelConfig:
     tail: Tail = "image"
     tail_kernel: int = 3
     expansion: int = 2
+
+    @property
+    def grows(self) -> bool:
+        """Whether the network grows while it trains."""
+        return self.architecture == "srpggan"
+
+
+@dataclass(frozen=True)
+class GrowConfig:
+    """How an SRPGGAN grows: every resolution gets the same share of the run.
+
+    Attributes:
+        start: Scale of the first resolution; 2 is 64 pixels for faces of 32.
+        fade: Share of a resolution's time in which its new layers fade in (PGGAN: half).
+    """
+
+    start: int = 2
+    fade: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -71,10 +89,67 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the content losses; 0 leaves one out."""
+    """Weights of the generator's losses; 0 leaves one out.
+
+    Attributes:
+        l1: Mean absolute error.
+        mse: Mean squared error.
+        vgg: Squared difference of VGG19 features; with `mse` beside it, the report's mix loss.
+        nsgan: Adversarial, non-saturating.
+        minimax: Adversarial, the report's literal form; at most one of the three is above 0.
+        wgan_gp: Adversarial, Wasserstein with gradient penalty.
+    """
 
     l1: float = 0.0
     mse: float = 0.0
+    vgg: float = 0.0
+    nsgan: float = 0.0
+    minimax: float = 0.0
+    wgan_gp: float = 0.0
+
+
+@dataclass(frozen=True)
+class VggConfig:
+    """The VGG19 behind `loss.vgg`.
+
+    Attributes:
+        weights: File of its state dict, see `srtrain.losses.vgg`.
+        layers: Layers to compare; SRGAN's VGG54 is conv5_4.
+    """
+
+    weights: str = ""
+    layers: tuple[str, ...] = ("conv5_4",)
+
+
+@dataclass(frozen=True)
+class AdversaryConfig:
+    """The discriminator of `loss.nsgan` and `loss.minimax`, or the critic of `loss.wgan_gp`.
+
+    Attributes:
+        features: Channels of its first convolution; they double up to eight times that.
+        dense: Units of its hidden dense layer (SRGAN: 1024).
+        norm: Critic only: norm behind its convolutions, never over the batch.
+        minibatch_stddev: Critic only: PGGAN's channel that tells how varied a batch is.
+        equalised: Critic only: PGGAN's equalised learning rate.
+        steps: Steps of it for each of the generator (report: 1 for SRGAN, 3 for SRWGAN-GP).
+        learning_rate: Adam's; 0 for the generator's.
+        beta1: Adam's decay of the mean.
+        beta2: Adam's decay of the square.
+        gradient_penalty: WGAN-GP's lambda.
+        drift: PGGAN's penalty on scores far from zero (1e-3 there).
+    """
+
+    features: int = 64
+    dense: int = 1024
+    norm: Literal["none", "layer", "instance", "pixel"] = "none"
+    minibatch_stddev: bool = False
+    equalised: bool = False
+    steps: int = 1
+    learning_rate: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    gradient_penalty: float = 10.0
+    drift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -116,6 +191,9 @@ class Recipe:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    vgg: VggConfig = field(default_factory=VggConfig)
+    adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
+    grow: GrowConfig = field(default_factory=GrowConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
     def to_dict(self) -> dict[str, Any]:
@@ -187,6 +265,8 @@ def _convert(kind: Any, value: Any, key: str) -> Any:
             return value
         expected = ", ".join(map(repr, typing.get_args(kind)))
         raise InputError(f"{key} is {value!r}, expected one of {expected}")
-    if isinstance(kind, type) and isinstance(value, kind) and not isinstance(value, bool):
+    if kind is not bool and isinstance(value, bool):
+        raise InputError(f"{key} is {value!r}, expected {getattr(kind, '__name__', kind)}")
+    if isinstance(kind, type) and isinstance(value, kind):
         return value
     raise InputError(f"{key} is {value!r}, expected {getattr(kind, '__name__', kind)}")

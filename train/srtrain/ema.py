@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import chain
 
 import torch
 from torch import nn
@@ -23,10 +24,12 @@ class Ema:
     def update(self, source: nn.Module, step: int) -> None:
         """Move the copy towards `source` after optimiser step number `step`."""
         share = 1 - min(self.decay, (1 + step) / (10 + step))
-        for mine, theirs in zip(
-            self.module.state_dict().values(), source.state_dict().values(), strict=True
-        ):
+        for mine, theirs in zip(_tensors(self.module), _tensors(source), strict=True):
             if mine.is_floating_point():
                 mine.lerp_(theirs, share)
             else:
                 mine.copy_(theirs)
+
+
+def _tensors(module: nn.Module) -> chain[torch.Tensor]:
+    return chain(module.parameters(), module.buffers())

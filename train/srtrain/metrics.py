@@ -1,9 +1,9 @@
 """Scores, as the protocol defines them.
 
 HR is the picture at `side` pixels (`degrade.to_hr`), LR its antialiased bicubic reduction in
-Pillow, both u8 RGB. PSNR is taken over all pixels and channels of the u8 result without cutting the border,
-an image at a time, then averaged over images. For x4 and 128 pixels, bicubic enlargement scores
-27.20 dB on `dev-real192` and 26.58 dB on `dev-synthetic256`.
+Pillow, both u8 RGB. PSNR is taken over all pixels and channels of the u8 result without cutting
+the border, an image at a time, then averaged over images. For x4 and 128 pixels, bicubic
+enlargement scores 27.20 dB on `dev-real192` and 26.58 dB on `dev-synthetic256`.
 """
 
 from __future__ import annotations

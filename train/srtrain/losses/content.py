@@ -1,21 +1,33 @@
-"""Pixel losses."""
+"""Content losses: pixels, VGG19 features, and their mix."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from srsdk.errors import InputError
 from srtrain.config import LossConfig
+from srtrain.losses.vgg import VggLoss
 
 
 class ContentLoss(nn.Module):
-    """Weighted sum of the mean absolute and the mean squared error (report: "content loss")."""
+    """Weighted sum of mean absolute, mean squared and VGG19 error (report: "content loss").
 
-    def __init__(self, config: LossConfig) -> None:
+    The report's mix loss is `mse` and `vgg` together: VGG alone leaves a checkerboard, which the
+    pixels' term removes.
+
+    Args:
+        config: The weights.
+        vgg: Needed where the weight of `vgg` is not 0.
+    """
+
+    def __init__(self, config: LossConfig, vgg: VggLoss | None = None) -> None:
         super().__init__()
-        self.config = config
-        if not config.l1 and not config.mse:
-            raise ValueError("the recipe's [loss] table has no weight above 0")
+        self.config, self.vgg = config, vgg
+        if not config.l1 and not config.mse and not config.vgg:
+            raise InputError("the recipe's [loss] table has no l1, mse or vgg above 0")
+        if config.vgg and vgg is None:
+            raise InputError("loss.vgg needs VGG19 weights: set vgg.weights to their file")
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
         """Scalar loss of `(N, 3, H, W)` images in [0, 1]."""
@@ -24,4 +36,6 @@ class ContentLoss(nn.Module):
             terms.append(self.config.l1 * F.l1_loss(sr, hr))
         if self.config.mse:
             terms.append(self.config.mse * F.mse_loss(sr, hr))
+        if self.config.vgg and self.vgg is not None:
+            terms.append(self.config.vgg * self.vgg(sr, hr))
         return sum(terms[1:], terms[0])

@@ -116,7 +116,7 @@ class SRResNet(Generator):
         head.bias.zero_()
         act.weight[:3] = 1.0
         nn.init.zeros_(self.trunk_end[1].weight)  # type: ignore[arg-type]
-        weights = _bilinear_taps(self.scale)
+        weights = bilinear_taps(self.scale)
         subpixel.weight.zero_()
         for channel in range(3):
             for i in range(self.scale):
@@ -180,7 +180,7 @@ def grow_tail(start: SRResNet, model: SRResNet) -> None:
     model._embed(start.out)
 
 
-def _bilinear_taps(scale: int) -> Tensor:
+def bilinear_taps(scale: int) -> Tensor:
     """`(scale, 3)` weights of the left, own and right pixel, half-pixel centres."""
     taps = torch.zeros(scale, 3)
     for i in range(scale):

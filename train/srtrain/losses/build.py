@@ -1,0 +1,60 @@
+"""From a recipe's tables to its losses."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from srsdk.errors import InputError
+from srtrain.config import Recipe
+from srtrain.losses.adversarial import Objective
+from srtrain.losses.content import ContentLoss
+from srtrain.losses.nsgan import Minimax, NonSaturating
+from srtrain.losses.vgg import VggLoss, load_vgg
+from srtrain.losses.wgan_gp import WassersteinGP
+
+
+def build_content(recipe: Recipe) -> tuple[ContentLoss, ContentLoss]:
+    """The content loss of a network that is still growing, and that of the whole one.
+
+    They differ in SRPGGAN alone: pixels only until the last resolution, the mix there (report,
+    section on SRPGGAN).
+
+    Raises:
+        InputError: There is no content loss, or no file of VGG19 weights for it.
+    """
+    vgg = None
+    if recipe.loss.vgg:
+        if not recipe.vgg.weights:
+            raise InputError(
+                "loss.vgg needs VGG19 weights: --set vgg.weights=FILE "
+                "(torchvision's vgg19 state dict, or the shorter normalised one)"
+            )
+        vgg = VggLoss(load_vgg(Path(recipe.vgg.weights), recipe.vgg.layers))
+    whole = ContentLoss(recipe.loss, vgg)
+    if vgg is None or not recipe.model.grows:
+        return whole, whole
+    pixels = dataclasses.replace(recipe.loss, vgg=0.0)
+    if not pixels.mse and not pixels.l1:
+        pixels = dataclasses.replace(pixels, mse=1.0)
+    return ContentLoss(pixels), whole
+
+
+def build_objective(recipe: Recipe) -> tuple[Objective, float] | None:
+    """The adversarial objective and its weight in the generator's loss; None for none.
+
+    Raises:
+        InputError: The recipe names more than one.
+    """
+    loss, adversary = recipe.loss, recipe.adversary
+    chosen: list[tuple[Objective, float]] = []
+    if loss.nsgan:
+        chosen.append((NonSaturating(), loss.nsgan))
+    if loss.minimax:
+        chosen.append((Minimax(), loss.minimax))
+    if loss.wgan_gp:
+        objective = WassersteinGP(adversary.gradient_penalty, adversary.drift)
+        chosen.append((objective, loss.wgan_gp))
+    if len(chosen) > 1:
+        raise InputError("the recipe's [loss] table has more than one adversarial loss; keep one")
+    return chosen[0] if chosen else None
