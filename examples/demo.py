@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 
 from srsdk import Upscaler
+from srsdk.faces import SlimFaceDetector
 from srsdk.timing import StageTimer
 from srsdk.video import VideoReader, enhance_video
 
 CLIP = Path(__file__).with_name("portrait.mp4")
+SHOWN_SIDE = 128  # pixels of the input in the picture
 
 
 def main() -> None:
@@ -44,11 +46,20 @@ def main() -> None:
 
 
 def side_by_side(source: Path, result: Path, number: int) -> np.ndarray:
-    """Frame `number` of both videos, the source enlarged bicubically, cut around the middle."""
+    """Frame `number` of both videos around its first face; the source is enlarged bicubically."""
     small, large = read_frame(source, number), read_frame(result, number)
+    height, width = small.shape[:2]
+    scale = large.shape[0] // height
     bicubic = cv2.resize(small, large.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-    cut = large.shape[1] // 4
-    pair = [image[:, cut : image.shape[1] - cut] for image in (bicubic, large)]
+    x, y = width / 2, height / 2
+    if found := SlimFaceDetector().detect(small):
+        left, top, face_width, face_height = found[0].box
+        x, y = left + face_width / 2, top + face_height / 2
+    side = min(SHOWN_SIDE, height, width)
+    left = round(min(max(x - side / 2, 0), width - side)) * scale
+    top = round(min(max(y - side / 2, 0), height - side)) * scale
+    side *= scale
+    pair = [image[top : top + side, left : left + side] for image in (bicubic, large)]
     return np.concatenate(pair, axis=1)
 
 
