@@ -23,6 +23,14 @@ class Tail(str, enum.Enum):
     image = "image"
 
 
+class Arithmetic(str, enum.Enum):
+    """Precision of the graph."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    int8 = "int8"
+
+
 @app.callback()
 def _root() -> None:
     """Export the generators of srsdk-train."""
@@ -35,6 +43,13 @@ def onnx(
     tail: Annotated[Tail, typer.Option(help="End before the last pixel shuffle, or after.")] = (
         Tail.subpixel
     ),
+    precision: Annotated[
+        Arithmetic,
+        typer.Option(help="Arithmetic in the graph; int8 is for TensorRT and needs --calibration."),
+    ] = Arithmetic.fp32,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Folder of real faces, or a .tar shard of them.")
+    ] = None,
     zoo: Annotated[
         bool, typer.Option(help="Also write the model card and the manifest beside it.")
     ] = False,
@@ -42,8 +57,18 @@ def onnx(
     """Write an ONNX model with its ModelSpec, and check it against PyTorch."""
     from srexport.export import export_onnx
 
-    certificate = export_onnx(checkpoint, output, tail=tail.value, zoo=zoo)
-    entry.say(f"{output}: {_agreement(certificate.parity)} with PyTorch")
+    result = export_onnx(
+        checkpoint,
+        output,
+        tail=tail.value,
+        precision=precision.value,
+        calibration=calibration,
+        zoo=zoo,
+    )
+    if result.kept:
+        wider = "float16" if precision is Arithmetic.int8 else "float32"
+        entry.say(f"{len(result.kept)} layers stay in {wider}: {', '.join(result.kept)}")
+    entry.say(f"{output}: {_agreement(result.certificate.parity)} with PyTorch")
 
 
 @app.command()

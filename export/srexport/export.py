@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from srexport import card
-from srexport.images import probe_frames
+from srexport.images import probe_frames, read_images
 from srexport.onnx import annotate, build, read_spec, save
-from srexport.runtimes import open_runner
+from srexport.precision import Choice, convert
+from srexport.runtimes import Pixels, open_runner
 from srexport.source import read_checkpoint
 from srexport.verify import CERTIFICATE_KEY, Certificate, certify
+from srsdk.spec import ModelSpec, Precision
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export came to.
+
+    Attributes:
+        certificate: PyTorch against the SDK on the exported file.
+        kept: Layers that stay in a wider type than the precision asks for.
+    """
+
+    certificate: Certificate
+    kept: tuple[str, ...]
 
 
 def export_onnx(
-    checkpoint: Path, output: Path, *, tail: str = "subpixel", zoo: bool = False
-) -> Certificate:
+    checkpoint: Path,
+    output: Path,
+    *,
+    tail: str = "subpixel",
+    precision: Precision = "fp32",
+    calibration: Path | None = None,
+    zoo: bool = False,
+) -> Exported:
     """Write `output` and its certificate; nothing is written where the two disagree.
 
     Args:
@@ -23,21 +45,24 @@ def export_onnx(
         output: ONNX file to write; `OUTPUT.parity.json` beside it is the certificate, which is also
             in the file's metadata.
         tail: "subpixel" or "image"; see `srexport.onnx.build`.
+        precision: Arithmetic of the graph; see `srexport.precision.convert`.
+        calibration: Folder or shard of real faces, which int8 needs.
         zoo: Also write the model card, and the entry of the manifest, beside it.
 
-    Returns:
-        The certificate: PyTorch against the SDK on the exported file.
-
     Raises:
-        InputError: The checkpoint is missing or none.
+        InputError: The checkpoint is missing or none, or int8 was asked for without faces.
         ParityError: The exported model does not compute what the checkpoint does.
     """
-    model = build(read_checkpoint(checkpoint), tail=tail)
+    exact = build(read_checkpoint(checkpoint), tail=tail)
+    faces = None if calibration is None else _faces(calibration, read_spec(exact))
+    choice = convert(exact, precision, faces)
+    model = choice.model
     draft = output.with_name(f".{output.stem}.draft.onnx")
     try:
         save(model, draft)
         trained, exported = open_runner(checkpoint), open_runner(draft)
-        certificate = certify(trained, exported, probe_frames(), "built-in").renamed(output.name)
+        frames, source = _compared_on(choice, calibration)
+        certificate = certify(trained, exported, frames, source).renamed(output.name)
         certificate.check()
         annotate(model, CERTIFICATE_KEY, json.dumps(certificate.record(), sort_keys=True))
         save(model, draft)
@@ -49,4 +74,15 @@ def export_onnx(
         spec = read_spec(model)
         output.with_suffix(".md").write_text(card.model_card(spec, output, certificate), "utf-8")
         card.update_manifest(output.with_name("manifest.json"), spec, output)
-    return certificate
+    return Exported(certificate, choice.kept)
+
+
+def _faces(source: Path, spec: ModelSpec) -> Pixels:
+    return read_images(source, spec.face_size or 64)
+
+
+def _compared_on(choice: Choice, calibration: Path | None) -> tuple[Pixels, str]:
+    """Held-out faces for int8, which is made for nothing else; what provokes for the others."""
+    if choice.held_out is None or calibration is None:
+        return probe_frames(), "built-in"
+    return choice.held_out, f"{calibration.name}, not calibrated on"

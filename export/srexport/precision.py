@@ -1,0 +1,148 @@
+"""Deciding which layers may compute in less than float32: by trying, on pixels."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from srexport.arithmetic import Judge
+from srexport.half import rounded, to_half
+from srexport.images import probe_frames
+from srexport.onnx import annotate, read_spec, weights_sha256
+from srexport.quantize import calibrate, convolutions, quantize
+from srexport.runtimes import Pixels
+from srexport.verify import TOLERANCES, Parity, ParityError, Tolerance
+from srsdk import reference
+from srsdk.errors import InputError
+from srsdk.spec import Precision
+
+_INT8_GOAL = Tolerance(largest=255, share_above_1=1.0, psnr=42.0)
+"""What layers are chosen by: 2 dB more than the certificate asks, for frames not seen here."""
+
+_JUDGED = 8
+"""Held-out faces that each trial runs on."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model in its precision, and what was left out of it.
+
+    Attributes:
+        model: The model.
+        kept: Names of the layers that stay in the wider type: float32 for fp16, float16 for int8.
+        held_out: Faces that the choice was judged on, None without calibration faces.
+    """
+
+    model: onnx.ModelProto
+    kept: tuple[str, ...] = ()
+    held_out: Pixels | None = None
+
+
+def convert(model: onnx.ModelProto, precision: Precision, faces: Pixels | None = None) -> Choice:
+    """Put a float32 model into another precision.
+
+    Args:
+        model: From `srexport.onnx.build`.
+        precision: What its spec will say.
+        faces: `(N, S, S, 3)` u8 RGB; needed for int8, used for fp16 where given. Every other one
+            calibrates, the rest judges.
+
+    Raises:
+        InputError: int8 without faces, or with none of its layers good enough in int8.
+    """
+    if precision == "fp32":
+        return Choice(model)
+    if precision == "fp16":
+        return _fp16(model, faces)
+    if faces is None or not len(faces):
+        raise InputError(
+            "int8 needs faces to calibrate on: add --calibration FOLDER_OR_SHARD, "
+            "or take --precision fp16"
+        )
+    return _int8(model, faces)
+
+
+def _fp16(model: onnx.ModelProto, faces: Pixels | None) -> Choice:
+    batches = [probe_frames(), *([] if faces is None else [faces[:_JUDGED]])]
+    judge = Judge(model, read_spec(model), batches)
+    layers = [node.name for node in model.graph.node]
+    kept = widen(layers, lambda keep: judge.parity(rounded(model, keep)), TOLERANCES["fp16"])
+    return Choice(_signed(to_half(model, kept), "fp16"), _ordered(kept, layers), None)
+
+
+def _int8(model: onnx.ModelProto, faces: Pixels) -> Choice:
+    spec = read_spec(model)
+    held_out = (faces[1::2] if len(faces) > 1 else faces)[:_JUDGED]
+    planes = reference.unpack(faces[::2], swap=spec.channel_order != "rgb")
+    scales = calibrate(model, planes.astype(np.float32))
+    judge = Judge(model, spec, [held_out])
+    layers = convolutions(model)
+
+    def trial(keep: Set[str]) -> Parity:
+        return judge.parity(rounded(quantize(model, scales, keep)))
+
+    kept = widen(layers, trial, _INT8_GOAL)
+    if len(kept) == len(layers):
+        raise InputError("no layer of this generator is good enough in int8; use --precision fp16")
+    return Choice(
+        _signed(to_half(quantize(model, scales, kept)), "int8"), _ordered(kept, layers), held_out
+    )
+
+
+def widen(
+    layers: list[str], trial: Callable[[Set[str]], Parity], goal: Tolerance
+) -> frozenset[str]:
+    """Which layers must stay in the wider type, so that the whole meets the goal.
+
+    First none, then the ends of the network, which are the usual culprits; where that is not
+    enough, each layer is judged alone in the narrow type, and they are taken back one by one, the
+    most harmful first.
+
+    Args:
+        layers: Their names.
+        trial: The parity of the model that keeps these layers wide.
+        goal: What has to be met.
+
+    Raises:
+        ParityError: Not even the model with all layers wide meets it.
+    """
+    everything = frozenset(layers)
+    for guess in (frozenset[str](), frozenset(layers[:1]), frozenset((layers[0], layers[-1]))):
+        if guess < everything and not trial(guess).problem(goal):
+            return guess
+    alone = {layer: trial(everything - {layer}) for layer in layers}
+
+    def harm(layer: str) -> tuple[int, int, float]:
+        parity = alone[layer]
+        return parity.non_finite, parity.largest if goal.psnr == 0 else 0, -parity.psnr
+
+    kept, problem = frozenset[str](), ""
+    for layer in sorted(layers, key=harm, reverse=True):
+        kept |= {layer}
+        problem = trial(kept).problem(goal)
+        if not problem:
+            return kept
+    raise ParityError(f"with every layer in the wider type still: {problem}; use --precision fp32")
+
+
+def _ordered(kept: Set[str], layers: list[str]) -> tuple[str, ...]:
+    return tuple(layer for layer in layers if layer in kept)
+
+
+def _signed(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
+    """Say the precision in the spec and in the name, and hash the weights as they are now."""
+    spec = read_spec(model)
+    spec = dataclasses.replace(
+        spec,
+        name=f"{spec.name}-{precision}",
+        precision=precision,
+        sha256=weights_sha256(model),
+    )
+    for key, value in spec.to_metadata().items():
+        annotate(model, key, value)
+    onnx.checker.check_model(model, full_check=True)
+    return model
