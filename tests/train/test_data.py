@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from srsdk.errors import InputError
-from srtrain.data import find_sets, load_pairs, sample_batch
+from srtrain.data import load_pairs, sample_batch
 from srtrain.degrade import clean, to_hr
 from srtrain.metrics import bicubic_psnr, psnr
+from srtrain.sources import find_sets
 
 from .conftest import picture
 
@@ -50,13 +51,15 @@ def test_batches_are_a_function_of_seed_and_step(data: Path) -> None:
     first = sample_batch(pairs, 5, 12, seed=1, step=7)
     again = sample_batch(pairs, 5, 12, seed=1, step=7)
     other = sample_batch(pairs, 5, 12, seed=1, step=8)
-    np.testing.assert_array_equal(first[1], again[1])
-    assert not np.array_equal(first[1], other[1])
+    np.testing.assert_array_equal(first.hr, again.hr)
+    assert not np.array_equal(first.hr, other.hr)
+    assert not np.array_equal(first.hr, sample_batch(pairs, 5, 12, seed=1, step=7, turn=1).hr)
 
 
 def test_patches_of_lr_and_hr_show_the_same_place(data: Path) -> None:
     pairs = load_pairs([data / "train-a-00.tar"], 4, 64)
-    lr, hr = sample_batch(pairs, 64, 12, seed=3, step=0)
+    batch = sample_batch(pairs, 64, 12, seed=3, step=0)
+    lr, hr = batch.lr, batch.hr
     assert lr.shape == (64, 12, 12, 3)
     assert hr.shape == (64, 48, 48, 3)
     for small, large in zip(lr, hr, strict=True):

@@ -31,6 +31,8 @@ class Checkpoint:
         history: Names of the recipes before this one, with their steps and seconds.
         data: Training sets, with the number of pictures in each.
         hardware: What it runs on.
+        critic: State dict of the critic or discriminator, if there is one.
+        critic_optimiser: State dict of its optimiser.
         scores: Score name to value; empty until the run has ended.
     """
 
@@ -44,6 +46,8 @@ class Checkpoint:
     data: str = ""
     hardware: str = ""
     scores: dict[str, float] = field(default_factory=dict)
+    critic: dict[str, Any] | None = None
+    critic_optimiser: dict[str, Any] | None = None
 
     def save(self, path: Path) -> None:
         """Write to a temporary name, then rename."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -50,8 +51,9 @@ def run(
     ) as bar:  # fmt: skip
         task = bar.add_task(loaded.name, total=1.0)
 
-        def advance(step: int, done: float, loss: float) -> None:
-            bar.update(task, completed=done, description=f"step {step}  loss {loss:.5f}")
+        def advance(step: int, done: float, losses: Mapping[str, float]) -> None:
+            shown = "  ".join(f"{name} {value:.5f}" for name, value in losses.items())
+            bar.update(task, completed=done, description=f"step {step}  {shown}")
 
         last = train(loaded, data, folder, budget=_seconds(budget), device=device, on_step=advance)
     for name, score in last.scores.items():

@@ -72,6 +72,10 @@ class DataConfig:
         lr_patch: Side of the low-resolution training patches, cut on the low-resolution grid.
         views: Differently zoomed and shifted copies of each training picture.
         zoom: Largest enlargement of a view; 1 keeps the aligned face.
+        degradation: From high to low resolution: "clean" (antialiased bicubic) or "camera", drawn
+            anew each time (`srtrain.camera`).
+        cache: Decode everything into memory before the first step; else as it is drawn.
+        workers: Threads that prepare batches ahead.
         face_size: Side of the low-resolution faces, written into the `ModelSpec` of a generator of
             faces; 0 for one of whole frames.
         terms: Terms of the training data, for the model card.
@@ -83,6 +87,9 @@ class DataConfig:
     lr_patch: int = 32
     views: int = 1
     zoom: float = 1.0
+    degradation: Literal["clean", "camera"] = "clean"
+    cache: bool = True
+    workers: int = 0
     face_size: int = 0
     terms: str = ""
 
@@ -95,6 +102,7 @@ class LossConfig:
         l1: Mean absolute error.
         mse: Mean squared error.
         vgg: Squared difference of VGG19 features; with `mse` beside it, the report's mix loss.
+        teacher: Mean absolute difference to a teacher's output (knowledge distillation).
         nsgan: Adversarial, non-saturating.
         minimax: Adversarial, the report's literal form; at most one of the three is above 0.
         wgan_gp: Adversarial, Wasserstein with gradient penalty.
@@ -103,6 +111,7 @@ class LossConfig:
     l1: float = 0.0
     mse: float = 0.0
     vgg: float = 0.0
+    teacher: float = 0.0
     nsgan: float = 0.0
     minimax: float = 0.0
     wgan_gp: float = 0.0
@@ -160,6 +169,8 @@ class RunConfig:
         steps: Iterations; the schedule ends there.
         batch: Faces an iteration.
         learning_rate: Adam's, at its peak.
+        beta1: Adam's decay of the mean.
+        beta2: Adam's decay of the square.
         final_rate: Share of it that is left at the end of the cosine.
         warmup: Iterations of linear warm-up.
         ema: Decay of the averaged weights, which are the ones judged and exported.
@@ -168,11 +179,17 @@ class RunConfig:
         checkpoint_every: Iterations between checkpoints.
         evaluate_every: Iterations between scores on the dev sets.
         start_from: Checkpoint to take the first weights from.
+        teacher: Checkpoint or ONNX file of the generator behind `loss.teacher`; its scale is the
+            student's or a multiple of it.
+        precision: "bf16" runs the networks under autocast; losses stay in float32.
+        compile: Compile the generator with `torch.compile`.
     """
 
     steps: int = 200_000
     batch: int = 8
     learning_rate: float = 8e-5
+    beta1: float = 0.9
+    beta2: float = 0.999
     final_rate: float = 1.0
     warmup: int = 0
     ema: float = 0.999
@@ -181,6 +198,9 @@ class RunConfig:
     checkpoint_every: int = 500
     evaluate_every: int = 1000
     start_from: str = ""
+    teacher: str = ""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    compile: bool = False
 
 
 @dataclass(frozen=True)

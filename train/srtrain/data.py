@@ -1,72 +1,57 @@
-"""Faces from WebDataset-style tar shards or folders, decoded into memory as training pairs.
+"""Training pairs: faces of high and low resolution.
 
-Sets of a few thousand small faces fit into memory, so pictures are decoded once, before the first
-step. Batches are a pure function of (seed, step): resuming needs no saved position.
+Small sets are decoded into memory once, before the first step (`load_pairs`); large ones stay
+encoded and are decoded as they are drawn (`load_encoded`). Batches are a pure function of
+(seed, step, turn): resuming needs no saved position.
 """
 
 from __future__ import annotations
 
-import io
+import dataclasses
 import logging
-import tarfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from srsdk.errors import InputError
+from srtrain.camera import camera
 from srtrain.config import DataConfig
 from srtrain.degrade import Pixels, clean, to_hr
+from srtrain.sources import Entry, decode, entries, find_sets
 
 log = logging.getLogger(__name__)
 
-_SUFFIXES = {".webp", ".png", ".jpg", ".jpeg", ".bmp"}
 
+class Faces(Protocol):
+    """A training set.
 
-def find_sets(root: Path, patterns: Sequence[str]) -> list[Path]:
-    """Shards and folders below `root` that match, sorted.
-
-    Raises:
-        InputError: A pattern matches nothing.
+    Attributes:
+        corrupt: Pictures that could not be decoded and were left out, so far.
+        summary: The sets it was read from, with the number of pictures in each.
     """
-    found: list[Path] = []
-    for pattern in patterns:
-        matches = sorted(root.glob(pattern))
-        if not matches:
-            raise InputError(f"no training data matches {pattern!r} in {root}; pass --data FOLDER")
-        found.extend(matches)
-    return found
 
+    @property
+    def corrupt(self) -> int: ...  # noqa: D102
 
-def read_set(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and undecoded bytes of the pictures of a `.tar` shard or a folder, in a fixed order."""
-    if path.is_dir():
-        for file in sorted(path.rglob("*")):
-            if file.suffix.lower() in _SUFFIXES:
-                yield str(file.relative_to(path)), file.read_bytes()
-        return
-    try:
-        with tarfile.open(path) as shard:
-            for member in shard:
-                if member.isfile() and Path(member.name).suffix.lower() in _SUFFIXES:
-                    stream = shard.extractfile(member)
-                    assert stream is not None
-                    yield member.name, stream.read()
-    except tarfile.TarError as error:
-        raise InputError(f"{path} is not a readable tar shard: {error}") from error
+    @property
+    def summary(self) -> str: ...  # noqa: D102
 
+    @property
+    def lr_side(self) -> int:
+        """Side of the low-resolution faces."""
+        ...
 
-def decode(data: bytes) -> Image.Image | None:
-    """Decode a picture to RGB; None where it is corrupt."""
-    try:
-        return Image.open(io.BytesIO(data)).convert("RGB")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        return None
+    def __len__(self) -> int: ...
+
+    def face(self, index: int, random: np.random.Generator) -> tuple[Pixels, Pixels, Pixels | None]:
+        """Face `index` as LR, HR and the teacher's output (None where it is not known)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -78,12 +63,16 @@ class Pairs:
         lr: `(N, S/scale, S/scale, 3)` u8 RGB.
         corrupt: Pictures that could not be decoded and were left out.
         summary: The sets it was read from, with the number of pictures in each.
+        camera: Whether the low resolution is degraded anew, as cameras do, with every draw.
+        taught: `(N, S, S, 3)` u8 RGB, what a teacher makes of `lr`.
     """
 
     hr: Pixels
     lr: Pixels
     corrupt: int = 0
     summary: str = ""
+    camera: bool = False
+    taught: Pixels | None = None
 
     def __len__(self) -> int:
         return len(self.hr)
@@ -93,9 +82,102 @@ class Pairs:
         """Factor between the two."""
         return int(self.hr.shape[1] // self.lr.shape[1])
 
+    @property
+    def lr_side(self) -> int:
+        """See `Faces.lr_side`."""
+        return int(self.lr.shape[1])
+
+    def face(self, index: int, random: np.random.Generator) -> tuple[Pixels, Pixels, Pixels | None]:
+        """See `Faces.face`."""
+        lr = camera(self.hr[index], self.scale, random) if self.camera else self.lr[index]
+        return lr, self.hr[index], None if self.taught is None else self.taught[index]
+
+
+class Encoded:
+    """Faces that are decoded, zoomed and degraded each time they are drawn.
+
+    Attributes:
+        entries: The undecoded pictures.
+        scale: Factor between the two resolutions.
+        side: Side of the high-resolution face.
+        zoom: Largest enlargement.
+        camera: See `Pairs`.
+        summary: The sets it was read from, with the number of pictures in each.
+    """
+
+    def __init__(
+        self,
+        sets: Sequence[Path],
+        scale: int,
+        side: int,
+        *,
+        zoom: float = 1.0,
+        camera: bool = False,
+    ) -> None:
+        _check_side(side, scale)
+        listed = [(path, entry) for path in sets for entry in entries(path)]
+        if not listed:
+            raise InputError(f"no usable picture in {', '.join(map(str, sets))}")
+        self.entries = [entry for _, entry in listed]
+        self.scale, self.side, self.zoom, self.camera = scale, side, zoom, camera
+        self.summary = _summary([path for path, _ in listed])
+        self._corrupt: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def corrupt(self) -> int:
+        """Pictures that could not be decoded and were left out, so far."""
+        return len(self._corrupt)
+
+    @property
+    def lr_side(self) -> int:
+        """See `Faces.lr_side`."""
+        return self.side // self.scale
+
+    def face(self, index: int, random: np.random.Generator) -> tuple[Pixels, Pixels, Pixels | None]:
+        """See `Faces.face`; in place of a corrupt picture comes the next one."""
+        for offset in range(len(self)):
+            number = (index + offset) % len(self)
+            picture = decode(self.entries[number].read())
+            if picture is not None:
+                hr = _view(picture, self.side, self.zoom, random)
+                degrade = camera(hr, self.scale, random) if self.camera else clean(hr, self.scale)
+                return degrade, hr, None
+            if number not in self._corrupt:
+                self._corrupt.add(number)
+                log.warning(
+                    "left out %s of %s, which cannot be decoded (%d so far)",
+                    self.entries[number].name, self.entries[number].file, self.corrupt,
+                )  # fmt: skip
+        raise InputError(f"no usable picture in {self.summary}")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Patches of one step.
+
+    Attributes:
+        lr: `(N, p, p, 3)` u8 RGB.
+        hr: `(N, scale*p, scale*p, 3)` u8 RGB.
+        taught: The teacher's, like `hr`; None where it is not known.
+    """
+
+    lr: Pixels
+    hr: Pixels
+    taught: Pixels | None = None
+
 
 def load_pairs(
-    sets: Sequence[Path], scale: int, side: int, *, views: int = 1, zoom: float = 1.0, seed: int = 0
+    sets: Sequence[Path],
+    scale: int,
+    side: int,
+    *,
+    views: int = 1,
+    zoom: float = 1.0,
+    seed: int = 0,
+    camera: bool = False,
 ) -> Pairs:
     """Decode all pictures into pairs.
 
@@ -106,70 +188,126 @@ def load_pairs(
         views: Copies of each picture, each enlarged by up to `zoom` and shifted at random.
         zoom: 1 keeps the aligned face as it is. No picture is enlarged past its own pixels.
         seed: Seed of the views.
+        camera: See `Pairs`; `lr` is the clean one nevertheless.
 
     Raises:
         InputError: There is no usable picture, or `side` is not a multiple of `scale`.
     """
-    if side % scale:
-        raise InputError(f"hr_side {side} is not a multiple of the scale {scale}")
+    _check_side(side, scale)
+    listed = [(path, entry) for path in sets for entry in entries(path)]
 
-    def make(item: tuple[int, bytes]) -> list[tuple[Pixels, Pixels]]:
-        picture = decode(item[1])
+    def make(item: tuple[int, Entry]) -> list[tuple[Pixels, Pixels]]:
+        picture = decode(item[1].read())
         if picture is None:
             return []
         random = np.random.default_rng([seed, item[0]])
-        made = []
-        for _ in range(views):
-            width, height = picture.size
-            square = min(width, height)
-            cut = max(square / random.uniform(1.0, zoom), min(side, square))
-            left, top = random.uniform(0, width - cut), random.uniform(0, height - cut)
-            hr = to_hr(picture, side, (left, top, left + cut, top + cut))
-            made.append((hr, clean(hr, scale)))
-        return made
+        highs = [_view(picture, side, zoom, random) for _ in range(views)]
+        return [(hr, clean(hr, scale)) for hr in highs]
 
-    read = [(path, data) for path in sets for _, data in read_set(path)]
     with ThreadPoolExecutor() as pool:
-        results = list(pool.map(make, enumerate(data for _, data in read)))
+        results = list(pool.map(make, enumerate(entry for _, entry in listed)))
     corrupt = sum(not made for made in results)
     flat = [pair for made in results for pair in made]
     if corrupt:
         log.warning("left out %d of %d pictures that could not be decoded", corrupt, len(results))
     if not flat:
         raise InputError(f"no usable picture in {', '.join(map(str, sets))}")
-    counts = Counter(path.stem for path, _ in read)
     return Pairs(
         np.stack([hr for hr, _ in flat]),
         np.stack([lr for _, lr in flat]),
         corrupt,
-        ", ".join(f"{name} ({count})" for name, count in counts.items()),
+        _summary([path for path, _ in listed]),
+        camera,
     )
 
 
-def load_training(root: Path, config: DataConfig, scale: int, seed: int) -> Pairs:
-    """The recipe's training pairs."""
+def load_training(root: Path, config: DataConfig, scale: int, seed: int) -> Faces:
+    """The recipe's training set.
+
+    Raises:
+        InputError: It is missing or unusable, or its faces are smaller than the patches.
+    """
+    if config.lr_patch * scale > config.hr_side:
+        raise InputError(
+            f"data.lr_patch {config.lr_patch} is larger than the low-resolution faces, "
+            f"{config.hr_side // scale} pixels"
+        )
     sets = find_sets(root, config.train)
-    return load_pairs(sets, scale, config.hr_side, views=config.views, zoom=config.zoom, seed=seed)
+    camera = config.degradation == "camera"
+    if not config.cache:
+        return Encoded(sets, scale, config.hr_side, zoom=config.zoom, camera=camera)
+    return load_pairs(
+        sets, scale, config.hr_side,
+        views=config.views, zoom=config.zoom, seed=seed, camera=camera,
+    )  # fmt: skip
 
 
 def sample_batch(
-    pairs: Pairs, batch: int, patch: int, seed: int, step: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The batch of one step: random faces, mirrored or not, cut to patches on the LR grid.
+    faces: Faces,
+    batch: int,
+    patch: int,
+    seed: int,
+    step: int,
+    turn: int = 0,
+    *,
+    part: slice = slice(None),
+) -> Batch:
+    """A batch: random faces, mirrored or not, cut to patches on the low-resolution grid.
 
-    Returns:
-        `lr (batch, patch, patch, 3)` and `hr (batch, scale*patch, scale*patch, 3)`, u8 RGB.
+    Args:
+        faces: The training set.
+        batch: Faces in the batch.
+        patch: Side of the low-resolution patches.
+        seed: The run's seed.
+        step: Number of the step.
+        turn: Number of the batch in the step.
+        part: Which of the batch's faces to return; what they are does not depend on it.
     """
-    random = np.random.default_rng([seed, step])
-    scale, room = pairs.scale, pairs.lr.shape[1] - patch
-    chosen = random.integers(len(pairs), size=batch)
+    key = [seed, step, turn] if turn else [seed, step]
+    random = np.random.default_rng(key)
+    chosen = random.integers(len(faces), size=batch)
+    room = faces.lr_side - patch
     tops, lefts = random.integers(room + 1, size=(2, batch))
     mirrored = random.integers(2, size=batch)
-    lr = np.empty((batch, patch, patch, 3), np.uint8)
-    hr = np.empty((batch, scale * patch, scale * patch, 3), np.uint8)
-    for n, (index, y, x, flip) in enumerate(zip(chosen, tops, lefts, mirrored, strict=True)):
-        order = slice(None, None, -1 if flip else 1)
-        lr[n] = pairs.lr[index, y : y + patch, x : x + patch][:, order]
-        y, x, side = y * scale, x * scale, patch * scale
-        hr[n] = pairs.hr[index, y : y + side, x : x + side][:, order]
-    return lr, hr
+    cut: list[list[Pixels | None]] = []
+    for n in range(batch)[part]:
+        own = np.random.default_rng([seed, step, turn, n])
+        lr, hr, taught = faces.face(int(chosen[n]), own)
+        order = slice(None, None, -1 if mirrored[n] else 1)
+        row: list[Pixels | None] = []
+        for image in (lr, hr, taught):
+            if image is None:
+                row.append(None)
+                continue
+            factor = image.shape[0] // lr.shape[0]
+            top, left, side = tops[n] * factor, lefts[n] * factor, patch * factor
+            row.append(image[top : top + side, left : left + side][:, order])
+        cut.append(row)
+    lrs, hrs, taughts = zip(*cut, strict=True)
+    return Batch(np.stack(lrs), np.stack(hrs), None if taughts[0] is None else np.stack(taughts))
+
+
+def teach(pairs: Pairs, upscale: Callable[[Pixels], Pixels], batch: int = 32) -> Pairs:
+    """The pairs with what a teacher makes of their low resolution."""
+    taught = np.empty_like(pairs.hr)
+    for start in range(0, len(pairs), batch):
+        taught[start : start + batch] = upscale(pairs.lr[start : start + batch])
+    return dataclasses.replace(pairs, taught=taught)
+
+
+def _view(picture: Image.Image, side: int, zoom: float, random: np.random.Generator) -> Pixels:
+    width, height = picture.size
+    square = min(width, height)
+    cut = max(square / random.uniform(1.0, zoom), min(side, square))
+    left, top = random.uniform(0, width - cut), random.uniform(0, height - cut)
+    return to_hr(picture, side, (left, top, left + cut, top + cut))
+
+
+def _check_side(side: int, scale: int) -> None:
+    if side % scale:
+        raise InputError(f"hr_side {side} is not a multiple of the scale {scale}")
+
+
+def _summary(paths: Sequence[Path]) -> str:
+    counts = Counter(path.stem for path in paths)
+    return ", ".join(f"{name} ({count})" for name, count in counts.items())
