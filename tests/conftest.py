@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine must not fail a test: timings live in benchmarks.
+settings.register_profile("srsdk", deadline=None)
+settings.load_profile("srsdk")
 
 
 @pytest.fixture(scope="session")

@@ -50,6 +50,29 @@ def pixel_shuffle(x: Planes, r: int) -> Planes:
     return np.ascontiguousarray(moved.reshape(*batch, channels // (r * r), h * r, w * r))
 
 
+def pixel_shuffle_prelu(
+    x: Planes, r: int, bias: NDArray[np.float32] | None, slope: NDArray[np.float32]
+) -> Planes:
+    """Add a bias, shuffle, and apply PReLU: the inside of a sub-pixel block.
+
+    Args:
+        x: `(..., C*r*r, h, w)` float32 or float16.
+        r: Factor, at least 1.
+        bias: `(C*r*r,)` float32, or None.
+        slope: `(C,)` or `(1,)` float32, what negative values are multiplied by.
+
+    Returns:
+        `(..., C, h*r, w*r)`: computed in float32, then rounded to the dtype of `x`.
+    """
+    value = x.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if bias is not None:
+            value = value + bias[:, None, None]
+        value = pixel_shuffle(value, r)
+        activated = np.where(value > 0, value, value * slope[:, None, None])
+        return activated.astype(x.dtype)
+
+
 def pack(
     x: Planes,
     r: int,

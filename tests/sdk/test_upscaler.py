@@ -271,6 +271,8 @@ def test_generators_of_two_scales_do_not_go_together(models: dict[str, Path]) ->
         Upscaler(models["edge-x2"], faces=models["residual-x4"])
     with pytest.raises(InputError, match="faces=MODEL"):
         Upscaler(models["edge-x4"], detector=object())  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="limits"):
+        Upscaler(models["edge-x4"], faces=models["residual-x4"], max_face=-5)
 
 
 def test_bicubic_is_opencvs() -> None:

@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from srsdk.video import EncodeOptions
 
 
-_X26X_PRESETS = (
-    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
-    *("slow", "slower", "veryslow", "placebo"),
-)
-
-
 def enhance(
     inputs: Annotated[list[str], typer.Argument(help="Images, videos, folders.")],
     output: Annotated[
@@ -133,9 +127,6 @@ def _encode_options(
     from srsdk.video import EncodeOptions
 
     default = EncodeOptions()
-    if (codec or default.codec) in ("libx264", "libx265") and preset not in (None, *_X26X_PRESETS):
-        # x264 would print a line of its own before the encoder is refused.
-        raise InputError(f"preset {preset!r} is unknown; choose one of {', '.join(_X26X_PRESETS)}")
     return EncodeOptions(
         codec=codec or default.codec,
         crf=default.crf if crf is None else crf,

@@ -63,7 +63,7 @@ class FaceEnhancer:
         feather: Width of the fading margin, as a share of the face's square.
 
     Raises:
-        InputError: `face_size`, `scale` or `color` cannot be used.
+        InputError: `face_size`, `scale`, `color` or the limits cannot be used.
         DetectorError: The default detector's package is not installed.
     """
 
@@ -89,6 +89,11 @@ class FaceEnhancer:
         self.face_size = face_size
         self.min_side = face_size * SMALLEST if min_side is None else min_side
         self.max_side = face_size * LARGEST if max_side is None else max_side
+        if not 0 <= self.min_side <= self.max_side:
+            raise InputError(
+                f"faces from {self.min_side:g} to {self.max_side:g} pixels: "
+                "the limits must be positive and in order"
+            )
         self.detector: FaceDetector = SlimFaceDetector() if detector is None else detector
         self._run = run
         self._color = color

@@ -16,6 +16,12 @@ FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".we
 # Default speed setting of each encoder, fit for encoding while a generator has the processor.
 _PRESETS = {"libx264": "superfast", "libx265": "ultrafast", "libsvtav1": "10", "libvpx-vp9": "8"}
 
+# x264 prints a line of its own for a preset that it does not know, so the names are checked here.
+_X26X_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
+    *("slow", "slower", "veryslow", "placebo"),
+)
+
 # Metadata that MP4 has named places for; anything else needs the free-form table.
 _MP4_KEYS = {
     *("title", "artist", "album", "album_artist", "composer", "comment", "copyright", "date"),
@@ -55,6 +61,10 @@ class EncodeOptions:
             )
         if not 0 <= self.crf <= 63:
             raise InputError(f"crf {self.crf} is out of range; choose 0 to 51, for instance 18")
+        if self.codec in ("libx264", "libx265") and self.preset not in (None, *_X26X_PRESETS):
+            raise InputError(
+                f"preset {self.preset!r} is unknown; choose one of {', '.join(_X26X_PRESETS)}"
+            )
         if self.threads < 1:
             raise InputError(f"threads is {self.threads}; choose 1 or more")
 
