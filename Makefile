@@ -31,5 +31,10 @@ lint: $(VENV)/tests
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'kernels/*.h' 'kernels/*.cpp')
 
+# The README's figures: native kernels against a copy, a call against its graph.
+bench: $(VENV)/tests
+	$(BIN)/python tests/benchmarks/kernels.py
+	$(BIN)/python tests/benchmarks/upscaler.py
+
 clean:
 	rm -rf build dist demo $(VENV)
