@@ -10,12 +10,10 @@ import torch
 
 from srsdk.errors import InputError
 from srtrain.checkpoint import Checkpoint
-from srtrain.config import Recipe, load_recipe, recipe_from_dict
+from srtrain.config import Recipe, load_recipe
 from srtrain.ema import Ema
 from srtrain.loop import TrainingDivergedError, evaluate, load_dev, run
 from srtrain.models import SRResNet
-
-RECIPES = Path(__file__).parents[2] / "train" / "srtrain" / "recipes"
 
 
 def changed(recipe: Recipe, **values: object) -> Recipe:
@@ -140,16 +138,6 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         Checkpoint.load(tmp_path / "x.pt")
     with pytest.raises(InputError, match="cannot read"):
         Checkpoint.load(tmp_path / "missing.pt")
-
-
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
-def test_recipes_load_and_build(path: Path) -> None:
-    from srtrain.models import build_generator
-
-    recipe = load_recipe(path)
-    assert recipe.name == path.stem
-    assert build_generator(recipe.model).scale == recipe.model.scale
-    assert recipe_from_dict(recipe.to_dict()) == recipe
 
 
 def test_overrides_and_their_errors(tmp_path: Path) -> None:

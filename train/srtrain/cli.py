@@ -1,7 +1,8 @@
-"""`srsdk-train`: run recipes and judge checkpoints."""
+"""`srsdk-train`: prepare data, run recipes, judge generators."""
 
 from __future__ import annotations
 
+import enum
 import logging
 import math
 import re
@@ -18,6 +19,13 @@ from srsdk.errors import InputError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
+class Degradation(str, enum.Enum):
+    """How low-resolution faces are made."""
+
+    clean = "clean"
+    camera = "camera"
+
+
 @app.callback()
 def _root() -> None:
     """Train the generators of srsdk."""
@@ -25,12 +33,19 @@ def _root() -> None:
 
 @app.command()
 def run(
-    recipe: Annotated[Path, typer.Argument(help="TOML recipe.")],
-    data: Annotated[Path, typer.Option(help="Folder that holds the recipe's shards.")],
+    recipe: Annotated[Path, typer.Argument(help="TOML recipe, or the name of a bundled one.")],
+    data: Annotated[Path, typer.Option(help="Folder that holds the recipe's shards or folders.")],
     output: Annotated[Path | None, typer.Option(help="Folder for checkpoints.")] = None,
     budget: Annotated[str, typer.Option(help="Wall clock, for instance 90s, 20m, 2h.")] = "",
     device: Annotated[str, typer.Option(help="torch device.")] = "cpu",
     threads: Annotated[int, typer.Option(help="CPU threads; 0: torch's choice.")] = 0,
+    processes: Annotated[int, typer.Option(min=1, help="Processes (GPUs) to share batches.")] = 1,
+    vgg: Annotated[
+        Path | None, typer.Option(help="VGG19 state dict; the same as --set vgg.weights=FILE.")
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write scalars and pictures to the output.")
+    ] = False,
     override: Annotated[
         list[str] | None, typer.Option("--set", help="section.key=value, may be repeated.")
     ] = None,
@@ -40,14 +55,18 @@ def run(
 
     from srtrain.config import load_recipe
     from srtrain.loop import run as train
+    from srtrain.parallel import launch
 
     if threads:
         torch.set_num_threads(threads)
-    loaded = load_recipe(recipe, override or ())
+    extra = [f"vgg.weights={vgg}"] if vgg else []
+    loaded = load_recipe(_recipe(recipe), [*(override or ()), *extra])
     folder = output or Path("runs") / loaded.name
+    seconds = _seconds(budget)
+    group, own_device = launch(processes, device)
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        console=entry.console,
+        console=entry.console, disable=group.rank > 0,
     ) as bar:  # fmt: skip
         task = bar.add_task(loaded.name, total=1.0)
 
@@ -55,27 +74,116 @@ def run(
             shown = "  ".join(f"{name} {value:.5f}" for name, value in losses.items())
             bar.update(task, completed=done, description=f"step {step}  {shown}")
 
-        last = train(loaded, data, folder, budget=_seconds(budget), device=device, on_step=advance)
-    for name, score in last.scores.items():
-        entry.say(f"{name}: {score:.3f} dB")
-    entry.say(f"checkpoint: {folder / 'last.pt'}")
+        last = train(
+            loaded, data, folder, budget=seconds, device=own_device, on_step=advance,
+            processes=group, tensorboard=tensorboard,
+        )  # fmt: skip
+    if group.rank == 0:
+        for name, score in last.scores.items():
+            entry.say(f"{name}: {score:.3f} dB")
+        entry.say(f"checkpoint: {folder / 'last.pt'}")
 
 
-@app.command(name="evaluate")
-def evaluate_command(
-    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint to judge.")],
-    data: Annotated[Path, typer.Option(help="Folder that holds the dev shards.")],
+@app.command()
+def recipes() -> None:
+    """List the bundled recipes."""
+    for path in sorted(_bundled().glob("*.toml")):
+        first = path.read_text("utf-8").splitlines()[0]
+        entry.stdout.print(f"{path.stem:24} {first.lstrip('# ')}", markup=False)
+
+
+@app.command()
+def evaluate(
+    generators: Annotated[list[Path], typer.Argument(help="Checkpoints or ONNX files, one scale.")],
+    data: Annotated[Path, typer.Option(help="Folder that holds the dev sets.")],
+    dev: Annotated[
+        list[str] | None, typer.Option(help="Shards or folders below it; may be repeated.")
+    ] = None,
+    side: Annotated[int, typer.Option(help="Side of HR faces; 0: 32 times the scale.")] = 0,
+    degradation: Annotated[Degradation, typer.Option(help="How LR is made.")] = Degradation.clean,
+    vgg: Annotated[Path | None, typer.Option(help="VGG19 state dict.")] = None,
+    layers: Annotated[str, typer.Option(help="VGG19 layers, comma-separated.")] = "conv3_1",
+    limit: Annotated[int, typer.Option(help="Faces of each set; 0: all.")] = 0,
+    faces: Annotated[int, typer.Option(help="Faces of each set in the picture.")] = 3,
+    json: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Markdown file to write.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Comparison picture to write.")] = None,
+    device: Annotated[str, typer.Option(help="torch device.")] = "cpu",
 ) -> None:
-    """Print PSNR on the dev sets, beside bicubic."""
-    from srtrain.checkpoint import Checkpoint
-    from srtrain.loop import evaluate, load_dev
-    from srtrain.metrics import bicubic_psnr
+    """Score generators side by side, with bicubic beside them."""
+    from srtrain import report
+    from srtrain.judge import judge
+    from srtrain.losses import VggLoss, load_vgg
+    from srtrain.scoring import load_sets
+    from srtrain.upscalers import bicubic_upscaler, open_upscaler
 
-    saved = Checkpoint.load(checkpoint)
-    dev = load_dev(saved.recipe, data)
-    for name, score in evaluate(saved.build(), dev).items():
-        base = bicubic_psnr(dev[name])
-        entry.say(f"{name}: {score:.3f} dB (bicubic {base:.3f}, {score - base:+.3f})")
+    opened = [open_upscaler(path, device) for path in generators]
+    scales = {upscaler.scale for upscaler in opened}
+    if len(scales) > 1:
+        raise InputError(f"generators of scales {sorted(scales)} cannot be compared")
+    (scale,) = scales
+    loss = VggLoss(load_vgg(vgg, layers.split(","))) if vgg else None
+    upscalers = [bicubic_upscaler(scale), *opened]
+    sets = load_sets(
+        data, dev or ["dev-*.tar"], scale, side or 32 * scale,
+        camera=degradation is Degradation.camera, limit=limit or None,
+    )  # fmt: skip
+    results = {
+        name: {upscaler.name: judge(upscaler, pairs, loss) for upscaler in upscalers}
+        for name, pairs in sets.items()
+    }
+    text = report.to_markdown(results)
+    if json:
+        about = {
+            "scale": scale,
+            "degradation": degradation.value,
+            "vgg_layers": layers if vgg else "",
+        }
+        json.write_text(report.to_json(results, **about), "utf-8")
+    if markdown:
+        markdown.write_text(text, "utf-8")
+    if picture:
+        report.picture(upscalers, sets, faces).save(picture)
+    entry.stdout.print(text, markup=False, end="")
+
+
+@app.command()
+def prepare(
+    source: Annotated[Path, typer.Argument(help="Folder of pictures, CelebA-HQ, or a shard.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the shards.")],
+    name: Annotated[str, typer.Option(help="Name of the set.")] = "faces",
+    sizes: Annotated[str, typer.Option(help="Sides.")] = "16,32,64,128,256,512",
+    split: Annotated[str, typer.Option(help="Train, dev, test.")] = "28000,1000,1000",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
+) -> None:
+    """Write shards in several resolutions, split for training and judging."""
+    from srtrain.prepare import prepare as write
+
+    with Progress(console=entry.console) as bar:
+        task = bar.add_task("pictures")
+        report = write(
+            source, output, name=name, sizes=_numbers(sizes), split=_numbers(split), seed=seed,
+            on_picture=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+    for shard, count in report.shards.items():
+        entry.say(f"{shard}.tar: {count} pictures")
+
+
+def _bundled() -> Path:
+    return Path(__file__).with_name("recipes")
+
+
+def _recipe(path: Path) -> Path:
+    """A file, or a bundled recipe by its name."""
+    bundled = _bundled() / f"{path.name.removesuffix('.toml')}.toml"
+    return bundled if not path.exists() and path.parent == Path() and bundled.exists() else path
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"{text!r} is not a list of whole numbers such as 16,32") from error
 
 
 def _seconds(text: str) -> float:

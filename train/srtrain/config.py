@@ -224,6 +224,8 @@ class Recipe:
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe and apply `section.key=value` overrides, values in TOML's notation.
 
+    A recipe with `extends = "other"` is `other.toml` beside it, but for the keys of its own.
+
     Raises:
         InputError: The file is missing or not TOML, a key is unknown (the nearest is named), or a
             value has the wrong type.
@@ -234,6 +236,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise InputError(f"cannot read recipe {path}: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"recipe {path} is not TOML: {error}") from error
+    tables = _extended(tables, path)
     for override in overrides:
         _apply(tables, override)
     tables.setdefault("name", path.stem)
@@ -243,6 +246,22 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 def recipe_from_dict(tables: Mapping[str, Any]) -> Recipe:
     """The inverse of `Recipe.to_dict`; raises `InputError` as `load_recipe` does."""
     return _build(Recipe, tables, "")
+
+
+def _extended(tables: dict[str, Any], path: Path) -> dict[str, Any]:
+    if "extends" not in tables:
+        return tables
+    base = path.with_name(f"{tables.pop('extends')}.toml")
+    if base == path:
+        raise InputError(f"recipe {path} extends itself")
+    merged = load_recipe(base).to_dict()
+    merged.pop("name")
+    for key, value in tables.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = {**merged[key], **value}
+        else:
+            merged[key] = value
+    return merged
 
 
 def _apply(tables: dict[str, Any], override: str) -> None:

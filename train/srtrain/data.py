@@ -8,7 +8,9 @@ encoded and are decoded as they are drawn (`load_encoded`). Batches are a pure f
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -196,10 +198,14 @@ def load_pairs(
     _check_side(side, scale)
     listed = [(path, entry) for path in sets for entry in entries(path)]
 
+    small: list[str] = []
+
     def make(item: tuple[int, Entry]) -> list[tuple[Pixels, Pixels]]:
         picture = decode(item[1].read())
         if picture is None:
             return []
+        if min(picture.size) < side:
+            small.append(item[1].name)
         random = np.random.default_rng([seed, item[0]])
         highs = [_view(picture, side, zoom, random) for _ in range(views)]
         return [(hr, clean(hr, scale)) for hr in highs]
@@ -210,6 +216,8 @@ def load_pairs(
     flat = [pair for made in results for pair in made]
     if corrupt:
         log.warning("left out %d of %d pictures that could not be decoded", corrupt, len(results))
+    if small:
+        log.warning("%d of %d pictures are enlarged to %d pixels", len(small), len(results), side)
     if not flat:
         raise InputError(f"no usable picture in {', '.join(map(str, sets))}")
     return Pairs(
@@ -287,11 +295,24 @@ def sample_batch(
     return Batch(np.stack(lrs), np.stack(hrs), None if taughts[0] is None else np.stack(taughts))
 
 
-def teach(pairs: Pairs, upscale: Callable[[Pixels], Pixels], batch: int = 32) -> Pairs:
-    """The pairs with what a teacher makes of their low resolution."""
+def teach(pairs: Pairs, upscale: Callable[[Pixels], Pixels], folder: Path) -> Pairs:
+    """The pairs with what a teacher makes of their low resolution.
+
+    That takes as long as judging the teacher on all of them, so it is kept in `folder` for when
+    the run is resumed, under a hash of the pairs and of the teacher's answer to the first ones.
+    """
+    first = upscale(pairs.lr[:4])
+    digest = hashlib.sha256(pairs.lr.tobytes() + first.tobytes()).hexdigest()[:16]
+    kept = folder / f"taught-{digest}.npy"
+    if kept.exists():
+        return dataclasses.replace(pairs, taught=np.load(kept))
     taught = np.empty_like(pairs.hr)
-    for start in range(0, len(pairs), batch):
-        taught[start : start + batch] = upscale(pairs.lr[start : start + batch])
+    log.info("asking the teacher about %d faces", len(pairs))
+    for start in range(0, len(pairs), 32):
+        taught[start : start + 32] = upscale(pairs.lr[start : start + 32])
+    temporary = kept.with_suffix(f".{os.getpid()}.tmp.npy")
+    np.save(temporary, taught)
+    temporary.replace(kept)
     return dataclasses.replace(pairs, taught=taught)
 
 

@@ -19,7 +19,7 @@ from srsdk.errors import InputError, SrsdkError
 from srtrain.batches import Batches
 from srtrain.checkpoint import Checkpoint
 from srtrain.config import Recipe
-from srtrain.data import Pairs, load_pairs, load_training, teach
+from srtrain.data import Pairs, load_training, teach
 from srtrain.ema import Ema
 from srtrain.images import fade, reduce, to_pixels, to_tensor
 from srtrain.losses import build_content, build_objective
@@ -28,7 +28,7 @@ from srtrain.models import SRPGGAN, Critic, build_adversary, growth_levels
 from srtrain.parallel import Alone, Processes, average_gradients
 from srtrain.record import Record
 from srtrain.schedule import growth, learning_rate, progress
-from srtrain.sources import find_sets
+from srtrain.scoring import load_sets
 from srtrain.start import first_weights
 from srtrain.upscalers import Upscaler, open_upscaler
 
@@ -116,7 +116,7 @@ def run(
     faces = load_training(data, recipe.data, recipe.model.scale, config.seed)
     teacher = _teacher(recipe, device)
     if teacher is not None and isinstance(faces, Pairs) and not faces.camera:
-        faces = teach(faces, teacher.upscale)
+        faces = teach(faces, teacher.upscale, output)
     dev = load_dev(recipe, data)
     log.info("%d training faces, %d parameters", len(faces), _size(generator))
     forward = torch.compile(generator) if config.compile else generator
@@ -219,9 +219,7 @@ def run(
 
 def load_dev(recipe: Recipe, data: Path) -> dict[str, Pairs]:
     """The recipe's dev sets by name (the file name up to the shard number)."""
-    sets = find_sets(data, recipe.data.dev)
-    scale, side = recipe.model.scale, recipe.data.hr_side
-    return {path.stem.rsplit("-", 1)[0]: load_pairs([path], scale, side) for path in sets}
+    return load_sets(data, recipe.data.dev, recipe.model.scale, recipe.data.hr_side)
 
 
 @torch.no_grad()

@@ -1,0 +1,191 @@
+"""Scores against independent references, and what the command writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.metrics import structural_similarity
+
+from srsdk.errors import InputError
+from srtrain.config import Recipe
+from srtrain.data import Pairs, load_pairs
+from srtrain.degrade import Pixels
+from srtrain.judge import Scores, judge, radial_spectrum, spectrum_distance, ssim
+from srtrain.loop import run
+from srtrain.losses import VggFeatures, VggLoss
+from srtrain.metrics import bicubic_psnr
+from srtrain.models import SRPGGAN
+from srtrain.report import picture, to_json, to_markdown
+from srtrain.upscalers import Upscaler, bicubic_upscaler, open_upscaler
+
+from .test_losses import short_state
+
+
+@pytest.fixture
+def pairs(data: Path) -> Pairs:
+    return load_pairs([data / "dev-a-00.tar"], 4, 64)
+
+
+def perfect(pairs: Pairs) -> Upscaler:
+    table = {lr.tobytes(): hr for lr, hr in zip(pairs.lr, pairs.hr, strict=True)}
+    return Upscaler("perfect", 4, lambda lr: np.stack([table[one.tobytes()] for one in lr]))
+
+
+def test_scores_of_a_perfect_result_and_of_bicubic(pairs: Pairs) -> None:
+    vgg = VggLoss(VggFeatures(short_state(), ["conv2_1"]))
+    best, base = judge(perfect(pairs), pairs, vgg), judge(bicubic_upscaler(4), pairs, vgg)
+    assert best == Scores(float("inf"), pytest.approx(1.0), 0.0, 0.0)
+    assert base.psnr == pytest.approx(bicubic_psnr(pairs))
+    assert base.ssim < 1
+    assert base.vgg is not None
+    assert base.vgg > 0
+    assert base.spectrum > 0
+    assert judge(bicubic_upscaler(4), pairs).vgg is None
+    with pytest.raises(InputError, match="scale 2"):
+        judge(bicubic_upscaler(2), pairs)
+
+
+def test_ssim_is_scikit_images(pairs: Pairs) -> None:
+    """All pixels count, those at the border with mirrored neighbours."""
+    sr = bicubic_upscaler(4).upscale(pairs.lr)
+    margin = ((5, 5), (5, 5), (0, 0))  # scikit-image leaves a border of 5 out
+    for got, a, b in zip(ssim(sr, pairs.hr), sr, pairs.hr, strict=True):
+        expected = structural_similarity(
+            *(np.pad(image, margin, mode="reflect") for image in (a, b)),
+            channel_axis=2, data_range=255, gaussian_weights=True, sigma=1.5,
+            use_sample_covariance=False,
+        )  # fmt: skip
+        assert got == pytest.approx(expected, abs=1e-4)
+
+
+def waves(cycles: int, side: int = 64, amplitude: float = 60) -> Pixels:
+    x = 127.5 + amplitude * np.cos(2 * np.pi * cycles * np.arange(side) / side)
+    return np.rint(np.broadcast_to(x[None, :, None], (side, side, 3)))[None].astype(np.uint8)
+
+
+@pytest.mark.parametrize("cycles", [3, 10, 25])
+def test_spectrum_finds_a_wave(cycles: int) -> None:
+    spectrum = radial_spectrum(waves(cycles))
+    assert spectrum.shape == (32,)
+    assert int(np.argmax(spectrum)) + 1 == cycles
+
+
+def test_spectrum_of_half_the_contrast_is_six_decibels_lower() -> None:
+    noise = np.random.default_rng(0).normal(0, 1, (8, 64, 64, 1)).repeat(3, axis=3)
+    full, half = (np.rint(128 + a * noise).clip(0, 255).astype(np.uint8) for a in (40, 20))
+    assert spectrum_distance(half, full) == pytest.approx(6.02, abs=0.2)
+
+
+def test_spectrum_sees_smoothing_that_psnr_likes(pairs: Pairs) -> None:
+    """Texture of the right strength at the wrong place loses PSNR but keeps the spectrum."""
+    noise = np.random.default_rng(1).normal(0, 25, pairs.hr.shape)
+    other = np.random.default_rng(2).normal(0, 25, pairs.hr.shape)
+    smooth = pairs.hr
+    rough = np.rint(smooth + noise).clip(0, 255).astype(np.uint8)
+    fake = np.rint(smooth + other).clip(0, 255).astype(np.uint8)
+    assert spectrum_distance(fake, rough) < 0.3 * spectrum_distance(smooth, rough)
+
+
+def test_a_larger_teacher_is_brought_down(pairs: Pairs) -> None:
+    large = Upscaler("x4", 4, lambda lr: lr.repeat(4, axis=1).repeat(4, axis=2))
+    np.testing.assert_array_equal(
+        large.reduced(2).upscale(pairs.lr), pairs.lr.repeat(2, axis=1).repeat(2, axis=2)
+    )
+    assert large.reduced(4) is large
+    with pytest.raises(InputError, match="not a multiple of 3"):
+        large.reduced(3)
+
+
+def test_checkpoint_and_onnx_score_the_same(recipe: Recipe, data: Path, tmp_path: Path) -> None:
+    from srexport.onnx import build, save
+    from srexport.source import read_checkpoint
+
+    run(recipe, data, tmp_path)
+    save(build(read_checkpoint(tmp_path / "last.pt")), tmp_path / "m.onnx")
+    pairs = load_pairs([data / "dev-a-00.tar"], 4, 64)
+    a, b = (judge(open_upscaler(tmp_path / f), pairs) for f in ("last.pt", "m.onnx"))
+    assert a.psnr == pytest.approx(b.psnr, abs=0.02)
+    assert a.psnr != pytest.approx(bicubic_psnr(pairs), abs=1e-3)
+
+
+def test_a_growing_network_is_not_judged(recipe: Recipe, data: Path, tmp_path: Path) -> None:
+    model = dataclasses.replace(recipe.model, architecture="srpggan", features=16, blocks=1)
+    changed = dataclasses.replace(
+        recipe, model=model, loss=dataclasses.replace(recipe.loss, wgan_gp=1.0),
+        data=dataclasses.replace(recipe.data, lr_patch=8),
+        adversary=dataclasses.replace(recipe.adversary, features=2, dense=4),
+    )  # fmt: skip
+    saved = run(dataclasses.replace(changed, run=dataclasses.replace(changed.run, steps=1)), data,
+                tmp_path)  # fmt: skip
+    growing = saved.build()
+    assert isinstance(growing, SRPGGAN)
+    growing.set_growth(1, 1.0)
+    dataclasses.replace(saved, ema=growing.state_dict()).save(tmp_path / "half.pt")
+    with pytest.raises(InputError, match="still growing"):
+        open_upscaler(tmp_path / "half.pt")
+
+
+def test_tables_mark_the_best_and_leave_out_what_is_missing() -> None:
+    rows = {"a": Scores(30.0, 0.9, None, 2.0), "b": Scores(29.0, 0.95, None, 1.0)}
+    text = to_markdown({"faces": rows})
+    assert "VGG" not in text
+    assert "| a | **30.00** | 0.9000 | 2.00 |" in text
+    assert "| b | 29.00 | **0.9500** | **1.00** |" in text
+    with_vgg = {"a": Scores(30.0, 0.9, 0.5, 2.0)}
+    assert "| a | **30.00** | **0.9000** | **0.5000** | **2.00** |" in to_markdown({"x": with_vgg})
+    read = json.loads(to_json({"faces": rows}, scale=4))
+    assert read["scale"] == 4
+    assert read["sets"]["faces"]["b"]["psnr"] == 29.0
+
+
+def test_the_picture_has_a_column_for_each(pairs: Pairs) -> None:
+    sheet = picture([bicubic_upscaler(4)], {"a": pairs}, faces=2, gap=4)
+    assert sheet.size == (3 * 68 - 4, 18 + 2 * 68 - 4)
+    values = np.asarray(sheet)
+    np.testing.assert_array_equal(values[18 : 18 + 64, 136:], pairs.hr[0])
+    np.testing.assert_array_equal(values[18 + 68 : 18 + 132, 0:64:4], pairs.lr[1].repeat(4, 0))
+
+
+def test_distillation_learns_from_the_teacher_alone(
+    recipe: Recipe, data: Path, tmp_path: Path
+) -> None:
+    """A student whose teacher is a constant grey moves towards grey, not towards the faces."""
+    model = dataclasses.replace(recipe.model, features=16)
+    teacher = dataclasses.replace(recipe, model=model)
+    saved = run(dataclasses.replace(teacher, run=dataclasses.replace(teacher.run, steps=1)), data,
+                tmp_path / "teacher")  # fmt: skip
+    path = tmp_path / "teacher" / "last.pt"
+    ema = {k: torch.zeros_like(v) for k, v in saved.ema.items()}
+    ema["out.bias"] = torch.full_like(ema["out.bias"], 0.3)  # 0.3 brighter than bilinear
+    dataclasses.replace(saved, ema=ema).save(path)
+    for name, cache in (("kept", True), ("live", False)):
+        student = dataclasses.replace(
+            recipe,
+            loss=dataclasses.replace(recipe.loss, l1=1e-6, teacher=1.0),
+            data=dataclasses.replace(recipe.data, cache=cache),
+            run=dataclasses.replace(
+                recipe.run, teacher=str(path), steps=80, ema=0.5, learning_rate=1e-2
+            ),
+        )
+        made = run(student, data, tmp_path / name).build()
+        lr = torch.full((1, 3, 8, 8), 0.5)
+        assert made(lr).mean().item() > 0.65
+        assert bool(list((tmp_path / name).glob("taught-*.npy"))) == cache
+    before = (tmp_path / "kept" / "last.pt").stat().st_mtime
+    run(student, data, tmp_path / "kept")  # a finished run resumes and ends at once
+    assert (tmp_path / "kept" / "last.pt").stat().st_mtime >= before
+    nobody = dataclasses.replace(student, run=dataclasses.replace(student.run, teacher=""))
+    with pytest.raises(InputError, match=r"--set run\.teacher"):
+        run(nobody, data, tmp_path / "nobody")
+
+
+def test_pictures_are_saved_whole(pairs: Pairs, tmp_path: Path) -> None:
+    picture([bicubic_upscaler(4)], {"a": pairs}).save(tmp_path / "p.png")
+    with Image.open(tmp_path / "p.png") as sheet:
+        assert sheet.mode == "RGB"

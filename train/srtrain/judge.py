@@ -1,0 +1,122 @@
+"""Scores beyond PSNR: what the report's comparison table is made of.
+
+| score | meaning | better |
+|---|---|---|
+| `psnr` | as `srtrain.metrics` defines it, dB | higher |
+| `ssim` | structural similarity (torchmetrics' defaults: Gaussian window, sigma 1.5) | higher |
+| `vgg` | mean squared difference of VGG19 features: what an eye that knows objects sees | lower |
+| `spectrum` | distance of radial power spectra in dB: over-smoothing shows here | lower |
+
+All are taken of u8 results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from srsdk.errors import InputError
+from srtrain.data import Pairs
+from srtrain.degrade import Pixels
+from srtrain.images import to_tensor
+from srtrain.losses import VggLoss
+from srtrain.metrics import psnr
+from srtrain.upscalers import Upscaler
+
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One generator on one set; `vgg` is None without weights to take it with."""
+
+    psnr: float
+    ssim: float
+    vgg: float | None
+    spectrum: float
+
+
+def judge(upscaler: Upscaler, pairs: Pairs, vgg: VggLoss | None = None, batch: int = 8) -> Scores:
+    """Score a generator on all pairs of a set.
+
+    Raises:
+        InputError: Its scale is not that of the pairs.
+        BackendUnavailableError: torchmetrics is not installed.
+    """
+    if upscaler.scale != pairs.scale:
+        raise InputError(f"{upscaler.name} has scale {upscaler.scale}, the set {pairs.scale}")
+    made: list[Pixels] = []
+    psnrs: list[float] = []
+    ssims: list[float] = []
+    vggs: list[float] = []
+    for start in range(0, len(pairs), batch):
+        sr = upscaler.upscale(pairs.lr[start : start + batch])
+        hr = pairs.hr[start : start + batch]
+        psnrs.extend(map(psnr, sr, hr))
+        ssims.extend(ssim(sr, hr))
+        if vgg is not None:
+            with torch.inference_mode():
+                for one, other in zip(to_tensor(sr, _CPU), to_tensor(hr, _CPU), strict=True):
+                    vggs.append(float(vgg(one[None], other[None])))
+        made.append(sr)
+    return Scores(
+        psnr=float(np.mean(psnrs)),
+        ssim=float(np.mean(ssims)),
+        vgg=float(np.mean(vggs)) if vggs else None,
+        spectrum=spectrum_distance(np.concatenate(made), pairs.hr),
+    )
+
+
+def ssim(sr: Pixels, hr: Pixels) -> list[float]:
+    """Structural similarity of each image of `(N, H, W, 3)` u8."""
+    try:
+        from torchmetrics.functional.image import structural_similarity_index_measure
+    except ImportError as error:
+        from srsdk.errors import BackendUnavailableError
+
+        raise BackendUnavailableError(
+            "SSIM needs torchmetrics: pip install 'srsdk[train]'"
+        ) from error
+    values = structural_similarity_index_measure(
+        to_tensor(sr, _CPU), to_tensor(hr, _CPU), data_range=1.0, reduction="none"
+    )
+    return [float(value) for value in values.reshape(-1)]  # type: ignore[union-attr]
+
+
+def spectrum_distance(sr: Pixels, hr: Pixels) -> float:
+    """Mean absolute difference of the sets' radial power spectra, in dB, over all frequencies.
+
+    A result that is too smooth lacks power at high frequencies; one that hallucinates texture of
+    the right strength, at the wrong place, does not: what PSNR punishes, this does not see.
+    """
+    return float(np.mean(np.abs(radial_spectrum(sr) - radial_spectrum(hr))))
+
+
+def radial_spectrum(images: Pixels) -> NDArray[np.float64]:
+    """Mean power of the luminance by spatial frequency, in dB.
+
+    Args:
+        images: `(N, H, W, 3)` u8 RGB, square.
+
+    Returns:
+        `(W/2,)`: powers at 1, 2, ... W/2 cycles a picture, averaged over directions and images. A
+        Hann window keeps the picture's edges out of it.
+    """
+    side = images.shape[1]
+    window = np.outer(np.hanning(side), np.hanning(side))
+    frequency = np.fft.fftfreq(side) * side
+    radius = np.rint(np.hypot(frequency[:, None], frequency[None, :])).astype(int)
+    ring = np.clip(radius, 0, side // 2 + 1).ravel()
+    counts = np.bincount(ring, minlength=side // 2 + 2)
+    total = np.zeros(side // 2 + 2)
+    for image in images:
+        luminance = image.astype(np.float64) @ (0.299, 0.587, 0.114)
+        power = np.abs(np.fft.fft2((luminance - luminance.mean()) * window)) ** 2
+        total += np.bincount(ring, power.ravel(), side // 2 + 2)
+    mean = (total / counts / len(images))[1 : side // 2 + 1]
+    floor = 1e-3 * window.sum()  # far below what rounding to u8 leaves, so that flat images count
+    spectrum: NDArray[np.float64] = 10 * np.log10(mean + floor)
+    return spectrum
