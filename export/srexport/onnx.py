@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from srexport.rewrite import shuffle_last
 from srexport.source import Array, Conv, Layer, PRelu, Relu, Residual, Shuffle, Source
-from srsdk.errors import ModelFormatError
+from srsdk.errors import ModelFormatError, ModelNotFoundError
 from srsdk.spec import ModelSpec
 
 OPSET = 17
@@ -119,8 +119,11 @@ def load(path: Path) -> onnx.ModelProto:
     """Read a model.
 
     Raises:
+        ModelNotFoundError: There is no such file.
         ModelFormatError: The file is not ONNX.
     """
+    if not path.is_file():
+        raise ModelNotFoundError(f"there is no model file {path}")
     try:
         model = onnx.load_model_from_string(path.read_bytes())
     except DecodeError as error:

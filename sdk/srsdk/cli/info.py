@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def info(
-    what: Annotated[str, typer.Argument(help="Model name, ONNX file, video or image.")],
+    what: Annotated[str, typer.Argument(help="Model name, ONNX file, engine, video or image.")],
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
 ) -> None:
     """Show what a model or a file is."""
@@ -45,11 +45,33 @@ def _facts(what: str) -> Mapping[str, object]:
         raise InputError(f"{what} is a folder; give a file")
     if not path.is_file() or path.suffix.lower() == ".onnx":
         return _model(what)
+    if path.suffix.lower() in (".engine", ".plan"):
+        return _engine(path)
     with path.open("rb") as file:
         start = file.read(12)
     if sniff(start) or kind_of(path) == "image":
         return _image(path)
     return _video(path)
+
+
+def _engine(path: Path) -> dict[str, object]:
+    """What the sidecar says; needs neither TensorRT nor a GPU."""
+    import dataclasses
+
+    from srsdk.engine_sidecar import read_record
+
+    record = read_record(path)
+    facts = dataclasses.asdict(record)
+    spec = facts.pop("spec")
+    parity = facts.pop("parity")
+    facts["profiles"] = [str(profile) for profile in record.profiles]
+    for group in ("flags", "layers"):
+        facts[group] = [f"{name} {value}" for name, value in facts[group].items()]
+    for name in ("name", "architecture", "scale", "precision", "tail", "shuffle", "base", "halo"):
+        facts[name] = spec[name]
+    if parity is not None:
+        facts["parity"] = [f"{name} {value}" for name, value in parity["parity"].items()]
+    return {"file": str(path), "kind": "engine", **facts}
 
 
 def _model(what: str) -> dict[str, object]:

@@ -1,0 +1,1 @@
+"""The commands of `srsdk-export`, one file each."""

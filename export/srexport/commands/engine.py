@@ -1,0 +1,108 @@
+"""`srsdk-export engine`: ONNX to TensorRT engine."""
+
+from __future__ import annotations
+
+import enum
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from srsdk.cli import entry
+
+
+class Library(str, enum.Enum):
+    """Which TensorRT."""
+
+    auto = "auto"
+    tensorrt = "tensorrt"
+    tensorrt_rtx = "tensorrt_rtx"
+
+
+class Reach(str, enum.Enum):
+    """Which GPUs besides the one at hand."""
+
+    this = "this"
+    same_compute_capability = "same-compute-capability"
+    ampere_plus = "ampere-plus"
+
+
+def engine(
+    model: Annotated[Path, typer.Argument(help="ONNX file from `srsdk-export onnx`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Engine to write.")],
+    shapes: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Sizes to build for, again and again: faces, close-ups, WIDTHxHEIGHT, "
+            "BATCH*WIDTHxHEIGHT, LEAST:BEST:MOST. Default: what suits the model."
+        ),
+    ] = None,
+    library: Annotated[Library, typer.Option(help="Which TensorRT.")] = Library.auto,
+    hardware: Annotated[Reach, typer.Option(help="TensorRT: which GPUs may run it.")] = Reach.this,
+    compute_capability: Annotated[
+        list[str] | None, typer.Option(help="TensorRT-RTX: GPUs to build for, such as 8.9.")
+    ] = None,
+    version_compatible: Annotated[
+        bool, typer.Option(help="Let later TensorRT of the same major version run it.")
+    ] = False,
+    optimization_level: Annotated[
+        int | None, typer.Option(min=0, max=5, help="Higher builds longer.")
+    ] = None,
+    workspace: Annotated[int | None, typer.Option(min=1, help="MiB of scratch memory.")] = None,
+    timing_cache: Annotated[
+        Path | None, typer.Option(help="TensorRT: measurements to reuse and add to.")
+    ] = None,
+) -> None:
+    """Build a TensorRT engine, with a sidecar that says what it runs on."""
+    from srexport.engine import Options, build_engine
+    from srexport.flavour import find_flavour
+    from srexport.onnx import load, read_spec
+    from srexport.shapes import profiles
+
+    options = Options(
+        hardware.value,
+        tuple(compute_capability or ()),
+        version_compatible,
+        optimization_level,
+        workspace,
+        timing_cache,
+    )
+    wanted = profiles(shapes or [], read_spec(load(model), str(model)))
+    flavour = find_flavour(library.value)
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    from rich.progress import TimeElapsedColumn as Elapsed
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(
+        *columns,
+        Elapsed(),
+        TextColumn("left"),
+        Remaining(),
+        console=entry.console,
+        transient=True,
+        disable=not entry.console.is_terminal,
+    ) as bar:
+        task = bar.add_task(flavour.title, total=1.0)
+        record = build_engine(
+            model,
+            output,
+            wanted,
+            flavour,
+            options,
+            command=_again(),
+            watch=lambda share, phase: bar.update(
+                task, completed=share, description=f"{flavour.title}: {phase[:40]}"
+            ),
+        )
+    entry.say(
+        f"{output}: {record.spec.precision}, {record.engine_bytes / 1e6:.1f} MB, built by "
+        f"{flavour.title} in {record.build_seconds:.1f} s for compute capability "
+        f"{', '.join(record.compute_capabilities)}; sizes {'; '.join(map(str, record.profiles))}"
+    )
+
+
+def _again() -> str:
+    return shlex.join(["srsdk-export", *(part for part in sys.argv[1:] if part != "--debug")])

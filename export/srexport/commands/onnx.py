@@ -1,0 +1,61 @@
+"""`srsdk-export onnx`: checkpoint to ONNX."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from srexport.commands.report import agreement
+from srsdk.cli import entry
+
+
+class Tail(str, enum.Enum):
+    """Where the graph ends."""
+
+    subpixel = "subpixel"
+    image = "image"
+
+
+class Arithmetic(str, enum.Enum):
+    """Precision of the graph."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    int8 = "int8"
+
+
+def onnx(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of srsdk-train.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="ONNX file to write.")],
+    tail: Annotated[Tail, typer.Option(help="End before the last pixel shuffle, or after.")] = (
+        Tail.subpixel
+    ),
+    precision: Annotated[
+        Arithmetic,
+        typer.Option(help="Arithmetic in the graph; int8 is for TensorRT and needs --calibration."),
+    ] = Arithmetic.fp32,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Folder of real faces, or a .tar shard of them.")
+    ] = None,
+    zoo: Annotated[
+        bool, typer.Option(help="Also write the model card and the manifest beside it.")
+    ] = False,
+) -> None:
+    """Write an ONNX model with its ModelSpec, and check it against PyTorch."""
+    from srexport.export import export_onnx
+
+    result = export_onnx(
+        checkpoint,
+        output,
+        tail=tail.value,
+        precision=precision.value,
+        calibration=calibration,
+        zoo=zoo,
+    )
+    if result.kept:
+        wider = "float16" if precision is Arithmetic.int8 else "float32"
+        entry.say(f"these layers stay in {wider}: {', '.join(result.kept)}")
+    entry.say(f"{output}: {agreement(result.certificate.parity)} with PyTorch")

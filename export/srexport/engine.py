@@ -1,0 +1,226 @@
+"""Building TensorRT engines. Needs neither torch nor, for TensorRT-RTX, a GPU."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from srexport.flavour import Flavour, Hardware
+from srexport.onnx import load, read_spec
+from srexport.progress import Watch, monitor
+from srexport.verify import CERTIFICATE_KEY
+from srsdk.engine_sidecar import EngineRecord, Profile, sidecar_path, this_platform
+from srsdk.errors import ModelFormatError, SrsdkError
+
+log = logging.getLogger(__name__)
+
+
+class EngineBuildError(SrsdkError, RuntimeError):
+    """TensorRT did not build an engine."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to build.
+
+    Attributes:
+        hardware: Which GPUs besides this one; TensorRT only.
+        capabilities: Compute capabilities to build for; TensorRT-RTX only.
+        version_compatible: Let later versions of the same major version run it.
+        optimization_level: 0 to 5, higher builds longer; None is the builder's default.
+        workspace: MiB of scratch memory the engine may use; None is all of the device's.
+        timing_cache: Measurements to reuse and add to; None keeps none.
+    """
+
+    hardware: Hardware = "this"
+    capabilities: tuple[str, ...] = ()
+    version_compatible: bool = False
+    optimization_level: int | None = None
+    workspace: int | None = None
+    timing_cache: Path | None = None
+
+
+def build_engine(
+    model: Path,
+    output: Path,
+    profiles: Sequence[Profile],
+    flavour: Flavour,
+    options: Options,
+    *,
+    command: str,
+    watch: Watch = lambda share, phase: None,
+) -> EngineRecord:
+    """Build an engine and write it with its sidecar.
+
+    Args:
+        model: ONNX file from `srsdk-export onnx`.
+        output: Engine to write; the sidecar goes to `OUTPUT.json`.
+        profiles: Input sizes.
+        flavour: From `find_flavour`.
+        options: How to build.
+        command: What builds it again, for the sidecar.
+        watch: Told about progress.
+
+    Raises:
+        ModelNotFoundError: There is no such model.
+        ModelFormatError: It carries no spec, or has operators that this TensorRT does not take.
+        InputError: An option that this flavour does not have.
+        EngineBuildError: The builder failed.
+    """
+    proto = load(model)
+    spec = read_spec(proto, str(model))
+    trt = flavour.trt
+    messages = _logger(trt)
+    builder = trt.Builder(messages)
+    config = builder.create_builder_config()
+    capabilities = flavour.aim(config, options.hardware, options.capabilities)
+    network = parse(proto, flavour, builder, messages, str(model))
+    _configure(trt, config, options)
+    for profile in profiles:
+        _add_profile(builder, config, profile)
+    cache = _attach_cache(config, flavour, options.timing_cache)
+    started = time.perf_counter()
+    progress = monitor(trt, watch)
+    config.progress_monitor = progress
+    plan = builder.build_serialized_network(network, config)
+    if progress.interrupted is not None:
+        raise progress.interrupted
+    if plan is None:
+        why = messages.errors[-1] if messages.errors else "it does not say why"
+        raise EngineBuildError(f"{flavour.title} could not build {model}: {why}")
+    seconds = time.perf_counter() - started
+    watch(1.0, "done")
+    if cache is not None and options.timing_cache is not None:
+        _write(options.timing_cache, bytes(config.get_timing_cache().serialize()))
+    engine = bytes(plan)
+    certificate = {entry.key: entry.value for entry in proto.metadata_props}.get(CERTIFICATE_KEY)
+    record = EngineRecord(
+        spec=spec,
+        model=model.name,
+        model_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
+        engine_sha256=hashlib.sha256(engine).hexdigest(),
+        engine_bytes=len(engine),
+        flavour=flavour.name,
+        version=flavour.version,
+        compute_capabilities=capabilities,
+        device=flavour.device.name if flavour.device else "",
+        driver=flavour.device.driver if flavour.device else "",
+        platform=this_platform(),
+        profiles=tuple(profiles),
+        flags={
+            "strongly_typed": True,
+            "hardware": options.hardware,
+            "version_compatible": options.version_compatible,
+            "optimization_level": config.builder_optimization_level,
+            "workspace_mib": options.workspace,
+            "timing_cache": cache is not None,
+        },
+        layers=dict(sorted(Counter(layer_kinds(network)).items())),
+        build_seconds=round(seconds, 3),
+        command=command,
+        parity=None if certificate is None else json.loads(certificate),
+    )
+    # The engine first: should this end between the two, the old sidecar does not fit the new
+    # engine, which loading notices.
+    _write(output, engine)
+    _write(sidecar_path(output), record.to_json().encode())
+    return record
+
+
+def parse(proto: onnx.ModelProto, flavour: Flavour, builder: Any, messages: Any, name: str) -> Any:
+    """The strongly typed network of a model.
+
+    Raises:
+        ModelFormatError: The model has an operator that this TensorRT does not take.
+    """
+    network = builder.create_network(flavour.network_flags())
+    parser = flavour.trt.OnnxParser(network, messages)
+    if not parser.parse(proto.SerializeToString()):
+        first = parser.get_error(0)
+        operator, node = first.node_operator(), first.node_name()
+        raise ModelFormatError(
+            f"{name}: {flavour.title} does not take operator {operator} (node {node or '?'}); "
+            "export the model again with `srsdk-export onnx`"
+        )
+    return network
+
+
+def layer_kinds(network: Any) -> list[str]:
+    """Kind and output type of each layer, for instance "convolution half"."""
+    found = []
+    for number in range(network.num_layers):
+        layer = network.get_layer(number)
+        found.append(f"{layer.type.name} {layer.get_output(0).dtype.name}".lower())
+    return found
+
+
+def _configure(trt: Any, config: Any, options: Options) -> None:
+    if options.version_compatible:
+        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+    if options.optimization_level is not None:
+        config.builder_optimization_level = options.optimization_level
+    if options.workspace is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace << 20)
+
+
+def _add_profile(builder: Any, config: Any, profile: Profile) -> None:
+    shapes = [
+        (batch, 3, height, width)
+        for batch, height, width in (profile.least, profile.best, profile.most)
+    ]
+    made = builder.create_optimization_profile()
+    made.set_shape("lr", *shapes)
+    if config.add_optimization_profile(made) < 0:
+        raise EngineBuildError(f"TensorRT does not take the sizes of {profile}")
+
+
+def _attach_cache(config: Any, flavour: Flavour, path: Path | None) -> Any:
+    if path is None or not flavour.has_timing_cache:
+        return None
+    cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
+    return cache if config.set_timing_cache(cache, False) else None
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _logger(trt: Any) -> Any:
+    levels = {
+        trt.ILogger.Severity.INTERNAL_ERROR: logging.ERROR,
+        trt.ILogger.Severity.ERROR: logging.ERROR,
+        trt.ILogger.Severity.WARNING: logging.INFO,
+        trt.ILogger.Severity.INFO: logging.DEBUG,
+    }
+
+    class Messages(trt.ILogger):  # type: ignore[misc]
+        """Hands messages to `logging`; errors are kept, since they become one of ours."""
+
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            level = levels.get(severity)
+            if level == logging.ERROR:
+                self.errors.append(message)
+                level = logging.DEBUG
+            if level is not None:
+                log.log(level, "TensorRT: %s", message)
+
+    return Messages()
