@@ -167,6 +167,24 @@ def read_record(engine: Path) -> EngineRecord:
         raise ModelFormatError(f"{path} is damaged ({error}); {remedy}") from error
 
 
+def check_whole(engine: Path) -> EngineRecord:
+    """Read an engine's sidecar and make sure that the engine is the one that it speaks of.
+
+    Raises:
+        ModelNotFoundError: There is no such engine.
+        ModelFormatError: There is no sidecar, or it is damaged.
+        EngineMismatchError: The engine is truncated or another one.
+    """
+    record = read_record(engine)
+    different = None
+    size = engine.stat().st_size
+    if size != record.engine_bytes:
+        different = f"engine_bytes is {size}, its sidecar says {record.engine_bytes}"
+    elif _hash(engine) != record.engine_sha256:
+        different = "engine_sha256 is not the one in its sidecar"
+    return _checked(record, engine, different)
+
+
 def check_engine(engine: Path, machine: Machine, model: Path | None = None) -> EngineRecord:
     """Make sure that an engine is whole and fits, before anything of it is deserialised.
 
@@ -183,22 +201,18 @@ def check_engine(engine: Path, machine: Machine, model: Path | None = None) -> E
         ModelFormatError: There is no sidecar, or it is damaged.
         EngineMismatchError: The first field that differs, and the command that builds it again.
     """
-    record = read_record(engine)
-    different = _difference(record, engine, machine, model)
+    record = check_whole(engine)
+    return _checked(record, engine, _difference(record, machine, model))
+
+
+def _checked(record: EngineRecord, engine: Path, different: str | None) -> EngineRecord:
     if different:
         raise EngineMismatchError(f"{engine}: {different}; build it again: {record.command}")
     return record
 
 
-def _difference(
-    record: EngineRecord, engine: Path, machine: Machine, model: Path | None
-) -> str | None:
-    size = engine.stat().st_size
-    if size != record.engine_bytes:
-        return f"engine_bytes is {size}, its sidecar says {record.engine_bytes}"
-    if hashlib.sha256(engine.read_bytes()).hexdigest() != record.engine_sha256:
-        return "engine_sha256 is not the one in its sidecar"
-    if model is not None and hashlib.sha256(model.read_bytes()).hexdigest() != record.model_sha256:
+def _difference(record: EngineRecord, machine: Machine, model: Path | None) -> str | None:
+    if model is not None and _hash(model) != record.model_sha256:
         return f"model_sha256 is not that of {model}"
     if record.flavour != machine.flavour:
         return f"flavour is {record.flavour}, this machine has {machine.flavour}"
@@ -216,6 +230,10 @@ def _difference(
     if record.driver and machine.driver and _numbers(machine.driver) < _numbers(record.driver):
         return f"driver is CUDA {record.driver}, this machine has the older {machine.driver}"
     return None
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _version_fits(record: EngineRecord, version: str) -> bool:
