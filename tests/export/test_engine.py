@@ -283,6 +283,13 @@ def test_without_tensorrt(tmp_path: Path) -> None:
     assert "pip install tensorrt " in result.stderr
 
 
+def test_checkpoint_without_torch(checkpoint: Path, tmp_path: Path) -> None:
+    result = _without(["torch"], ["onnx", str(checkpoint), "-o", str(tmp_path / "m.onnx")])
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "pip install 'srsdk[export]'" in result.stderr
+
+
 def test_engines_need_no_torch(rtx: Flavour, tmp_path: Path) -> None:
     model, output = tiny(tmp_path / "t.onnx"), tmp_path / "t.engine"
     arguments = ["engine", str(model), "-o", str(output), "--library", "tensorrt_rtx"]

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from srexport.commands.report import check_target
 from srsdk.cli import entry
 
 
@@ -61,6 +62,7 @@ def engine(
     from srexport.onnx import load, read_spec
     from srexport.shapes import profiles
 
+    check_target(output)
     options = Options(
         hardware.value,
         tuple(compute_capability or ()),

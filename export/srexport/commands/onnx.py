@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from srexport.commands.report import agreement
+from srexport.commands.report import agreement, check_target
 from srsdk.cli import entry
 
 
@@ -47,6 +47,7 @@ def onnx(
     """Write an ONNX model with its ModelSpec, and check it against PyTorch."""
     from srexport.export import export_onnx
 
+    check_target(output)
     result = export_onnx(
         checkpoint,
         output,

@@ -1,8 +1,11 @@
-"""Wording that several commands share."""
+"""What several commands share: wording, and checks before the work begins."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from srsdk.errors import InputError
 
 if TYPE_CHECKING:
     from srexport.verify import Parity
@@ -14,3 +17,11 @@ def agreement(parity: Parity) -> str:
         f"within {parity.largest} of 255 (mean {parity.mean:.5f}, PSNR {parity.psnr:.1f} dB, "
         f"{parity.share_above_1:.3%} above 1)"
     )
+
+
+def check_target(output: Path) -> None:
+    """Make sure that a file can be written there; raises `InputError` before any work is done."""
+    if output.is_dir():
+        raise InputError(f"{output} is a folder; give the name of a file in it")
+    if not output.absolute().parent.is_dir():
+        raise InputError(f"there is no folder {output.parent} to write into; make it first")
