@@ -147,14 +147,16 @@ def test_prepare_splits_and_resizes(tmp_path: Path) -> None:
         on_picture=lambda *n: done.append(n),
     )  # fmt: skip
     assert report.shards == {
-        "train-c16-00": 20, "train-c64-00": 20, "train-c16-01": 8, "train-c64-01": 8,
-        "dev-c16-00": 1, "dev-c64-00": 1, "test-c16-00": 1, "test-c64-00": 1,
+        "16/train-c-00.tar": 20, "64/train-c-00.tar": 20, "16/train-c-01.tar": 8,
+        "64/train-c-01.tar": 8, "16/dev-c-00.tar": 1, "64/dev-c-00.tar": 1,
+        "16/test-c-00.tar": 1, "64/test-c-00.tar": 1,
     }  # fmt: skip
     assert done[-1] == (30, 30)
-    files = sorted(path.stem for path in (tmp_path / "out").iterdir())
+    out = tmp_path / "out"
+    files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     assert files == sorted(report.shards)
     seen = []
-    for path in (tmp_path / "out").glob("*-c16-*.tar"):
+    for path in (out / "16").iterdir():
         for entry in entries(path):
             seen.append(entry.name)
             original = picture(int(Path(entry.name).stem))
@@ -162,12 +164,10 @@ def test_prepare_splits_and_resizes(tmp_path: Path) -> None:
                 np.testing.assert_array_equal(np.asarray(small), to_hr(original, 16))
     assert sorted(seen, key=lambda n: int(n[:-5])) == [f"{n}.webp" for n in range(30)]
     again = prepare(source, tmp_path / "again", name="c", sizes=[16], shard=20)
-    assert names(tmp_path / "again" / "dev-c16-00.tar") == names(tmp_path / "out/dev-c16-00.tar")
-    assert again.shards["train-c16-00"] == 20
-    pairs = load_training(
-        tmp_path / "out", DataConfig(train=("train-c64-*.tar",), hr_side=64, lr_patch=8), 4, 0
-    )
-    assert len(pairs) == 28
+    assert names(tmp_path / "again/16/dev-c-00.tar") == names(out / "16/dev-c-00.tar")
+    assert again.shards["16/train-c-00.tar"] == 20
+    config = DataConfig(train=("train-*.tar",), hr_side=64, lr_patch=8)
+    assert len(load_training(out / "64", config, 4, 0)) == 28
 
 
 def test_prepare_counts_what_it_leaves_out(tmp_path: Path) -> None:
@@ -175,7 +175,8 @@ def test_prepare_counts_what_it_leaves_out(tmp_path: Path) -> None:
     (source / "CelebA-HQ-img" / "4.png").write_bytes(b"no picture")
     picture(5, side=40).save(source / "CelebA-HQ-img" / "5.png")
     report = prepare(source, tmp_path / "out", name="c", sizes=[32, 64], split=[1, 0, 0])
-    assert report.shards == {"train-c32-00": 5, "train-c64-00": 4}
+    assert report.shards == {"32/train-c-00.tar": 5, "64/train-c-00.tar": 4}
+    assert not list((tmp_path / "out").rglob(".*"))
     assert report.corrupt == ["4.png"]
     assert report.small == ["5.png"]
 

@@ -166,7 +166,7 @@ def prepare(
             on_picture=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
     for shard, count in report.shards.items():
-        entry.say(f"{shard}.tar: {count} pictures")
+        entry.say(f"{output / shard}: {count} pictures")
 
 
 def _bundled() -> Path:
@@ -198,3 +198,7 @@ def _seconds(text: str) -> float:
 def main() -> None:
     """Entry point of the `srsdk-train` script; exit codes as in `srsdk.cli.entry`."""
     entry.run(app, level=logging.INFO)
+
+
+if __name__ == "__main__":
+    main()

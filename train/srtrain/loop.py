@@ -78,6 +78,8 @@ def run(
         InputError: Recipe, data or checkpoint are missing or unusable.
         TrainingDivergedError: A loss or weight became NaN or infinite; the last checkpoint stays.
     """
+    if recipe.run.compile and recipe.model.grows:
+        raise InputError("run.compile does not go with a network that grows")
     processes = processes or Alone()
     output.mkdir(parents=True, exist_ok=True)
     last, where, config = output / "last.pt", torch.device(device), recipe.run

@@ -36,7 +36,7 @@ class Prepared:
     """What was written.
 
     Attributes:
-        shards: Number of pictures by shard name.
+        shards: Number of pictures by shard.
         corrupt: Names of pictures that could not be decoded.
         small: Names of pictures with fewer pixels than the largest size, left out of the sizes
             that they do not have.
@@ -58,7 +58,7 @@ def prepare(
     shard: int = 2000,
     on_picture: Callable[[int, int], None] | None = None,
 ) -> Prepared:
-    """Write `train-NAMESIZE-NN.tar`, `dev-...` and `test-...` of lossless WebP pictures.
+    """Write `SIZE/train-NAME-NN.tar`, `SIZE/dev-...` and `SIZE/test-...` of lossless WebP pictures.
 
     Args:
         source: A folder of pictures, CelebA-HQ as it is distributed, or a shard.
@@ -82,7 +82,6 @@ def prepare(
     listed = list(entries(source))
     if not listed:
         raise InputError(f"no usable picture in {source}")
-    output.mkdir(parents=True, exist_ok=True)
     order = np.random.default_rng(seed).permutation(len(listed))
     ends = np.rint(np.cumsum(split) / sum(split) * len(listed)).astype(int)
     report = Prepared()
@@ -91,8 +90,7 @@ def prepare(
         chosen = sorted(int(n) for n in order[start:end])
         for number, first in enumerate(range(0, len(chosen), shard)):
             few = [listed[n] for n in chosen[first : first + shard]]
-            stems = {size: f"{part}-{name}{size}-{number:02d}" for size in sizes}
-            _write(output, stems, few, report)
+            _write(output, f"{part}-{name}-{number:02d}.tar", sizes, few, report)
             done += len(few)
             if on_picture is not None:
                 on_picture(done, len(listed))
@@ -106,32 +104,40 @@ def prepare(
     return report
 
 
-def _write(output: Path, stems: dict[int, str], few: list[Entry], report: Prepared) -> None:
+def _write(
+    output: Path, shard: str, sizes: Sequence[int], few: list[Entry], report: Prepared
+) -> None:
     """One shard in every size, each under a temporary name until it is whole."""
-    temporary = {size: output / f".{stem}.tar.tmp" for size, stem in stems.items()}
+    final = {size: output / str(size) / shard for size in sizes}
+    temporary = {size: path.with_name(f".{shard}.tmp") for size, path in final.items()}
+    counts = dict.fromkeys(sizes, 0)
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
-        shards = {size: stack.enter_context(tarfile.open(p, "w")) for size, p in temporary.items()}
-        counts = dict.fromkeys(stems, 0)
+        shards = {}
+        for size, path in temporary.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shards[size] = stack.enter_context(tarfile.open(path, "w"))
         waiting = iter(few)
         while part := list(islice(waiting, 32)):  # no more than these are in memory
-            made = pool.map(partial(_encode, sizes=tuple(stems)), part)
+            made = pool.map(partial(_encode, sizes=sizes), part)
             for entry, encoded in zip(part, made, strict=True):
                 if encoded is None:
                     report.corrupt.append(entry.name)
                     continue
-                if len(encoded) < len(stems):
+                if len(encoded) < len(sizes):
                     report.small.append(entry.name)
                 for size, data in encoded.items():
                     member = tarfile.TarInfo(Path(entry.name).with_suffix(".webp").as_posix())
                     member.size = len(data)
                     shards[size].addfile(member, io.BytesIO(data))
                     counts[size] += 1
-    for size, stem in stems.items():
-        if counts[size]:
-            temporary[size].replace(output / f"{stem}.tar")
-            report.shards[stem] = counts[size]
+    for size, count in counts.items():
+        if count:
+            temporary[size].replace(final[size])
+            report.shards[f"{size}/{shard}"] = count
         else:
             temporary[size].unlink()
+            if not any(final[size].parent.iterdir()):
+                final[size].parent.rmdir()
 
 
 def _encode(entry: Entry, sizes: Sequence[int]) -> dict[int, bytes] | None:
