@@ -26,24 +26,6 @@ void require_writeable(const py::array& array, const char* name) {
     require(array.writeable(), std::string(name) + " is read-only");
 }
 
-// Whether no two elements share memory, as far as sorted strides can tell.
-bool elements_apart(const py::array& array) {
-    if (array.size() == 0) return true;
-    std::vector<std::pair<std::int64_t, std::int64_t>> axes;
-    for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
-        if (array.shape(axis) > 1) {
-            axes.emplace_back(std::llabs(array.strides(axis)), array.shape(axis));
-        }
-    }
-    std::sort(axes.begin(), axes.end());
-    std::int64_t extent = array.itemsize();
-    for (const auto& [stride, size] : axes) {
-        if (stride < extent) return false;
-        extent += stride * (size - 1);
-    }
-    return true;
-}
-
 template <typename View, typename Data>
 View frames_view(const py::array& array, Data* data) {
     const py::ssize_t first = array.ndim() - 3;
@@ -85,6 +67,23 @@ View planes_view(const py::array& array, const char* name, Data* data) {
 }
 
 }  // namespace
+
+bool elements_apart(const py::array& array) {
+    if (array.size() == 0) return true;
+    std::vector<std::pair<std::int64_t, std::int64_t>> axes;
+    for (py::ssize_t axis = 0; axis < array.ndim(); ++axis) {
+        if (array.shape(axis) > 1) {
+            axes.emplace_back(std::llabs(array.strides(axis)), array.shape(axis));
+        }
+    }
+    std::sort(axes.begin(), axes.end());
+    std::int64_t extent = array.itemsize();
+    for (const auto& [stride, size] : axes) {
+        if (stride < extent) return false;
+        extent += stride * (size - 1);
+    }
+    return true;
+}
 
 void require(bool condition, const std::string& message) {
     if (!condition) throw py::value_error(message);
@@ -156,6 +155,56 @@ const std::uint16_t* weights(const py::array& array, const char* name, std::int6
 void check_factor(int r) {
     require(r == 1 || r == 2 || r == 3 || r == 4 || r == 8,
             "r must be 1, 2, 3, 4 or 8, got " + std::to_string(r));
+}
+
+const float* channel_values(const py::array& array, const char* name, std::int64_t size) {
+    require(holds<float>(array.dtype()),
+            std::string(name) + " must be float32, got " + text(array.attr("dtype")));
+    require(array.ndim() == 1 && array.shape(0) == size, std::string(name) + " must have shape (" +
+                                                             std::to_string(size) + ",), got " +
+                                                             shape_text(array));
+    require(size <= 1 || array.strides(0) == 4, std::string(name) + " must be contiguous");
+    const auto* data = static_cast<const float*>(array.data());
+    require(reinterpret_cast<std::uintptr_t>(data) % 4 == 0,
+            std::string(name) + " is not aligned to its elements; pass a copy");
+    return data;
+}
+
+cpu::BaseImage base_image(const py::array& dst, int r, const py::array* lr, const std::string& kind,
+                          std::optional<int> scale, std::int64_t top, std::int64_t left,
+                          bool whole) {
+    cpu::BaseImage base;
+    if (kind == "nearest") {
+        base.kind = cpu::Base::kNearest;
+    } else if (kind == "bilinear") {
+        base.kind = cpu::Base::kBilinear;
+    } else {
+        require(kind == "none", "base must be 'none', 'nearest' or 'bilinear', got '" + kind + "'");
+    }
+    base.scale = scale.value_or(r);
+    base.top = top;
+    base.left = left;
+    require(base.scale >= 1 && base.scale <= cpu::kMaxScale && base.scale % r == 0,
+            "scale must be a multiple of r = " + std::to_string(r) + " in 1.." +
+                std::to_string(cpu::kMaxScale) + ", got " + std::to_string(base.scale));
+    require((base.kind == cpu::Base::kNone) == !lr,
+            lr ? "lr is given, but base is 'none'"
+               : "base '" + kind + "' needs the low-resolution frame lr");
+    if (!lr) return base;
+    base.lr = frames(*lr, "lr");
+    const ConstFrames out = frames(dst, "dst");
+    const std::int64_t height = base.lr.h * base.scale, width = base.lr.w * base.scale;
+    require(lr->ndim() == dst.ndim() && base.lr.n == out.n,
+            "lr of shape " + shape_text(*lr) + " does not fit dst of shape " + shape_text(dst));
+    require(!whole || (height == out.h && width == out.w),
+            "lr of shape " + shape_text(*lr) + " times scale " + std::to_string(base.scale) +
+                " is not the size of the output, " + shape_text(dst));
+    require(top >= 0 && left >= 0 && top <= height - out.h && left <= width - out.w,
+            "dst of shape " + shape_text(dst) + " at origin (" + std::to_string(top) + ", " +
+                std::to_string(left) + ") is not inside lr of shape " + shape_text(*lr) +
+                " times scale " + std::to_string(base.scale));
+    refuse_overlap(dst, *lr, "lr");
+    return base;
 }
 
 void check_threads(int threads) {

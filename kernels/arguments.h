@@ -5,6 +5,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <optional>
 #include <string>
 
 #include "srsdk/pack.h"
@@ -31,6 +32,17 @@ DType float_dtype(const py::dtype& dtype, const char* name);
 // Contiguous (size,) uint16 in 0..256.
 const std::uint16_t* weights(const py::array& array, const char* name, std::int64_t size);
 
+// Contiguous (size,) float32.
+const float* channel_values(const py::array& array, const char* name, std::int64_t size);
+
+// The base image of pack, `lr` (null: none), checked against dst, which frames() takes. `whole`: it
+// must be as large as dst.
+cpu::BaseImage base_image(const py::array& dst, int r, const py::array* lr, const std::string& kind,
+                          std::optional<int> scale, std::int64_t top, std::int64_t left,
+                          bool whole);
+
+// Whether no two elements share memory, as far as sorted strides can tell.
+bool elements_apart(const py::array& array);
 void check_factor(int r);
 void check_threads(int threads);
 void require(bool condition, const std::string& message);

@@ -11,6 +11,7 @@
 #include "srsdk/isa.h"
 #include "srsdk/pack.h"
 #include "srsdk/pixel_shuffle.h"
+#include "srsdk/pixel_shuffle_prelu.h"
 #include "srsdk/unpack.h"
 
 namespace py = pybind11;
@@ -108,14 +109,53 @@ py::array pixel_shuffle(const py::object& x, int r, int threads) {
     return out;
 }
 
-// ---- pack
+// ---- pixel_shuffle_prelu
 
-cpu::Base base_kind(const std::string& name) {
-    if (name == "none") return cpu::Base::kNone;
-    if (name == "nearest") return cpu::Base::kNearest;
-    if (name == "bilinear") return cpu::Base::kBilinear;
-    throw py::value_error("base must be 'none', 'nearest' or 'bilinear', got '" + name + "'");
+void pixel_shuffle_prelu_checked(py::array& dst, const py::array& x, int r, const py::object& bias,
+                                 const py::object& slope, int threads) {
+    check_factor(r);
+    const ConstPlanes src = planes(x, "x");
+    const Planes out = output_planes(dst, "dst");
+    require(src.dtype == out.dtype, "x and dst must have the same dtype");
+    require(dst.ndim() == x.ndim() && src.n == out.n && src.c == out.c * r * r &&
+                out.h == src.h * r && out.w == src.w * r,
+            "dst of shape " + shape_text(dst) + " does not fit x of shape " + shape_text(x) +
+                " with r = " + std::to_string(r));
+    refuse_overlap(dst, x, "x");
+    const float* offsets = nullptr;
+    if (!bias.is_none()) {
+        const py::array values = as_array(bias, "bias");
+        offsets = channel_values(values, "bias", src.c);
+        refuse_overlap(dst, values, "bias");
+    }
+    const py::array values = as_array(slope, "slope");
+    const bool one_slope = values.ndim() == 1 && values.shape(0) == 1;
+    const float* const slopes = channel_values(values, "slope", one_slope ? 1 : out.c);
+    refuse_overlap(dst, values, "slope");
+    check_threads(threads);
+    const py::gil_scoped_release released;
+    cpu::pixel_shuffle_prelu(out, src, r, offsets, slopes, one_slope, threads);
 }
+
+void pixel_shuffle_prelu_into(const py::object& dst, const py::object& x, int r,
+                              const py::object& bias, const py::object& slope, int threads) {
+    py::array out = as_array(dst, "dst");
+    pixel_shuffle_prelu_checked(out, as_array(x, "x"), r, bias, slope, threads);
+}
+
+py::array pixel_shuffle_prelu(const py::object& x, int r, const py::object& bias,
+                              const py::object& slope, int threads) {
+    const py::array src = as_array(x, "x");
+    check_factor(r);
+    const ConstPlanes view = planes(src, "x");
+    std::vector<py::ssize_t> shape = {view.c / (r * r), view.h * r, view.w * r};
+    if (src.ndim() == 4) shape.insert(shape.begin(), view.n);
+    py::array out(src.dtype(), shape);
+    pixel_shuffle_prelu_checked(out, src, r, bias, slope, threads);
+    return out;
+}
+
+// ---- pack
 
 struct Origin {
     std::int64_t top, left;
@@ -134,34 +174,10 @@ void pack_checked(py::array& dst, const py::array& x, int r, const py::object& l
                 "([N,] h*r, w*r, 3)");
     refuse_overlap(dst, x, "x");
 
-    cpu::BaseImage base;
-    base.kind = base_kind(base_name);
-    base.scale = scale.value_or(r);
-    base.top = origin.top;
-    base.left = origin.left;
-    require(base.scale >= 1 && base.scale <= cpu::kMaxScale && base.scale % r == 0,
-            "scale must be a multiple of r = " + std::to_string(r) + " in 1.." +
-                std::to_string(cpu::kMaxScale) + ", got " + std::to_string(base.scale));
-    require((base.kind == cpu::Base::kNone) == lr.is_none(),
-            lr.is_none() ? "base '" + base_name + "' needs the low-resolution frame lr"
-                         : "lr is given, but base is 'none'");
-    if (base.kind != cpu::Base::kNone) {
-        const py::array frame = as_array(lr, "lr");
-        base.lr = frames(frame, "lr");
-        const std::int64_t height = base.lr.h * base.scale, width = base.lr.w * base.scale;
-        require(
-            frame.ndim() == dst.ndim() && base.lr.n == out.n,
-            "lr of shape " + shape_text(frame) + " does not fit dst of shape " + shape_text(dst));
-        require(!whole || (height == out.h && width == out.w),
-                "lr of shape " + shape_text(frame) + " times scale " + std::to_string(base.scale) +
-                    " is not the size of the output, " + shape_text(dst));
-        require(base.top >= 0 && base.left >= 0 && base.top <= height - out.h &&
-                    base.left <= width - out.w,
-                "dst of shape " + shape_text(dst) + " at origin (" + std::to_string(base.top) +
-                    ", " + std::to_string(base.left) + ") is not inside lr of shape " +
-                    shape_text(frame) + " times scale " + std::to_string(base.scale));
-        refuse_overlap(dst, frame, "lr");
-    }
+    std::optional<py::array> frame;
+    if (!lr.is_none()) frame = as_array(lr, "lr");
+    const cpu::BaseImage base = base_image(dst, r, frame ? &*frame : nullptr, base_name, scale,
+                                           origin.top, origin.left, whole);
     check_threads(threads);
     const py::gil_scoped_release released;
     cpu::pack(out, src, r, base, swap, threads);
@@ -243,6 +259,10 @@ PYBIND11_MODULE(_kernels, module) {
     module.def("pixel_shuffle", &pixel_shuffle, "x"_a, "r"_a, py::kw_only(), "threads"_a = 0);
     module.def("pixel_shuffle_into", &pixel_shuffle_into, "dst"_a, "x"_a, "r"_a, py::kw_only(),
                "threads"_a = 0);
+    module.def("pixel_shuffle_prelu", &pixel_shuffle_prelu, "x"_a, "r"_a, "bias"_a, "slope"_a,
+               py::kw_only(), "threads"_a = 0);
+    module.def("pixel_shuffle_prelu_into", &pixel_shuffle_prelu_into, "dst"_a, "x"_a, "r"_a,
+               "bias"_a, "slope"_a, py::kw_only(), "threads"_a = 0);
     module.def("pack", &pack, "x"_a, "r"_a, py::kw_only(), "lr"_a = py::none(), "base"_a = "none",
                "scale"_a = py::none(), "swap"_a = false, "threads"_a = 0);
     module.def("pack_into", &pack_into, "dst"_a, "x"_a, "r"_a, py::kw_only(), "lr"_a = py::none(),
@@ -255,7 +275,11 @@ PYBIND11_MODULE(_kernels, module) {
 
     module.def("isa", [] { return std::string(cpu::isa()); });
     module.def("set_isa", &set_isa, "name"_a);
+#if defined(SRSDK_WITH_CUDA)
+    module.def("built_with_cuda", [] { return true; });
+#else
     module.def("built_with_cuda", [] { return false; });
+#endif
 }
 
 }  // namespace srsdk::python

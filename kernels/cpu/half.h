@@ -37,4 +37,29 @@ static inline std::uint16_t float_to_half(float value) {
     return static_cast<std::uint16_t>((bits - ((127u - 15u) << 23) + 0xfffu + odd) >> 13);
 }
 
+// Round to nearest even, any value; NaN stays NaN.
+static inline std::uint16_t round_to_half(float value) {
+    std::uint32_t bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    const std::uint32_t sign = bits >> 16 & 0x8000u;
+    bits &= 0x7fffffffu;
+    std::uint32_t half;
+    if (bits > 0x7f800000u) {
+        half = 0x7e00u;
+    } else if (bits >= 0x47800000u) {  // 65536 and more
+        half = 0x7c00u;
+    } else if (bits < 0x38800000u) {  // zero or subnormal: let an addition shift and round
+        const std::uint32_t magic_bits = (127u - 1u) << 23;  // 0.5: its last bit is a half's 2^-24
+        float magnitude, magic;
+        std::memcpy(&magnitude, &bits, sizeof(bits));
+        std::memcpy(&magic, &magic_bits, sizeof(bits));
+        magnitude += magic;
+        std::memcpy(&half, &magnitude, sizeof(half));
+        half -= magic_bits;
+    } else {  // what rounds up to 65536 becomes infinity by itself
+        half = (bits - ((127u - 15u) << 23) + 0xfffu + (bits >> 13 & 1u)) >> 13;
+    }
+    return static_cast<std::uint16_t>(sign | half);
+}
+
 }  // namespace srsdk::cpu

@@ -19,6 +19,7 @@ _Base = Literal["none", "nearest", "bilinear"]
 _Frame = NDArray[np.uint8]
 _Planes = NDArray[np.floating[Any]]
 _Weights = NDArray[np.uint16]
+_Channels = NDArray[np.float32]
 
 def unpack(
     frame: _Frame, *, swap: bool = False, dtype: DTypeLike = ..., threads: int = 0
@@ -33,6 +34,19 @@ def pixel_shuffle(x: _Planes, r: int, *, threads: int = 0) -> _Planes:
 
 def pixel_shuffle_into(dst: _Planes, x: _Planes, r: int, *, threads: int = 0) -> None:
     """`pixel_shuffle` into the caller's array of the same dtype."""
+
+def pixel_shuffle_prelu(
+    x: _Planes, r: int, bias: _Channels | None, slope: _Channels, *, threads: int = 0
+) -> _Planes:
+    """prelu(pixel_shuffle(x + bias)); bias (C*r*r,), slope (C,) or (1,), both float32.
+
+    x is ([N,] C*r*r, h, w). Computed in float32, whatever the dtype of x.
+    """
+
+def pixel_shuffle_prelu_into(
+    dst: _Planes, x: _Planes, r: int, bias: _Channels | None, slope: _Channels, *, threads: int = 0
+) -> None:
+    """`pixel_shuffle_prelu` into the caller's array of the same dtype."""
 
 def pack(
     x: _Planes,
@@ -98,4 +112,4 @@ def set_isa(name: str) -> None:
     """Use another one in all threads, for tests. ValueError where this CPU or build lacks it."""
 
 def built_with_cuda() -> bool:
-    """Whether the CUDA kernels are in this build."""
+    """Whether the CUDA kernels, `srsdk._kernels_cuda`, are in this build."""

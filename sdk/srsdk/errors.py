@@ -29,6 +29,10 @@ class EngineMismatchError(SrsdkError, RuntimeError):
     """An engine that was built for another device, driver, library or model."""
 
 
+class CudaError(SrsdkError, RuntimeError):
+    """A CUDA kernel that could not be launched: no device, no driver, or a failure of either."""
+
+
 class DetectorError(SrsdkError, RuntimeError):
     """A face detector that cannot be loaded or run."""
 

@@ -100,4 +100,4 @@ def test_isa_names() -> None:
     assert _kernels.isa() in {"portable", "avx2", "neon"}
     with pytest.raises(ValueError, match="'sse9' is not available"):
         _kernels.set_isa("sse9")
-    assert _kernels.built_with_cuda() is False
+    assert isinstance(_kernels.built_with_cuda(), bool)

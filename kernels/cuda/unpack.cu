@@ -1,0 +1,10 @@
+#include "launch.cuh"
+#include "unpack.h"
+
+namespace srsdk::cuda {
+
+void unpack(const Tensor& dst, const ConstFrames& src, bool swap, float scale, Stream stream) {
+    unpack_with(dst, src, swap, scale, OnDevice{"unpack", stream});
+}
+
+}  // namespace srsdk::cuda

@@ -1,0 +1,104 @@
+"""CUDA kernels: the `_into` forms of `srsdk._kernels` on device memory, asynchronously.
+
+Only there where `srsdk._kernels.built_with_cuda()`. A module of its own, so that the CUDA runtime
+is not loaded by those who stay on the CPU; importing it needs neither a GPU nor a driver.
+
+Arrays are anything with DLPack or `__cuda_array_interface__` (torch, CuPy, PyCUDA), zero copy; raw
+pointers come as `DeviceArray`. Strides are free, but the pixels of a frame that is written are
+contiguous within a row. `layout` says which axes arrays of floats have: "NCHW" or "NHWC", the first
+may be missing.
+
+`stream`: None (the legacy default stream), a handle, or a torch, CuPy, PyCUDA or cuda.core stream.
+The call waits, on that stream, for what DLPack or `__cuda_array_interface__` say is still being
+written; nothing waits on the host. Arrays must live until the stream has passed the call.
+
+`srsdk.errors.CudaError`: no device or driver, or a launch that failed. TypeError for what is no
+device array, ValueError for a wrong shape, dtype, layout or device.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from numpy.typing import DTypeLike
+
+_Array = Any
+_Stream = Any
+_Layout = Literal["NCHW", "NHWC"]
+
+def unpack_into(
+    dst: _Array,
+    frame: _Array,
+    *,
+    swap: bool = False,
+    layout: _Layout = "NCHW",
+    scale: float = ...,
+    stream: _Stream = None,
+) -> None:
+    """([N,] H, W, 3) uint8 to 3 channels of float32 or float16, times `scale` (1 / 255)."""
+
+def pixel_shuffle_into(
+    dst: _Array, x: _Array, r: int, *, layout: _Layout = "NCHW", stream: _Stream = None
+) -> None:
+    """C*r*r channels of h x w to C of h*r x w*r, float32 or float16; r is 1, 2, 3, 4 or 8."""
+
+def pixel_shuffle_prelu_into(
+    dst: _Array,
+    x: _Array,
+    r: int,
+    bias: _Array | None,
+    slope: _Array,
+    *,
+    layout: _Layout = "NCHW",
+    stream: _Stream = None,
+) -> None:
+    """prelu(pixel_shuffle(x + bias)); bias (C*r*r,), slope (C,) or (1,), both float32."""
+
+def pack_into(
+    dst: _Array,
+    x: _Array,
+    r: int,
+    *,
+    lr: _Array | None = None,
+    base: Literal["none", "nearest", "bilinear"] = "none",
+    scale: int | None = None,
+    origin: tuple[int, int] = (0, 0),
+    swap: bool = False,
+    stream: _Stream = None,
+) -> None:
+    """([N,] 3*r*r, h, w) float to ([N,] h*r, w*r, 3) uint8, as `srsdk._kernels.pack_into`."""
+
+def blend_into(
+    dst: _Array,
+    patch: _Array,
+    top: int,
+    left: int,
+    weight_y: _Array,
+    weight_x: _Array,
+    *,
+    stream: _Stream = None,
+) -> None:
+    """`patch` (h, w, 3) over `dst` (H, W, 3), in place; weights uint16, at most 256 (unchecked)."""
+
+def blend_many_into(
+    dst: _Array,
+    faces: Sequence[tuple[_Array, int, int, _Array, _Array]],
+    *,
+    stream: _Stream = None,
+) -> None:
+    """`blend_into` of (patch, top, left, weight_y, weight_x), in order, 32 faces in a launch."""
+
+class DeviceArray:
+    """Raw device memory with a shape, for the functions above: owns and frees nothing.
+
+    `strides` are in bytes; None is contiguous.
+    """
+
+    def __init__(
+        self,
+        pointer: int,
+        shape: Sequence[int],
+        dtype: DTypeLike,
+        strides: Sequence[int] | None = None,
+    ) -> None: ...
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]: ...

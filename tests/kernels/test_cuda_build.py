@@ -1,0 +1,100 @@
+"""The CUDA kernels compile through the CMake presets, keep to their registers, and land in the
+library for every architecture that was asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WANTED = [72, 75, 80, 86, 87, 89, 90, 100, 120]
+
+
+def build(preset: str, folder: Path, *options: str) -> str:
+    """Configure and build a preset in `folder`; what the compilers said."""
+    cmake = shutil.which("cmake")
+    if not cmake or not shutil.which("nvcc"):
+        pytest.skip("needs cmake and nvcc on PATH")
+    version = subprocess.run([cmake, "--version"], capture_output=True, text=True, check=True)
+    found = re.search(r"(\d+)\.(\d+)", version.stdout)
+    assert found
+    if (int(found[1]), int(found[2])) < (3, 21):
+        pytest.skip("presets need CMake 3.21")
+    commands = [
+        [cmake, "--preset", preset, "-S", str(ROOT), "-B", str(folder), *options],
+        [cmake, "--build", str(folder), "--target", "srsdk_cuda", "--verbose"],
+    ]
+    said = ""
+    for command in commands:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        said += done.stdout + done.stderr
+        assert done.returncode == 0, said[-4000:]
+    return said
+
+
+def check(said: str, folder: Path, architectures: list[int]) -> None:
+    compiled = re.findall(r"Compiling entry function '(\w+)' for 'sm_(\d+)'", said)
+    assert {int(sm) for _, sm in compiled} == set(architectures)
+    for sm in architectures:
+        kernels = [name for name, at in compiled if int(at) == sm]
+        for part in ("Unpack", "ShufflePlanes", "ShufflePixels", "ShuffleAny", "Pack", "Blend"):
+            assert any(part in name for name in kernels), (part, sm)
+        assert len(kernels) == len(compiled) // len(architectures)
+    spills = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores", said)
+    assert len(spills) >= len(compiled)
+    assert set(spills) == {("0", "0")}, "kernels spill registers to local memory"
+    assert "warning" not in said.lower()
+    cuobjdump = shutil.which("cuobjdump")
+    if cuobjdump:
+        command = [cuobjdump, "--list-elf", str(folder / "libsrsdk_cuda.a")]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert {int(sm) for sm in re.findall(r"sm_(\d+)", listed)} == set(architectures)
+
+
+def test_one_architecture(tmp_path: Path) -> None:
+    check(build("cuda", tmp_path, "-DSRSDK_CUDA_ARCHITECTURES=80-real"), tmp_path, [80])
+
+
+@pytest.mark.slow
+def test_all_architectures(tmp_path: Path) -> None:
+    said = build("cuda-all", tmp_path)
+    nvcc = ["nvcc", "--list-gpu-code"]
+    known = subprocess.run(nvcc, capture_output=True, text=True, check=True).stdout.split()
+    check(said, tmp_path, [sm for sm in WANTED if f"sm_{sm}" in known])
+    assert "CUDA kernels for " in said
+    assert re.search(r"CUDA kernels for .*\d+-virtual", said), "no PTX for what comes after"
+
+
+def test_off(tmp_path: Path) -> None:
+    """Without CUDA the rest configures, and the target is not there."""
+    cmake = shutil.which("cmake")
+    if not cmake:
+        pytest.skip("needs cmake on PATH")
+    command = [
+        cmake, "-S", str(ROOT), "-B", str(tmp_path), "-DSRSDK_CUDA=OFF", "-DSRSDK_PYTHON=OFF",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "CUDA kernels for" not in done.stdout
+
+
+def test_auto_without_a_compiler_that_works(tmp_path: Path) -> None:
+    cmake = shutil.which("cmake")
+    if not cmake:
+        pytest.skip("needs cmake on PATH")
+    broken = tmp_path / "nvcc"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    common = [cmake, "-S", str(ROOT), "-DSRSDK_PYTHON=OFF"]
+    environment = {**os.environ, "CUDACXX": str(broken)}
+    for option, works in [("AUTO", True), ("ON", False)]:
+        folder = tmp_path / option
+        command = [*common, "-B", str(folder), f"-DSRSDK_CUDA={option}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert (done.returncode == 0) == works, done.stderr
+    assert "SRSDK_CUDA=ON needs a CUDA compiler" in done.stderr
