@@ -16,10 +16,10 @@ from typing import Any
 import onnx
 
 from srexport.flavour import Flavour, Hardware
-from srexport.onnx import load, read_spec
+from srexport.onnx import INPUT, load, read_spec
 from srexport.progress import Watch, monitor
 from srexport.verify import CERTIFICATE_KEY
-from srsdk.engine_sidecar import EngineRecord, Profile, sidecar_path, this_platform
+from srsdk.engine_sidecar import EngineRecord, Profile, this_platform, write_record
 from srsdk.errors import ModelFormatError, SrsdkError
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ def build_engine(
     # The engine first: should this end between the two, the old sidecar does not fit the new
     # engine, which loading notices.
     _write(output, engine)
-    _write(sidecar_path(output), record.to_json().encode())
+    write_record(output, record)
     return record
 
 
@@ -179,7 +179,7 @@ def _add_profile(builder: Any, config: Any, profile: Profile) -> None:
         for batch, height, width in (profile.least, profile.best, profile.most)
     ]
     made = builder.create_optimization_profile()
-    made.set_shape("lr", *shapes)
+    made.set_shape(INPUT, *shapes)
     if config.add_optimization_profile(made) < 0:
         raise EngineBuildError(f"TensorRT does not take the sizes of {profile}")
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from srexport.runtimes import Party, Pixels, Runner
+from srsdk.engine_sidecar import read_record, sidecar_path, write_record
 from srsdk.errors import InputError, SrsdkError
 from srsdk.spec import Precision
 
@@ -129,11 +130,17 @@ class Certificate:
         return facts
 
     def write(self, model: Path) -> Path:
-        """Write `MODEL.parity.json` beside the model and return its path."""
+        """Write `MODEL.parity.json` beside the model and return its path.
+
+        An engine's sidecar, where there is one, gets the certificate too.
+        """
         target = certificate_path(model)
         temporary = target.with_name(target.name + ".tmp")
         temporary.write_text(json.dumps(self.record(), indent=2) + "\n", "utf-8")
         temporary.replace(target)
+        if sidecar_path(model).is_file():
+            engine = dataclasses.replace(read_record(model), parity=self.record())
+            write_record(model, engine)
         return target
 
 

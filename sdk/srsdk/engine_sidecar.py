@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -165,6 +166,17 @@ def read_record(engine: Path) -> EngineRecord:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFormatError(f"{path} is damaged ({error}); {remedy}") from error
+
+
+def write_record(engine: Path, record: EngineRecord) -> None:
+    """Write an engine's sidecar, whole or not at all."""
+    path = sidecar_path(engine)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(record.to_json(), "utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def check_whole(engine: Path) -> EngineRecord:

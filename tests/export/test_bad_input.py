@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 from torch import nn
+from typer.testing import CliRunner
 
+import srexport
 from srexport.cli import app
 from srexport.onnx import load, save
 from srsdk.cli import entry
@@ -123,6 +126,9 @@ def test_comparing_generators_of_two_scales(
     "arguments",
     [
         ("engine", "{model}", "-o", "{out}", "--shapes", "huge"),
+        ("engine", "edge-x5", "-o", "{out}"),
+        ("engine", "bicubic-x4", "-o", "{out}"),
+        ("triton", "bicubic-x4", "-o", "{out}"),
         ("engine", "{model}", "-o", "{out}", "--optimization-level", "9"),
         ("onnx", "{model}", "-o", "{out}", "--precision", "fp8"),
         ("triton", "{model}", "-o", "{out}", "--max-batch", "0"),
@@ -136,3 +142,15 @@ def test_options_that_make_no_sense(
     filled = [part.format(model=model, out=tmp_path / "out") for part in arguments]
     refused(command(*filled), 2)
     assert list(tmp_path.iterdir()) == [model]
+
+
+def test_readme_names_only_options_that_exist() -> None:
+    readme = Path(srexport.__file__).parents[1] / "README.md"
+    if not readme.is_file():
+        pytest.skip("not a source tree")
+    offered = set()
+    for name in ("onnx", "verify", "engine", "triton"):
+        outcome = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"})
+        offered |= set(re.findall(r"--[a-z][a-z-]+", outcome.output))
+    named = set(re.findall(r"--[a-z][a-z-]+", readme.read_text("utf-8")))
+    assert named - offered == {"--system-site-packages"}

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from srexport.runtimes import Party
+from srexport.verify import Certificate, Parity, Tolerance
 from srsdk.cuda_device import find_device
 from srsdk.engine_sidecar import (
     EngineRecord,
@@ -163,6 +165,18 @@ def test_sidecar_with_fields_of_the_wrong_kind(engine: Path) -> None:
         with pytest.raises(ModelFormatError):
             read_record(engine)
         sidecar_path(engine).write_text(whole)
+
+
+def test_certificates_of_engines_go_into_the_sidecar(engine: Path) -> None:
+    party = Party("a", "torch", "2", "fp32", "")
+    certificate = Certificate(party, party, "made", Parity(1, 0.1, 0.0, 60.0), Tolerance(1))
+    target = certificate.write(engine)
+    assert target.name == "face.parity.json"
+    record = check_engine(engine, ORIN)
+    assert record.parity == certificate.record() == json.loads(target.read_text())
+    assert sorted(path.name for path in engine.parent.iterdir()) == [
+        "face.engine", "face.engine.json", "face.onnx", "face.parity.json",
+    ]  # fmt: skip
 
 
 def test_info_prints_it_without_tensorrt(engine: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from srexport.commands.report import check_target
+from srexport.commands.report import check_target, find_model
 from srsdk.cli import entry
 
 
@@ -31,7 +31,7 @@ class Reach(str, enum.Enum):
 
 
 def engine(
-    model: Annotated[Path, typer.Argument(help="ONNX file from `srsdk-export onnx`.")],
+    model: Annotated[str, typer.Argument(help="ONNX file of srsdk-export, or a zoo model.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Engine to write.")],
     shapes: Annotated[
         list[str] | None,
@@ -71,7 +71,8 @@ def engine(
         workspace,
         timing_cache,
     )
-    wanted = profiles(shapes or [], read_spec(load(model), str(model)))
+    source = find_model(model)
+    wanted = profiles(shapes or [], read_spec(load(source), str(source)))
     flavour = find_flavour(library.value)
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
     from rich.progress import TimeElapsedColumn as Elapsed
@@ -89,7 +90,7 @@ def engine(
     ) as bar:
         task = bar.add_task(flavour.title, total=1.0)
         record = build_engine(
-            model,
+            source,
             output,
             wanted,
             flavour,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from srsdk import zoo
 from srsdk.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,6 +18,19 @@ def agreement(parity: Parity) -> str:
         f"within {parity.largest} of 255 (mean {parity.mean:.5f}, PSNR {parity.psnr:.1f} dB, "
         f"{parity.share_above_1:.3%} above 1)"
     )
+
+
+def find_model(model: str) -> Path:
+    """The file that a zoo model's name or a path stands for.
+
+    Raises:
+        ModelNotFoundError: There is no such model.
+        InputError: It is the bicubic baseline, which is no network.
+    """
+    found = zoo.find(model)
+    if isinstance(found, str):
+        raise InputError(f"{found} is no network; give an ONNX file or one of `srsdk models`")
+    return found
 
 
 def check_target(output: Path) -> None:

@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
+from srexport.commands.report import find_model
 from srsdk.cli import entry
 
 
 def triton(
-    model: Annotated[Path, typer.Argument(help="ONNX file or engine of srsdk-export.")],
+    model: Annotated[
+        str, typer.Argument(help="ONNX file or engine of srsdk-export, or a zoo model.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Repository to add it to.")],
     name: Annotated[str | None, typer.Option(help="The model's name there.")] = None,
     version: Annotated[int, typer.Option(min=1, help="Number of this version.")] = 1,
@@ -26,6 +29,6 @@ def triton(
     from srexport.triton import write_repository
 
     folder = write_repository(
-        model, output, name=name, version=version, max_batch=max_batch, delay=delay
+        find_model(model), output, name=name, version=version, max_batch=max_batch, delay=delay
     )
     entry.say(f"{folder}: version {version}; run `tritonserver --model-repository {output}`")
