@@ -17,7 +17,7 @@ import onnx
 
 from srexport.flavour import Flavour, Hardware
 from srexport.onnx import INPUT, load, read_spec
-from srexport.progress import Watch, monitor
+from srexport.progress import Watch, monitor, signals_held
 from srexport.verify import CERTIFICATE_KEY
 from srsdk.engine_sidecar import EngineRecord, Profile, this_platform, write_record
 from srsdk.errors import ModelFormatError, SrsdkError
@@ -92,9 +92,10 @@ def build_engine(
     started = time.perf_counter()
     progress = monitor(trt, watch)
     config.progress_monitor = progress
-    plan = builder.build_serialized_network(network, config)
-    if progress.interrupted is not None:
-        raise progress.interrupted
+    with signals_held(progress.stop):
+        plan = builder.build_serialized_network(network, config)
+    if progress.failure is not None:
+        raise progress.failure
     if plan is None:
         why = messages.errors[-1] if messages.errors else "it does not say why"
         raise EngineBuildError(f"{flavour.title} could not build {model}: {why}")

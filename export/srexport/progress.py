@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 Watch = Callable[[float, str], None]
@@ -43,8 +47,8 @@ class Phases:
 def monitor(trt: Any, watch: Watch) -> Any:
     """An `IProgressMonitor` that calls `watch`.
 
-    Ctrl-C ends the build at the builder's next step: an exception must not cross its C++ frames,
-    so it is kept in `interrupted`.
+    An exception must not cross the builder's C++ frames. One of `watch` is kept in `failure` and
+    ends the build at that step, as does `stop()`.
 
     Args:
         trt: The TensorRT module.
@@ -55,7 +59,11 @@ def monitor(trt: Any, watch: Watch) -> Any:
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
             self.phases = Phases()
-            self.interrupted: BaseException | None = None
+            self.failure: Exception | None = None
+            self.stopped = False
+
+        def stop(self) -> None:
+            self.stopped = True
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
             self.phases.start(phase_name, num_steps)
@@ -64,11 +72,37 @@ def monitor(trt: Any, watch: Watch) -> Any:
             try:
                 self.phases.step(phase_name, step)
                 watch(self.phases.share, phase_name)
-            except BaseException as error:
-                self.interrupted = error
-            return self.interrupted is None
+            except Exception as error:
+                self.failure = error
+            return self.failure is None and not self.stopped
 
         def phase_finish(self, phase_name: str) -> None:
             self.phases.finish(phase_name)
 
     return Monitor()
+
+
+@contextmanager
+def signals_held(stop: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM call `stop`, and do what they usually do when the block is over.
+
+    Their usual handlers raise, and would do so in whichever callback the builder is just calling.
+    In threads other than the main one nothing changes: signals do not arrive there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        arrived.append(number)
+        stop()
+
+    usual = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for held, handler in usual.items():
+            signal.signal(held, handler)
+    for number in arrived[:1]:
+        signal.raise_signal(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from srexport.engine import EngineBuildError, Options, build_engine, layer_kinds
 from srexport.flavour import Flavour, find_flavour
 from srexport.onnx import build, load, read_spec, save
 from srexport.precision import convert
+from srexport.progress import Watch
 from srexport.shapes import CLOSE_UPS, FACES, FRAMES, profiles
 from srexport.source import Source, fold
 from srsdk import zoo
@@ -160,15 +162,28 @@ def test_progress_grows_to_one(rtx: Flavour, tmp_path: Path) -> None:
 
 
 def test_interruption_leaves_nothing(rtx: Flavour, tmp_path: Path) -> None:
-    def interrupt(share: float, phase: str) -> None:
-        raise KeyboardInterrupt
-
     model = tiny(tmp_path / "t.onnx")
     wanted = profiles(["8x8"], ModelSpec("t", "srresnet", 4))
+    seen: list[float] = []
+
+    def interrupt(share: float, _phase: str) -> None:
+        seen.append(share)
+        if len(seen) == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    def fail(share: float, phase: str) -> None:
+        raise RuntimeError("terminal is gone")
+
+    def attempt(watch: Watch) -> None:
+        build_engine(model, tmp_path / "t.engine", wanted, rtx, Options(), command="", watch=watch)
+
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        build_engine(
-            model, tmp_path / "t.engine", wanted, rtx, Options(), command="", watch=interrupt
-        )
+        attempt(interrupt)
+    assert seen[-1] < 1
+    with pytest.raises(RuntimeError, match="terminal is gone"):
+        attempt(fail)
+    assert signal.getsignal(signal.SIGINT) is before
     assert list(tmp_path.iterdir()) == [model]
 
 
