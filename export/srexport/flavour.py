@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 from srsdk.cuda_device import CudaDevice, find_device
-from srsdk.engine_sidecar import Machine
+from srsdk.engine_sidecar import Machine, this_machine
 from srsdk.errors import BackendUnavailableError, InputError
 
 Name = Literal["tensorrt", "tensorrt_rtx"]
@@ -54,9 +54,7 @@ class Flavour:
 
     def machine(self) -> Machine:
         """What an engine would run on here."""
-        if self.device is None:
-            return Machine(self.name, self.version)
-        return Machine(self.name, self.version, self.device.compute_capability, self.device.driver)
+        return this_machine(self.trt)
 
     def network_flags(self) -> int:
         """Flags of a strongly typed network; where no flag says so (11 and later), all are."""

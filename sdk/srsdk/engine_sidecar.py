@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import platform
 from collections.abc import Mapping
@@ -17,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from srsdk.errors import EngineMismatchError, ModelFormatError, ModelNotFoundError
+from srsdk.cuda_device import find_device
+from srsdk.errors import EngineMismatchError, InputError, ModelFormatError, ModelNotFoundError
 from srsdk.spec import METADATA_KEY, ModelSpec
 
 FORMAT = 1
@@ -114,6 +116,26 @@ class EngineRecord:
     command: str
     parity: Mapping[str, Any] | None = None
 
+    def profile_for(self, size: Size) -> int:
+        """Number of the profile that takes a batch of this size.
+
+        Of several it is the tightest, which was tuned closest to the size.
+
+        Args:
+            size: Batch, height and width.
+
+        Raises:
+            InputError: None does; names those that there are, and the command that built them.
+        """
+        fitting = [n for n, profile in enumerate(self.profiles) if profile.covers(size)]
+        if not fitting:
+            batch, height, width = size
+            raise InputError(
+                f"this engine takes no {batch}*{width}x{height}, only "
+                f"{'; '.join(map(str, self.profiles))}; build it with more --shapes: {self.command}"
+            )
+        return min(fitting, key=lambda n: math.prod(self.profiles[n].most))
+
     def to_json(self) -> str:
         """The sidecar's text."""
         facts = {"format": FORMAT, **dataclasses.asdict(self)}
@@ -129,6 +151,20 @@ def sidecar_path(engine: Path) -> Path:
 def this_platform() -> str:
     """Operating system and processor, for instance "Linux aarch64"."""
     return f"{platform.system()} {platform.machine()}"
+
+
+def this_machine(trt: Any, device: int = 0) -> Machine:
+    """What an engine would run on here.
+
+    Args:
+        trt: The Python module, `tensorrt` or `tensorrt_rtx`.
+        device: Number of the GPU.
+    """
+    flavour = "tensorrt_rtx" if trt.__name__ == "tensorrt_rtx" else "tensorrt"
+    gpu = find_device(device)
+    if gpu is None:
+        return Machine(flavour, str(trt.__version__))
+    return Machine(flavour, str(trt.__version__), gpu.compute_capability, gpu.driver)
 
 
 def read_record(engine: Path) -> EngineRecord:

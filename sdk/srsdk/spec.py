@@ -66,7 +66,8 @@ class ModelSpec:
         tail: Where the graph ends: at the image, or before its last pixel shuffle.
         shuffle: Factor r of that last shuffle; 1 for `tail="image"`.
         base: Interpolation of the low-resolution input that the output is added to.
-        precision: Arithmetic of the weights in the graph.
+        precision: Arithmetic of the weights in the graph; where it is not "fp32", the graph's input
+            and output are float16.
         value_range: Black and white at the graph's input and output.
         channel_order: Channel order at the graph's input and output.
         halo: Radius of the receptive field in low-resolution pixels, base included: a tile read

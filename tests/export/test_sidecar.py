@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import subprocess
 import sys
@@ -16,54 +15,19 @@ from srexport.runtimes import Party
 from srexport.verify import Certificate, Parity, Tolerance
 from srsdk.cuda_device import find_device
 from srsdk.engine_sidecar import (
-    EngineRecord,
     Machine,
     Profile,
     check_engine,
     read_record,
     sidecar_path,
+    this_machine,
     this_platform,
 )
-from srsdk.errors import EngineMismatchError, ModelFormatError, ModelNotFoundError
-from srsdk.spec import ModelSpec
+from srsdk.errors import EngineMismatchError, InputError, ModelFormatError, ModelNotFoundError
+from tests.export.conftest import edit
 
 ORIN = Machine("tensorrt", "10.3.0", (8, 7), "12.6", "Linux aarch64")
 RTX = Machine("tensorrt_rtx", "1.7.1.116", (12, 0), "13.0", "Linux x86_64")
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Path:
-    """Bytes that are no engine, with a sidecar: whoever deserialised them would fail."""
-    model = tmp_path / "face.onnx"
-    model.write_bytes(b"model")
-    path = tmp_path / "face.engine"
-    path.write_bytes(b"plan" * 100)
-    record = EngineRecord(
-        spec=ModelSpec("face-fp16", "srresnet", 4, precision="fp16", face_size=32, halo=24),
-        model=model.name,
-        model_sha256=hashlib.sha256(b"model").hexdigest(),
-        engine_sha256=hashlib.sha256(b"plan" * 100).hexdigest(),
-        engine_bytes=400,
-        flavour="tensorrt",
-        version="10.3.0",
-        compute_capabilities=("8.7",),
-        device="Orin",
-        driver="12.6",
-        platform="Linux aarch64",
-        profiles=(Profile("faces", (1, 16, 16), (4, 32, 32), (16, 128, 128)),),
-        flags={"strongly_typed": True, "version_compatible": False},
-        layers={"convolution half": 21},
-        build_seconds=61.5,
-        command="srsdk-export engine face.onnx -o face.engine",
-        parity={"parity": {"largest": 1, "psnr": 63.0}},
-    )
-    sidecar_path(path).write_text(record.to_json())
-    return path
-
-
-def edit(engine: Path, **changes: Any) -> None:
-    path = sidecar_path(engine)
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 def test_what_fits(engine: Path) -> None:
@@ -197,6 +161,30 @@ def test_info_prints_it_without_tensorrt(engine: Path) -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
+
+
+def test_the_tightest_profile_is_taken(engine: Path) -> None:
+    record = read_record(engine)
+    wide = Profile("wide", (1, 8, 8), (1, 64, 64), (16, 512, 512))
+    exact = Profile("exact", (2, 32, 32), (2, 32, 32), (2, 32, 32))
+    record = dataclasses.replace(record, profiles=(wide, *record.profiles, exact))
+    assert record.profile_for((2, 32, 32)) == 2
+    assert record.profile_for((3, 32, 32)) == 1
+    assert record.profile_for((1, 8, 512)) == 0
+    for size in ((17, 32, 32), (1, 4, 32), (1, 32, 513)):
+        with pytest.raises(InputError) as caught:
+            record.profile_for(size)
+        batch, height, width = size
+        for words in (f"{batch}*{width}x{height}", "faces (1*16x16", "--shapes", record.command):
+            assert words in str(caught.value)
+
+
+def test_machine_of_a_module() -> None:
+    trt = pytest.importorskip("tensorrt_rtx")
+    machine = this_machine(trt)
+    assert machine.flavour == "tensorrt_rtx"
+    assert machine.version == trt.__version__
+    assert (machine.compute_capability is None) == (find_device() is None)
 
 
 def test_device_here() -> None:
