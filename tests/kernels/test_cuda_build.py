@@ -27,7 +27,7 @@ def build(preset: str, folder: Path, *options: str) -> str:
         pytest.skip("presets need CMake 3.21")
     commands = [
         [cmake, "--preset", preset, "-S", str(ROOT), "-B", str(folder), *options],
-        [cmake, "--build", str(folder), "--target", "srsdk_cuda", "--verbose"],
+        [cmake, "--build", str(folder), "--target", "srsdk_cuda", "--verbose", "--parallel", "2"],
     ]
     said = ""
     for command in commands:
@@ -56,11 +56,13 @@ def check(said: str, folder: Path, architectures: list[int]) -> None:
         assert {int(sm) for sm in re.findall(r"sm_(\d+)", listed)} == set(architectures)
 
 
+@pytest.mark.timeout(1200)
 def test_one_architecture(tmp_path: Path) -> None:
     check(build("cuda", tmp_path, "-DSRSDK_CUDA_ARCHITECTURES=80-real"), tmp_path, [80])
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_all_architectures(tmp_path: Path) -> None:
     said = build("cuda-all", tmp_path)
     nvcc = ["nvcc", "--list-gpu-code"]
