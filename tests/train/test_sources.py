@@ -116,6 +116,21 @@ def test_prefetched_batches_are_those_drawn_in_place(data: Path, workers: int) -
                 np.testing.assert_array_equal(a.lr, b.lr)
 
 
+@pytest.mark.parametrize("turns", [1, 4])
+def test_nothing_is_drawn_twice(data: Path, turns: int) -> None:
+    """Asked in the loop's order, every batch that was made ahead is used."""
+    encoded = Encoded([data / "train-b-00.tar"], 4, 64)
+    drawn = []
+    face = encoded.face
+    encoded.face = lambda *a: (drawn.append(1), face(*a))[1]  # type: ignore[method-assign,assignment]
+    with Batches(encoded, 2, 8, 5, turns=turns, workers=2) as batches:
+        for step in range(6):
+            for turn in [*range(1, turns), 0]:
+                batches.at(step, turn)
+    ahead = 4  # two for each worker
+    assert 6 * turns * 2 <= len(drawn) <= (6 * turns + ahead) * 2
+
+
 def test_processes_share_the_batch_of_one(data: Path) -> None:
     pairs = load_pairs([data / "train-b-00.tar"], 4, 64)
     whole = Batches(pairs, 6, 8, 5).at(3).hr

@@ -48,8 +48,11 @@ class Batches:
         self._queue: deque[tuple[int, Future[Batch]]] = deque()
 
     def at(self, step: int, turn: int = 0) -> Batch:
-        """Batch number `turn` of a step."""
-        number = step * self._turns + turn
+        """Batch number `turn` of a step; ahead are those in the order of turns 1, 2, ... 0.
+
+        That is the loop's order: the critic's turns, then the generator's, which is number 0.
+        """
+        number = step * self._turns + (turn - 1) % self._turns
         if self._pool is None:
             return self._draw(number)
         if self._queue and self._queue[0][0] != number:
@@ -60,7 +63,8 @@ class Batches:
         return self._queue.popleft()[1].result()
 
     def _draw(self, number: int) -> Batch:
-        step, turn = divmod(number, self._turns)
+        step, place = divmod(number, self._turns)
+        turn = (place + 1) % self._turns
         return sample_batch(
             self._faces, self._batch, self._patch, self._seed, step, turn, part=self._part
         )

@@ -112,7 +112,6 @@ def h264(image: Pixels, crf: int) -> Pixels:
     height, width = image.shape[:2]
     padded = np.pad(image, ((0, -height % 2), (0, -width % 2), (0, 0)), mode="edge")
     encoder = av.CodecContext.create("libx264", "w")
-    assert isinstance(encoder, av.VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt = padded.shape[1], padded.shape[0], "yuv420p"
     encoder.time_base = Fraction(1, 30)
     encoder.thread_count = 1
@@ -120,7 +119,6 @@ def h264(image: Pixels, crf: int) -> Pixels:
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgb24")
     packets = [*encoder.encode(frame.reformat(format="yuv420p")), *encoder.encode(None)]
     decoder = av.CodecContext.create("h264", "r")
-    assert isinstance(decoder, av.VideoCodecContext)
     decoder.thread_count = 1
     frames = [out for packet in packets for out in decoder.decode(packet)]
     frames += decoder.decode(None)
