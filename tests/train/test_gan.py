@@ -206,6 +206,18 @@ def test_a_run_without_critic_is_not_resumed_with_one(data: Path, tmp_path: Path
     run(gan("nsgan", loss={"nsgan": 0.0}, run={"steps": 1}), data, tmp_path)
     with pytest.raises(InputError, match="no critic"):
         run(gan("nsgan"), data, tmp_path)
+    run(gan("nsgan", run={"steps": 1}), data, tmp_path / "gan")
+    with pytest.raises(InputError, match="a critic"):
+        run(gan("nsgan", loss={"nsgan": 0.0}), data, tmp_path / "gan")
+
+
+@pytest.mark.parametrize("changes", [{"model": {"features": 24}}, {"adversary": {"features": 6}}])
+def test_a_run_is_not_resumed_with_other_networks(
+    changes: dict[str, Any], data: Path, tmp_path: Path
+) -> None:
+    run(gan("nsgan", run={"steps": 1}), data, tmp_path)
+    with pytest.raises(InputError, match="other networks; choose another --output"):
+        run(gan("nsgan", **changes), data, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["nsgan", "srpggan"])

@@ -103,14 +103,20 @@ def run(
     step, seconds = 0, 0.0
     if last.exists():
         saved = Checkpoint.load(last)
-        generator.load_state_dict(saved.generator)
-        ema.module.load_state_dict(saved.ema)
-        optimiser.load_state_dict(saved.optimiser)
-        if critic is not None and critic_optimiser is not None:
-            if saved.critic is None or saved.critic_optimiser is None:
-                raise InputError(f"{last} has no critic to resume with; choose another --output")
-            critic.load_state_dict(saved.critic)
-            critic_optimiser.load_state_dict(saved.critic_optimiser)
+        if (critic is None) != (saved.critic is None):
+            which = "a" if critic is None else "no"
+            raise InputError(f"{last} has {which} critic to resume with; choose another --output")
+        try:
+            generator.load_state_dict(saved.generator)
+            ema.module.load_state_dict(saved.ema)
+            optimiser.load_state_dict(saved.optimiser)
+            if critic is not None and critic_optimiser is not None:
+                critic.load_state_dict(saved.critic or {})
+                critic_optimiser.load_state_dict(saved.critic_optimiser or {})
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{last} was left by a recipe with other networks; choose another --output"
+            ) from error
         step, seconds, history = saved.step, saved.seconds, saved.history
         log.info("resumed at step %d", step)
 
