@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "arguments.h"
+#include "network_binding.h"
 #include "srsdk/blend.h"
 #include "srsdk/isa.h"
 #include "srsdk/pack.h"
@@ -272,6 +273,7 @@ PYBIND11_MODULE(_kernels, module) {
                py::kw_only(), "threads"_a = 0);
     module.def("blend_into", &blend_into, "dst"_a, "patch"_a, "top"_a, "left"_a, "weight_y"_a,
                "weight_x"_a, py::kw_only(), "threads"_a = 0);
+    bind_network(module);
 
     module.def("isa", [] { return std::string(cpu::isa()); });
     module.def("set_isa", &set_isa, "name"_a);

@@ -2,7 +2,9 @@
 #include "srsdk/isa.h"
 
 #include <atomic>
+#include <cstring>
 
+#include "conv.h"
 #include "rows.h"
 
 #if defined(SRSDK_AVX2)
@@ -47,6 +49,18 @@ std::atomic<const Rows*>& current() {
 }  // namespace
 
 const Rows& rows() { return *current().load(std::memory_order_acquire); }
+
+const ConvKernels& convs() {
+    const char* const name = rows().name;
+#if defined(SRSDK_AVX2)
+    if (std::strcmp(name, "avx2") == 0) return avx2_convs();
+#endif
+#if defined(SRSDK_NEON)
+    if (std::strcmp(name, "neon") == 0) return neon_convs();
+#endif
+    static_cast<void>(name);
+    return portable_convs();
+}
 
 const char* isa() { return rows().name; }
 

@@ -10,6 +10,7 @@ need contiguous pixels within a row. Float planes, read or written, need a conti
 aligned elements; their other axes may be strided.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ _Frame = NDArray[np.uint8]
 _Planes = NDArray[np.floating[Any]]
 _Weights = NDArray[np.uint16]
 _Channels = NDArray[np.float32]
+_Floats = NDArray[np.float32]
 
 def unpack(
     frame: _Frame, *, swap: bool = False, dtype: DTypeLike = ..., threads: int = 0
@@ -104,6 +106,34 @@ def blend_into(
     threads: int = 0,
 ) -> None:
     """`blend` in place: only pixels of `dst` under the patch are touched."""
+
+class Network:
+    """A chain of convolutions, from u8 frames to u8 frames.
+
+    Values are numbered: 0 is the frame in [0, 1] in the model's channel order, n the result of the
+    n-th layer. Each layer is
+
+        (source, weight, bias, slope, shuffle, add)
+
+    and gives `activation(pixel_shuffle(convolve(value[source], weight) + bias)) + value[add]`:
+    weight (outputs, inputs, k, k), k odd, zero padding of k // 2; slope (outputs,) where negative,
+    0 being a ReLU, None for no activation; shuffle 1 for none; add -1 for no sum.
+
+    The last value has 3 * shuffle**2 channels, and goes to the frame as `pack` does it.
+    ValueError where layers do not fit each other.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[tuple[int, _Floats, _Floats, _Floats | None, int, int]],
+        *,
+        scale: int,
+        shuffle: int,
+        base: _Base = "none",
+        swap: bool = False,
+    ) -> None: ...
+    def run_into(self, dst: _Frame, batch: _Frame, *, threads: int = 0) -> None:
+        """([N,] H, W, 3) uint8 to ([N,] scale*H, scale*W, 3) uint8 in the caller's memory."""
 
 def isa() -> str:
     """The instruction set in use: "avx2", "neon" or "portable"."""

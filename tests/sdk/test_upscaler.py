@@ -240,7 +240,8 @@ def test_closing_while_others_work_is_clean(models: dict[str, Path]) -> None:
 
 
 def test_info_says_what_runs(models: dict[str, Path]) -> None:
-    with Upscaler(models["edge-x4"], faces=models["residual-x4"], threads=1) as upscaler:
+    options = {"faces": models["residual-x4"], "threads": 1, "backend": "onnxruntime"}
+    with Upscaler(models["edge-x4"], **options) as upscaler:  # type: ignore[arg-type]
         info = upscaler.info
     assert (info.scale, info.color) == (4, "bgr")
     assert (info.frames.name, info.frames.threads) == ("onnxruntime", 1)
@@ -256,7 +257,7 @@ def test_info_says_what_runs(models: dict[str, Path]) -> None:
         ({"color": "gbr"}, "color"),
         ({"tile": 3}, "tile"),
         ({"threads": 0}, "threads"),
-        ({"backend": "magic"}, "known: auto, onnxruntime"),
+        ({"backend": "magic"}, "known: auto, onnxruntime, native"),
     ],
 )
 def test_wrong_options_are_named(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,3 +59,10 @@ class Backend(Protocol):
     def close(self) -> None:
         """Free what the backend holds; calling twice is fine."""
         ...
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may use: what a container or taskset leaves it."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -8,8 +8,6 @@ allocated or copied a second time for a size that was seen before.
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -20,7 +18,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from srsdk import _kernels
-from srsdk.backends.base import BackendInfo, Pixels
+from srsdk.backends.base import BackendInfo, Pixels, usable_cores
 from srsdk.errors import InputError, ModelFormatError, ModelNotFoundError
 from srsdk.spec import ModelSpec
 
@@ -64,7 +62,7 @@ class OnnxRuntimeBackend:
     def __init__(self, path: Path, *, threads: int = 0, color: str = "bgr") -> None:
         if not path.is_file():
             raise ModelNotFoundError(f"there is no model file {path}")
-        self._threads = threads or _usable_cores()
+        self._threads = threads or usable_cores()
         self._session = _open_session(path, self._threads)
         metadata = self._session.get_modelmeta().custom_metadata_map
         spec = ModelSpec.from_metadata(metadata, source=str(path))
@@ -132,12 +130,6 @@ class OnnxRuntimeBackend:
 def open(model: Path | str, *, threads: int, color: str) -> OnnxRuntimeBackend:  # noqa: A001
     """Make the backend; see `open_backend`."""
     return OnnxRuntimeBackend(Path(model), threads=threads, color=color)
-
-
-def _usable_cores() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))  # what a container or taskset leaves us
-    return os.cpu_count() or 1
 
 
 def _open_session(path: Path, threads: int) -> Any:

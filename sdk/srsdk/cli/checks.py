@@ -174,7 +174,7 @@ def _backends() -> Iterator[Check]:
         bundled = []
     for backend in BACKENDS:
         name = f"backend {backend}"
-        required: State = "broken" if backend in ("onnxruntime", "bicubic") else "off"
+        required: State = "broken" if backend in ("onnxruntime", "native", "bicubic") else "off"
         if backend == "bicubic":
             yield _tried(name, lambda: _upscaled("bicubic", "bicubic-x4"), _REINSTALL, required)
         elif not bundled:

@@ -1,0 +1,282 @@
+// Network: running it. All threads go through the layers together, each taking the next part of
+// the layer that is not taken, so that there is one awakening for a frame and not one for a layer.
+#include "network.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "base_image.h"
+#include "rows.h"
+#include "scratch.h"
+#include "srsdk/network.h"
+#include "threads.h"
+
+namespace srsdk::cpu {
+namespace {
+
+constexpr std::size_t kKeptBuffers = 4;
+// Waking a thread takes the time of some two million multiply-adds.
+constexpr double kWorkPerByte = 8;
+constexpr int kSpins = 2000;  // a few tens of microseconds, before others may have the core
+constexpr int kRows = 8;      // of a plain convolution, done at a time
+
+// Tiles done at a time: their patches, products and a block's weights share the second-level cache.
+int most_tiles(int channels) { return depth_of(channels) > 32 ? 24 : 48; }
+
+void relax() {
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_ia32_pause();
+#endif
+}
+
+}  // namespace
+
+// One frame, or batch of them, on its way through.
+class Network::Run {
+ public:
+    Run(const Plan& plan, Buffers& buffers, const Frames& out, const ConstFrames& in)
+        : plan_(plan), buffers_(buffers), out_(out), in_(in), rows_(rows()), convs_(convs()) {
+        base_.kind = plan.ending.base;
+        base_.lr = in;
+        base_.scale = plan.ending.scale;
+        const Layer& last = plan.layers.back();
+        width_ = in.w * plan.ending.scale / plan.ending.shuffle;
+        height_ = in.h * plan.ending.scale / plan.ending.shuffle;
+        pitch_ = (width_ + 15) / 16 * 16 + 16;
+        if (base_.kind != Base::kNone) {
+            bases_.reserve(static_cast<std::size_t>(buffers.team));
+            for (int slot = 0; slot < buffers.team; ++slot) {
+                bases_.emplace_back(base_, width_, plan.ending.shuffle);
+            }
+        }
+        count_ = plan.layers.size() + 1 + (last.target >= 0);
+        steps_ = std::make_unique<Step[]>(count_);
+        steps_[0].units = row_units(in.n * in.h);
+        for (std::size_t n = 0; n < plan.layers.size(); ++n) describe(n);
+        if (last.target >= 0) steps_[count_ - 1].units = row_units(in.n * height_);
+        for (Floats& scratch : buffers.scratch) {
+            if (scratch.size() < scratch_) scratch = Floats(scratch_);
+        }
+    }
+
+    void work(int slot) {
+        for (std::size_t n = 0; n < count_; ++n) {
+            Step& step = steps_[n];
+            for (;;) {
+                const std::int64_t unit = step.next.fetch_add(1, std::memory_order_relaxed);
+                if (unit >= step.units) break;
+                perform(n, unit, slot);
+                step.done.fetch_add(1, std::memory_order_release);
+            }
+            // What is not done has been taken by a thread that is at work on it.
+            for (int i = 0; step.done.load(std::memory_order_acquire) < step.units; ++i) {
+                if (i < kSpins)
+                    relax();
+                else
+                    std::this_thread::yield();
+            }
+        }
+    }
+
+ private:
+    struct Step {
+        std::int64_t units = 0;
+        int tiles = 0;  // of Winograd's, in a unit
+        std::int64_t all_tiles = 0;
+        ConvTask task;
+        std::atomic<std::int64_t> next{0}, done{0};
+    };
+
+    static std::int64_t row_units(std::int64_t count) { return (count + kRows - 1) / kRows; }
+
+    const Place& place(int number) const { return plan_.places[static_cast<std::size_t>(number)]; }
+    float* memory(int number) {
+        return buffers_.places[static_cast<std::size_t>(number)].data() +
+               place(number).first(in_.w);
+    }
+
+    void describe(std::size_t n) {
+        const Layer& layer = plan_.layers[n];
+        Step& step = steps_[n + 1];
+        ConvTask& task = step.task;
+        const Place& source = place(layer.source);
+        task.src = memory(layer.source);
+        task.src_row = source.row(in_.w);
+        task.src_image = source.image(in_.h, in_.w);
+        task.channels = layer.channels;
+        task.size = layer.size;
+        task.weight = layer.weight.data();
+        task.bias = layer.bias.data();
+        task.slope = layer.slope.data();
+        task.activation = layer.activation;
+        task.blocks = layer.blocks;
+        task.vectors = layer.vectors;
+        task.dst_channels = layer.dst_channels;
+        task.shuffle = layer.shuffle;
+        task.h = in_.h * layer.scale;
+        task.w = in_.w * layer.scale;
+        if (layer.target >= 0) {
+            const Place& target = place(layer.target);
+            task.dst = memory(layer.target);
+            task.dst_row = target.row(in_.w);
+            task.dst_image = target.image(in_.h, in_.w);
+            if (layer.add >= 0) task.add = memory(layer.add);
+        }
+        if (layer.winograd) {
+            const std::int64_t team = buffers_.team;
+            step.all_tiles = winograd_tiles(in_.n, task.h, task.w, layer.size);
+            const int most = most_tiles(layer.channels);
+            const std::int64_t units = (step.all_tiles + most - 1) / most;
+            step.units = (units + team - 1) / team * team;  // a share of the same size for each
+            step.tiles = static_cast<int>((step.all_tiles + step.units - 1) / step.units);
+            scratch_ = std::max(scratch_, winograd_scratch(task, step.tiles));
+        } else {
+            step.units = row_units(in_.n * task.h);
+        }
+        if (n + 1 == plan_.layers.size()) {
+            const std::int64_t row = width_ * layer.dst_channels + 16;
+            scratch_ = std::max(scratch_, row + layer.dst_channels * pitch_);
+        }
+    }
+
+    void perform(std::size_t n, std::int64_t unit, int slot) {
+        if (n == 0) return read(unit, slot);
+        if (n > plan_.layers.size()) return write_place(unit, slot);
+        const Step& step = steps_[n];
+        float* const scratch = buffers_.scratch[static_cast<std::size_t>(slot)].data();
+        if (plan_.layers[n - 1].winograd) {
+            const std::int64_t begin = std::min(unit * step.tiles, step.all_tiles);
+            const std::int64_t end = std::min(begin + step.tiles, step.all_tiles);
+            return convs_.winograd(step.task, begin, end, step.tiles, scratch);
+        }
+        const std::int64_t h = step.task.h, end = std::min((unit + 1) * kRows, in_.n * h);
+        if (plan_.layers[n - 1].target >= 0) {
+            for (std::int64_t y = unit * kRows; y < end; ++y)
+                convs_.direct(step.task, y / h, y % h);
+            return;
+        }
+        ConvTask task = step.task;  // one row, as if all rows were the same
+        task.dst = scratch;
+        for (std::int64_t y = unit * kRows; y < end; ++y) {
+            convs_.direct(task, y / h, y % h);
+            write(scratch, y / h, y % h, slot);
+        }
+    }
+
+    // Rows of pixels -> the first place.
+    void read(std::int64_t unit, int slot) {
+        const Place& to = place(0);
+        float* const dst = memory(0);
+        std::uint8_t* const scratch = buffers_.pixels[static_cast<std::size_t>(slot)].data();
+        const std::int64_t end = std::min((unit + 1) * kRows, in_.n * in_.h);
+        for (std::int64_t row = unit * kRows; row < end; ++row) {
+            const std::int64_t n = row / in_.h, y = row % in_.h;
+            const std::uint8_t* const pixels =
+                contiguous_row(in_, in_.data + n * in_.stride_n + y * in_.stride_h, in_.w, scratch);
+            convs_.widen(dst + n * to.image(in_.h, in_.w) + y * to.row(in_.w), pixels, 3 * in_.w);
+        }
+    }
+
+    // Rows of the last place -> frames.
+    void write_place(std::int64_t unit, int slot) {
+        const Layer& last = plan_.layers.back();
+        const Place& from = place(last.target);
+        const float* const values = memory(last.target);
+        const std::int64_t end = std::min((unit + 1) * kRows, in_.n * height_);
+        for (std::int64_t row = unit * kRows; row < end; ++row) {
+            const std::int64_t n = row / height_, y = row % height_;
+            write(values + n * from.image(in_.h, in_.w) + y * from.row(in_.w), n, y, slot);
+        }
+    }
+
+    // One row of the last convolution's result, channels last -> rows of pixels.
+    void write(const float* values, std::int64_t n, std::int64_t y, int slot) {
+        const Layer& last = plan_.layers.back();
+        const int r = plan_.ending.shuffle;
+        const bool swap = plan_.ending.swap;
+        float* const planes = buffers_.scratch[static_cast<std::size_t>(slot)].data() +
+                              (width_ * last.dst_channels + 15) / 16 * 16;
+        convs_.planes(planes, pitch_, values, width_, last.dst_channels);
+        const auto pack_row = rows_.pack_f32[factor_index(r)];
+        const std::int64_t plane = pitch_ * std::int64_t{sizeof(float)};
+        for (int i = 0; i < r; ++i) {
+            PackRow row{};
+            row.dst = out_.data + n * out_.stride_n + (y * r + i) * out_.stride_h;
+            row.x = planes + (i * r + (swap ? 2 * r * r : 0)) * pitch_;
+            row.stride_c = (swap ? -r * r : r * r) * plane;
+            row.stride_j = plane;
+            row.w = width_;
+            if (!bases_.empty()) {
+                bases_[static_cast<std::size_t>(slot)].describe(n, y * r + i, row);
+            }
+            pack_row(row);
+        }
+    }
+
+    const Plan& plan_;
+    Buffers& buffers_;
+    const Frames& out_;
+    const ConstFrames& in_;
+    const Rows& rows_;
+    const ConvKernels& convs_;
+    BaseImage base_;
+    std::vector<BaseRows> bases_;
+    std::int64_t width_, height_, pitch_;  // of the last value, and of its planes
+    std::int64_t scratch_ = 0;             // floats that a thread needs
+    std::size_t count_ = 0;
+    std::unique_ptr<Step[]> steps_;
+};
+
+Network::Network(const std::vector<Convolution>& layers, const Ending& ending)
+    : plan_(std::make_unique<const Plan>(layers, ending)) {}
+
+Network::~Network() = default;
+
+int Network::scale() const { return plan_->ending.scale; }
+
+void Network::run(const Frames& out, const ConstFrames& in, int threads) const {
+    if (in.n == 0 || in.h == 0 || in.w == 0) return;
+    const double work = plan_->work * static_cast<double>(in.n * in.h * in.w);
+    const auto bytes = static_cast<std::int64_t>(std::min(work / kWorkPerByte, 1e15));
+    const int team = team_size(in.n * in.h * in.w, bytes, threads);
+    std::unique_ptr<Buffers> buffers = take(in, team);
+    {
+        Run run(*plan_, *buffers, out, in);
+        for_rows(team, team, [&](int slot, std::int64_t, std::int64_t) { run.work(slot); });
+    }
+    give_back(std::move(buffers));
+}
+
+std::unique_ptr<Network::Buffers> Network::take(const ConstFrames& in, int team) const {
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (auto it = idle_.rbegin(); it != idle_.rend(); ++it) {
+            const Buffers& idle = **it;
+            if (idle.n != in.n || idle.h != in.h || idle.w != in.w || idle.team != team) continue;
+            std::unique_ptr<Buffers> found = std::move(*it);
+            idle_.erase(std::next(it).base());
+            return found;
+        }
+    }
+    auto made = std::make_unique<Buffers>();
+    made->n = in.n;
+    made->h = in.h;
+    made->w = in.w;
+    made->team = team;
+    for (const Place& place : plan_->places) {
+        made->places.emplace_back(in.n * place.image(in.h, in.w) + kPatch * place.row(in.w));
+    }
+    made->scratch.resize(static_cast<std::size_t>(team));
+    made->pixels.assign(static_cast<std::size_t>(team),
+                        std::vector<std::uint8_t>(static_cast<std::size_t>(3 * in.w)));
+    return made;
+}
+
+void Network::give_back(std::unique_ptr<Buffers> buffers) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    idle_.push_back(std::move(buffers));
+    if (idle_.size() > kKeptBuffers) idle_.erase(idle_.begin());
+}
+
+}  // namespace srsdk::cpu

@@ -1,0 +1,103 @@
+// Eight floats at a time. GCC and Clang split the vector where the CPU's registers are narrower;
+// other compilers get loops.
+#pragma once
+
+#include <cstring>
+
+#if defined(__GNUC__)
+#define SRSDK_INLINE inline __attribute__((always_inline))
+#define SRSDK_INLINE_LAMBDA __attribute__((always_inline))
+#if defined(__clang__)
+#define SRSDK_UNROLL _Pragma("unroll")
+#else
+#define SRSDK_UNROLL _Pragma("GCC unroll 16")
+#endif
+#else
+#define SRSDK_INLINE inline
+#define SRSDK_INLINE_LAMBDA
+#define SRSDK_UNROLL
+#endif
+
+namespace srsdk::cpu {
+namespace {
+
+#if defined(__GNUC__)
+
+typedef float Vector __attribute__((vector_size(32)));
+
+SRSDK_INLINE Vector load(const float* at) {
+    Vector value;
+    std::memcpy(&value, at, sizeof(value));
+    return value;
+}
+SRSDK_INLINE void store(float* at, Vector value) { std::memcpy(at, &value, sizeof(value)); }
+SRSDK_INLINE Vector splat(float value) { return value - Vector{}; }
+SRSDK_INLINE Vector positive(Vector value) { return value > 0 ? value : Vector{}; }
+
+#else
+
+struct Vector {
+    float lane[8];
+};
+
+inline Vector load(const float* at) {
+    Vector value;
+    std::memcpy(&value, at, sizeof(value));
+    return value;
+}
+inline void store(float* at, Vector value) { std::memcpy(at, &value, sizeof(value)); }
+inline Vector splat(float value) {
+    Vector result;
+    for (float& lane : result.lane) lane = value;
+    return result;
+}
+inline Vector positive(Vector value) {
+    for (float& lane : value.lane) lane = lane > 0 ? lane : 0;
+    return value;
+}
+#define SRSDK_OPERATOR(op)                                              \
+    inline Vector operator op(Vector a, const Vector& b) {              \
+        for (int i = 0; i < 8; ++i) a.lane[i] = a.lane[i] op b.lane[i]; \
+        return a;                                                       \
+    }
+SRSDK_OPERATOR(+)
+SRSDK_OPERATOR(-)
+SRSDK_OPERATOR(*)
+#undef SRSDK_OPERATOR
+inline Vector operator*(float a, const Vector& b) { return splat(a) * b; }
+inline Vector& operator+=(Vector& a, const Vector& b) { return a = a + b; }
+
+#endif
+
+// rows[i][j] <-> rows[j][i]
+SRSDK_INLINE void transpose(Vector (&rows)[8]) {
+#if defined(__GNUC__) && defined(__AVX__)
+    Vector pairs[8], fours[8];
+    for (int i = 0; i < 8; i += 2) {
+        pairs[i] = __builtin_shufflevector(rows[i], rows[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        pairs[i + 1] = __builtin_shufflevector(rows[i], rows[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        for (int j = 0; j < 2; ++j) {
+            const Vector a = pairs[i + j], b = pairs[i + j + 2];
+            fours[i + 2 * j] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
+            fours[i + 2 * j + 1] = __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+        }
+    }
+    for (int i = 0; i < 4; ++i) {
+        rows[i] = __builtin_shufflevector(fours[i], fours[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        rows[i + 4] = __builtin_shufflevector(fours[i], fours[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+#else
+    float values[8][8];
+    for (int i = 0; i < 8; ++i) store(values[i], rows[i]);
+    for (int i = 0; i < 8; ++i) {
+        float column[8];
+        for (int j = 0; j < 8; ++j) column[j] = values[j][i];
+        rows[i] = load(column);
+    }
+#endif
+}
+
+}  // namespace
+}  // namespace srsdk::cpu

@@ -1,0 +1,59 @@
+// Network: a chain of convolutions from u8 frames to u8 frames, run without leaving the kernels.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "srsdk/pack.h"
+#include "srsdk/views.h"
+
+namespace srsdk::cpu {
+
+// One convolution and what follows it: pixel shuffle, then activation, then the sum with another
+// value. Values are numbered: 0 is the frame in [0, 1], 1 the first convolution's result, ...
+struct Convolution {
+    int source = 0;  // value that it reads
+    int inputs = 0, outputs = 0, size = 1;
+    const float* weight = nullptr;  // (outputs, inputs, size, size), size odd
+    const float* bias = nullptr;    // (outputs,)
+    const float* slope = nullptr;   // (outputs,) where negative: 0 is a ReLU; null: no activation
+    int shuffle = 1;
+    int add = -1;  // value that is added to the result, or -1
+};
+
+// What becomes of the last value.
+struct Ending {
+    int scale = 1;    // of the frame in all
+    int shuffle = 1;  // pixel shuffle of the last convolution's result: 1, 2, 3, 4 or 8
+    Base base = Base::kNone;
+    bool swap = false;  // the frame's channel order is the reverse of the model's
+};
+
+class Network {
+ public:
+    // Throws std::invalid_argument where sizes do not fit each other. The weights are copied.
+    Network(const std::vector<Convolution>& layers, const Ending& ending);
+    ~Network();
+
+    // Frames of any size and strides -> frames `scale` times as large (pixels contiguous within a
+    // row), which must not overlap them. May be called from several threads at once.
+    // `threads`: 0 = as many as the process may run on. Throws std::bad_alloc only.
+    void run(const Frames& out, const ConstFrames& in, int threads) const;
+
+    int scale() const;
+
+ private:
+    struct Plan;
+    struct Buffers;
+    class Run;
+
+    std::unique_ptr<Buffers> take(const ConstFrames& in, int team) const;
+    void give_back(std::unique_ptr<Buffers> buffers) const;
+
+    std::unique_ptr<const Plan> plan_;
+    mutable std::mutex mutex_;
+    mutable std::vector<std::unique_ptr<Buffers>> idle_;  // the last used at the end
+};
+
+}  // namespace srsdk::cpu
