@@ -43,7 +43,7 @@ def test_training_improves_on_the_start(name: str, data: Path, tmp_path: Path) -
         "vgg": {"weights": str(tmp_path / "vgg.pt"), "layers": ["conv2_2"]},
         "adversary": {"features": 8, "dense": 32},
         "run": {
-            "steps": 400, "batch": 8, "learning_rate": 3e-3, "final_rate": 0.05, "ema": 0.98,
+            "steps": 200, "batch": 8, "learning_rate": 5e-4, "final_rate": 0.05, "ema": 0.98,
             "freeze_norm_at": 0.7,
         },
     }  # fmt: skip
@@ -59,7 +59,7 @@ def test_training_improves_on_the_start(name: str, data: Path, tmp_path: Path) -
     start = evaluate(first_weights(recipe)[0].eval(), dev)["dev-a"]
     trained = run(recipe, data, tmp_path / "run").build()
     end = evaluate(trained, dev)["dev-a"]
-    assert end > start + 0.3, f"{start:.2f} dB to {end:.2f} dB"
+    assert end > start + 0.5, f"{start:.2f} dB to {end:.2f} dB"
 
 
 def test_a_compiled_generator_trains_the_same(data: Path, tmp_path: Path) -> None:
