@@ -108,7 +108,8 @@ def _torch(path: Path) -> Runner:
     from srtrain.loop import to_pixels, to_tensor
 
     model = Checkpoint.load(path).build()
-    weights = sum(int((~value.isfinite()).sum()) for value in model.state_dict().values())
+    tensors = [*model.parameters(), *model.buffers()]
+    weights = sum(int((~value.isfinite()).sum()) for value in tensors)
     party = Party(path.name, "torch", torch.__version__, "fp32", _file_hash(path))
 
     def run(frames: Pixels) -> Output:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
+from typer.testing import CliRunner
 
+from srexport.cli import app
 from srexport.source import fold
 from srsdk.errors import InputError
+from srtrain.config import recipe_from_dict
 from srtrain.ema import Ema
+from srtrain.loop import run
 from srtrain.models import SRPGGAN, SRResNet
 from tests.train.test_models import randomise
 
@@ -128,3 +134,32 @@ def test_starts_that_do_not_fit() -> None:
         SRPGGAN(4, 16, 1).start_from(SRResNet(4, 32, 1))
     with pytest.raises(InputError, match="blocks"):
         SRPGGAN(4, 16, 2).start_from(SRResNet(4, 16, 1))
+
+
+def test_a_trained_network_is_exported_and_a_growing_one_is_not(data: Path, tmp_path: Path) -> None:
+    recipe = recipe_from_dict(
+        {
+            "name": "tiny-srpggan",
+            "model": {"architecture": "srpggan", "features": 16, "blocks": 1},
+            "data": {"train": ["train-*.tar"], "dev": ["dev-*.tar"], "hr_side": 64, "lr_patch": 8},
+            "loss": {"mse": 1.0, "wgan_gp": 1e-3},
+            "adversary": {"features": 2, "dense": 4},
+            "run": {"steps": 2, "batch": 2},
+        }
+    )
+    saved = run(recipe, data, tmp_path)
+    target = tmp_path / "m.onnx"
+    command = ["onnx", str(tmp_path / "last.pt"), "-o", str(target), "--zoo"]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    card = target.with_suffix(".md").read_text()
+    assert "srpggan, x4" in card
+    assert "1 mse + 0.001 wgan_gp" in card
+    growing = saved.build()
+    assert isinstance(growing, SRPGGAN)
+    growing.set_growth(2, 0.5)
+    dataclasses.replace(saved, ema=growing.state_dict()).save(tmp_path / "last.pt")
+    target.unlink()
+    with pytest.raises(InputError, match="still growing"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+    assert not target.exists()
