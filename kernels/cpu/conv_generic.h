@@ -196,7 +196,13 @@ void transform_patches(const ConvTask& task, std::int64_t begin, std::int64_t en
             for (int j = 0; j < kPatch; ++j) {
                 Vector column[kPatch], o[kPatch];
                 SRSDK_UNROLL
-                for (int i = 0; i < kPatch; ++i) column[i] = load(src + i * row + j * c + lane);
+                for (int i = 0; i < kPatch; ++i) {
+                    const float* const pixel = src + i * row + j * c + lane;
+                    // Too many rows at once for the CPU to foresee: what the tile after the next
+                    // one is the first to read.
+                    if (j >= kPatch - Step && lane % kBlock == 0) prefetch(pixel + 2 * Step * c);
+                    column[i] = load(pixel);
+                }
                 transform_patch(column, o);
                 SRSDK_UNROLL
                 for (int i = 0; i < kPatch; ++i) half[i][j] = o[i];
@@ -211,41 +217,51 @@ void transform_patches(const ConvTask& task, std::int64_t begin, std::int64_t en
     }
 }
 
-// Output channels of vector v, of all tiles.
+// One block's output channels, of all tiles.
 template <int Step, Activation A>
-void transform_products(const ConvTask& task, std::int64_t begin, std::int64_t end, int v,
+void transform_products(const ConvTask& task, std::int64_t begin, std::int64_t end, int block,
                         const float* src, std::int64_t pitch) {
-    const Target to = target(task, v);
+    const int vectors = std::min(2, task.vectors - 2 * block);
+    Target to[2];
+    for (int v = 0; v < vectors; ++v) to[v] = target(task, 2 * block + v);
     Tiles<Step> tile(task, begin);
     for (std::int64_t t = begin; t < end; ++t, ++tile, src += kBlock) {
-        const Tile& at = *tile;
-        Vector half[Step][kPatch];
-        for (int j = 0; j < kPatch; ++j) {
-            Vector column[kPatch], y[Step];
-            SRSDK_UNROLL
-            for (int i = 0; i < kPatch; ++i) column[i] = load(src + (i * kPatch + j) * pitch);
-            transform_product<Step>(column, y);
-            SRSDK_UNROLL
-            for (int i = 0; i < Step; ++i) half[i][j] = y[i];
-        }
+        const Tile at = *tile;
         const std::int64_t rows = std::min<std::int64_t>(Step, task.h - at.y);
         const std::int64_t columns = std::min<std::int64_t>(Step, task.w - at.x);
-        std::int64_t address = to.begin + at.n * to.image + at.y * to.row + at.x * to.pixel;
-        for (int i = 0; i < rows; ++i, address += to.row) {
-            Vector y[Step];
-            transform_product<Step>(half[i], y);
-            SRSDK_UNROLL
-            for (int j = 0; j < Step; ++j) {
-                if (j < columns) finish<A>(task, to, address + j * to.pixel, y[j]);
+        for (int v = 0; v < vectors; ++v) {
+            Vector half[Step][kPatch];
+            for (int j = 0; j < kPatch; ++j) {
+                Vector column[kPatch], y[Step];
+                SRSDK_UNROLL
+                for (int i = 0; i < kPatch; ++i) {
+                    const float* const product = src + (i * kPatch + j) * pitch + v * kLanes;
+                    if (v == 0) prefetch(product + kBlock);
+                    column[i] = load(product);
+                }
+                transform_product<Step>(column, y);
+                SRSDK_UNROLL
+                for (int i = 0; i < Step; ++i) half[i][j] = y[i];
+            }
+            std::int64_t address =
+                to[v].begin + at.n * to[v].image + at.y * to[v].row + at.x * to[v].pixel;
+            for (int i = 0; i < rows; ++i, address += to[v].row) {
+                Vector y[Step];
+                transform_product<Step>(half[i], y);
+                SRSDK_UNROLL
+                for (int j = 0; j < Step; ++j) {
+                    if (j < columns) finish<A>(task, to[v], address + j * to[v].pixel, y[j]);
+                }
             }
         }
     }
 }
 
 // One block's products in each of 36 planes: (tiles, depth) x (depth, 16), added to what is there
-// unless `fresh`.
+// unless `Fresh`.
+template <bool Fresh>
 void multiply_planes(float* dst, std::int64_t dst_pitch, const float* patches, std::int64_t pitch,
-                     const float* weight, std::int64_t tiles, int depth, bool fresh) {
+                     const float* weight, std::int64_t tiles, int depth) {
     for (int p = 0; p < kPoints; ++p) {
         const float* a = patches + p * pitch;
         const float* b = weight + std::int64_t{p} * depth * kBlock;
@@ -253,7 +269,7 @@ void multiply_planes(float* dst, std::int64_t dst_pitch, const float* patches, s
         panels(0, tiles, [&](std::int64_t t, auto count) SRSDK_INLINE_LAMBDA {
             constexpr int kCount = decltype(count)::value;
             Vector acc[kCount][2] = {};
-            if (!fresh) {
+            if constexpr (!Fresh) {
                 SRSDK_UNROLL
                 for (int m = 0; m < kCount; ++m) {
                     acc[m][0] = load(out + (t + m) * kBlock);
@@ -284,15 +300,12 @@ void winograd_unit(const ConvTask& task, std::int64_t begin, std::int64_t end, i
         transform_patches<Step>(task, begin, end, first, depth, scratch, patch_pitch);
         for (int block = 0; block < task.blocks; ++block) {
             float* const out = products + (c > kDepth ? block * kPoints * product_pitch : 0);
-            multiply_planes(out, product_pitch, scratch, patch_pitch, weight, end - begin, depth,
-                            first == 0);
+            (first == 0 ? multiply_planes<true>
+                        : multiply_planes<false>)(out, product_pitch, scratch, patch_pitch, weight,
+                                                  end - begin, depth);
             weight += std::int64_t{kPoints} * depth * kBlock;
             if (!last) continue;
-            const int stored = std::min(2, task.vectors - 2 * block);
-            for (int v = 0; v < stored; ++v) {
-                transform_products<Step, A>(task, begin, end, 2 * block + v, out + v * kLanes,
-                                            product_pitch);
-            }
+            transform_products<Step, A>(task, begin, end, block, out, product_pitch);
         }
     }
 }

@@ -22,7 +22,7 @@ constexpr int kSpins = 2000;  // a few tens of microseconds, before others may h
 constexpr int kRows = 8;      // of a plain convolution, done at a time
 
 // Tiles done at a time: their patches, products and a block's weights share the second-level cache.
-int most_tiles(int channels) { return depth_of(channels) > 32 ? 24 : 48; }
+constexpr std::int64_t kMostTiles = 24;
 
 void relax() {
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -126,8 +126,7 @@ class Network::Run {
         if (layer.winograd) {
             const std::int64_t team = buffers_.team;
             step.all_tiles = winograd_tiles(in_.n, task.h, task.w, layer.size);
-            const int most = most_tiles(layer.channels);
-            const std::int64_t units = (step.all_tiles + most - 1) / most;
+            const std::int64_t units = (step.all_tiles + kMostTiles - 1) / kMostTiles;
             step.units = (units + team - 1) / team * team;  // a share of the same size for each
             step.tiles = static_cast<int>((step.all_tiles + step.units - 1) / step.units);
             scratch_ = std::max(scratch_, winograd_scratch(task, step.tiles));

@@ -31,6 +31,7 @@ SRSDK_INLINE Vector load(const float* at) {
     return value;
 }
 SRSDK_INLINE void store(float* at, Vector value) { std::memcpy(at, &value, sizeof(value)); }
+SRSDK_INLINE void prefetch(const float* at) { __builtin_prefetch(at); }
 SRSDK_INLINE Vector splat(float value) { return value - Vector{}; }
 SRSDK_INLINE Vector positive(Vector value) { return value > 0 ? value : Vector{}; }
 
@@ -46,6 +47,7 @@ inline Vector load(const float* at) {
     return value;
 }
 inline void store(float* at, Vector value) { std::memcpy(at, &value, sizeof(value)); }
+inline void prefetch(const float*) {}
 inline Vector splat(float value) {
     Vector result;
     for (float& lane : result.lane) lane = value;
