@@ -5,7 +5,8 @@
 Rows, all on the same frame and the same weights, in turn within one run:
 
 graph    ONNX Runtime on bound buffers, nothing around it.
-call     `Upscaler.up`: u8 frame in, u8 frame out.
+call     `Upscaler.up` with backend="onnxruntime": u8 frame in, u8 frame out.
+native   the same with backend="native".
 obvious  pixel shuffle and base image inside the graph (DepthToSpace, Resize, Add), NumPy before and
          after it, as one writes it first.
 
@@ -134,16 +135,19 @@ def main() -> None:
     width, height = map(int, arguments.size.split("x"))
     frame = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
     path = Path(zoo.find(arguments.model))
-    upscaler = Upscaler(path, threads=arguments.threads)
+    upscaler = Upscaler(path, backend="onnxruntime", threads=arguments.threads)
+    native = Upscaler(path, backend="native", threads=arguments.threads)
     out = upscaler.up(frame)
     obvious = obvious_way(path, arguments.threads)
-    difference = np.abs(obvious(frame).astype(int) - out.astype(int)).max()
-    assert difference <= 1, f"the two ways differ by {difference} grey levels"
+    for other in (obvious(frame), native.up(frame)):
+        difference = np.abs(other.astype(int) - out.astype(int)).max()
+        assert difference <= 1, f"two ways differ by {difference} grey levels"
 
     seconds = interleave(
         {
             "graph": graph_alone(path, frame, arguments.threads),
             "call": lambda: upscaler.up(frame, out=out),
+            "native": lambda: native.up(frame, out=out),
             "obvious": lambda: obvious(frame),
         },
         arguments.repetitions,
@@ -157,7 +161,12 @@ def main() -> None:
     }
     ratios = {
         f"{a}/{b}": {q: rows[a][q] / rows[b][q] for q in ("min_ms", "p50_ms")}
-        for a, b in (("call", "graph"), ("call", "obvious"))
+        for a, b in (
+            ("call", "graph"),
+            ("call", "obvious"),
+            ("native", "call"),
+            ("native", "obvious"),
+        )
     }
     record = {
         "model": arguments.model,
