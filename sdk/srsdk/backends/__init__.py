@@ -60,7 +60,7 @@ def open_backend(
 def _suitable(model: Path | str) -> str:
     """What "auto" stands for: the fastest CPU backend that can run the model.
 
-    The native one is, by 1.4 to 3 times on the bundled models, where its kernels have vectors.
+    The native one is, by 2 to 3 times on the bundled models, where its kernels have vectors.
     """
     if isinstance(model, str):
         return "bicubic"
