@@ -106,6 +106,7 @@ def interleave(
     for _ in range(repetitions):
         random.shuffle(order)
         for name in order:
+            time.sleep(0.02)  # until the other program's idle threads have stopped spinning
             programs[name]()  # the first call after another program finds cold caches
             started = time.perf_counter()
             programs[name]()
