@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from srsdk import _kernels
 
 # A shell starts background jobs with SIGINT ignored, and children inherit that: the tests of Ctrl-C
 # must not depend on how the test run was started.
@@ -17,6 +21,26 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # A busy machine must not fail a test: timings live in benchmarks.
 settings.register_profile("srsdk", deadline=None)
 settings.load_profile("srsdk")
+
+
+def available() -> list[str]:
+    """Instruction sets of this CPU and build."""
+    names, before = [], _kernels.isa()
+    for name in ("portable", "avx2", "neon"):
+        with contextlib.suppress(ValueError):
+            _kernels.set_isa(name)
+            names.append(name)
+    _kernels.set_isa(before)
+    return names
+
+
+@pytest.fixture(params=available())
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each instruction set, in use for the test."""
+    before = _kernels.isa()
+    _kernels.set_isa(request.param)
+    yield request.param
+    _kernels.set_isa(before)
 
 
 @pytest.fixture(scope="session")

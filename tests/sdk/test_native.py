@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,26 +50,6 @@ def assert_close(ours: Pixels, theirs: Pixels) -> None:
     error = np.abs(ours.astype(int) - theirs.astype(int))
     assert error.max() <= 1
     assert np.count_nonzero(error) <= max(2, error.size // 1000)
-
-
-def available() -> list[str]:
-    """Instruction sets of this CPU and build."""
-    names, before = [], _kernels.isa()
-    for name in ("portable", "avx2", "neon"):
-        with contextlib.suppress(ValueError):
-            _kernels.set_isa(name)
-            names.append(name)
-    _kernels.set_isa(before)
-    return names
-
-
-@pytest.fixture(params=available())
-def isa(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each instruction set, in use for the test."""
-    before = _kernels.isa()
-    _kernels.set_isa(request.param)
-    yield request.param
-    _kernels.set_isa(before)
 
 
 @pytest.mark.parametrize("color", ["bgr", "rgb"])
