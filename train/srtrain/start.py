@@ -7,7 +7,7 @@ from pathlib import Path
 from srsdk.errors import InputError
 from srtrain.checkpoint import Checkpoint
 from srtrain.config import Recipe
-from srtrain.models import SRPGGAN, Generator, SRResNet, build_generator
+from srtrain.models import SRPGGAN, Edge, Generator, SRResNet, build_generator
 from srtrain.models.srresnet import grow_tail
 
 
@@ -16,7 +16,7 @@ def first_weights(recipe: Recipe) -> tuple[Generator, list[dict[str, object]]]:
 
     Report, section on SRWGAN-GP: the GANs start from a trained SRResNet. A generator of the same
     form is taken over as it is; one with a sub-pixel tail grows the report's tail; an SRPGGAN takes
-    over an SRResNet of its own or a smaller scale.
+    over an SRResNet of its own or a smaller scale; an edge network one of fewer layers.
 
     Raises:
         InputError: The checkpoint is missing, or its network does not fit.
@@ -28,7 +28,9 @@ def first_weights(recipe: Recipe) -> tuple[Generator, list[dict[str, object]]]:
     start = saved.build()
     before = {"recipe": saved.recipe.name, "steps": saved.step, "seconds": saved.seconds}
     try:
-        if type(start) is type(model) and not _differ_in_tail(start, model):
+        if isinstance(start, Edge) and isinstance(model, Edge):
+            model.start_from(start)
+        elif type(start) is type(model) and not _differ_in_tail(start, model):
             model.load_state_dict(start.state_dict())
         elif isinstance(model, SRPGGAN) and isinstance(start, SRResNet):
             model.start_from(start)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from srsdk.errors import InputError
 from srtrain.models.base import Generator
 
 
@@ -57,6 +58,16 @@ class RepConv(nn.Module):
             weight = weight + F.pad(centre[:, :, None, None], (margin,) * 4)
         return weight, self.main.bias
 
+    @torch.no_grad()
+    def become_identity(self) -> None:
+        """Let the branches add up to the identity (as many outputs as inputs)."""
+        assert self.main.bias is not None
+        self.main.weight.zero_()
+        self.main.bias.zero_()
+        weight, _ = self.fold()
+        nn.init.dirac_(self.main.weight)
+        self.main.weight.sub_(weight)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, inputs, H, W)` to `(N, outputs, H, W)`."""
         weight, bias = self.fold()
@@ -92,6 +103,36 @@ class Edge(Generator):
         self.out = nn.Conv2d(features, 3 * scale * scale, tail_kernel, padding=tail_kernel // 2)
         nn.init.zeros_(self.out.weight)  # starts as its base
         nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+
+    @torch.no_grad()
+    def start_from(self, trained: Edge) -> None:
+        """Take over a trained network of as many layers or fewer, without changing its output.
+
+        The layers it lacks are spread between its own and begin as the identity, which the ReLU
+        before them leaves alone.
+
+        Raises:
+            InputError: The two differ in more than depth, or `trained` is the deeper one.
+        """
+        missing = len(self.convs) - len(trained.convs)
+        if missing < 0:
+            raise InputError("Edge: the starting network has more layers")
+        old = len(trained.convs)
+        after = [1 + number * old // missing for number in range(missing)] if missing else []
+        source = iter(trained.convs)
+        taken = 0
+        try:
+            self.out.load_state_dict(trained.out.state_dict())
+            for conv in self.convs:
+                assert isinstance(conv, RepConv)
+                if after and after[0] == taken:
+                    after.pop(0)
+                    conv.become_identity()
+                    continue
+                conv.load_state_dict(next(source).state_dict())
+                taken += 1
+        except RuntimeError as error:
+            raise InputError("Edge: the starting network has another width or tail") from error
 
     @property
     def halo(self) -> int:
