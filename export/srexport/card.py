@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from srexport.verify import Certificate
@@ -34,15 +35,37 @@ def model_card(spec: ModelSpec, file: Path, certificate: Certificate) -> str:
     lines = [f"# {spec.name}", "", "| | |", "| --- | --- |"]
     lines += [f"| {name} | {value} |" for name, value in rows.items()]
     if training.scores:
-        lines += ["", "| score | value |", "| --- | --- |"]
-        lines += [f"| {name} | {value:.2f} |" for name, value in training.scores.items()]
-        lines += ["", "PSNR in dB on u8 RGB, no border cut, mean over images."]
+        lines += ["", *_scores(training.scores)]
     lines += [
         "",
         "The output is a plausible face, not evidence: detail that the camera did not record is "
         "invented. Do not use it to identify a person.",
     ]
     return "\n".join(lines) + "\n"
+
+
+_COLUMNS = {
+    "psnr_rgb": ("PSNR, dB", 2),
+    "ssim": ("SSIM", 4),
+    "vgg": ("VGG19 distance", 4),
+    "spectrum": ("spectrum distance, dB", 2),
+}
+
+
+def _scores(scores: Mapping[str, float]) -> list[str]:
+    """A row for each set, a column for each kind of score (`KIND/SET`)."""
+    kinds = list(dict.fromkeys(name.partition("/")[0] for name in scores))
+    sets = list(dict.fromkeys(name.partition("/")[2] for name in scores))
+    titles = [_COLUMNS.get(kind, (kind, 4))[0] for kind in kinds]
+    lines = [f"| scores | {' | '.join(titles)} |", "| --- |" + " ---: |" * len(kinds)]
+    for name in sets:
+        cells = []
+        for kind in kinds:
+            value = scores.get(f"{kind}/{name}")
+            cells.append("" if value is None else f"{value:.{_COLUMNS.get(kind, (kind, 4))[1]}f}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    notes = "PSNR on u8 RGB, no border cut; all means over images, but for the spectrum."
+    return [*lines, "", notes]
 
 
 def use(spec: ModelSpec) -> str:

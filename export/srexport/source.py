@@ -166,6 +166,7 @@ def _spec(saved: Checkpoint, model: Generator) -> ModelSpec:
     base: Base = model.base
     steps = saved.step + sum(int(part["steps"]) for part in saved.history)
     seconds = saved.seconds + sum(float(part["seconds"]) for part in saved.history)
+    before = [str(part["recipe"]) for part in saved.history]
     losses = [f"{weight:g} {name}" for name, weight in vars(saved.recipe.loss).items() if weight]
     return ModelSpec(
         name=saved.recipe.name,
@@ -175,7 +176,7 @@ def _spec(saved: Checkpoint, model: Generator) -> ModelSpec:
         halo=model.halo,
         face_size=saved.recipe.data.face_size,
         training=TrainingSummary(
-            recipe=saved.recipe.name,
+            recipe=", ".join(dict.fromkeys([*before, saved.recipe.name])),
             data=saved.data,
             terms=saved.recipe.data.terms,
             losses=" + ".join(losses),

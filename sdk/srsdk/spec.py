@@ -29,10 +29,10 @@ class TrainingSummary:
     """How the weights came to be; the model card is printed from it.
 
     Attributes:
-        recipe: Name of the recipe that was run.
+        recipe: Names of the recipes that were run, one after the other.
         data: The training sets, with their sizes.
         terms: Terms under which the training data, and so the weights, may be used.
-        losses: Objective, with its weights.
+        losses: Objective of the last recipe, with its weights.
         steps: Optimiser steps over all stages.
         seconds: Wall clock over all stages.
         hardware: What it was trained on.

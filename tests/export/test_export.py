@@ -139,7 +139,7 @@ def test_command_exports_and_writes_the_zoo(checkpoint: Path, tmp_path: Path) ->
         "manifest.json", "tiny-x4.md", "tiny-x4.onnx", "tiny-x4.parity.json",
     ]  # fmt: skip
     card = (tmp_path / "tiny-x4.md").read_text()
-    for fact in ("tiny-x4", "train-a-00", "made up", "psnr_rgb/dev-a", "2 steps"):
+    for fact in ("tiny-x4", "train-a-00", "made up", "| dev-a | 20.00 |", "2 steps"):
         assert fact in card
     (entry,) = json.loads((tmp_path / "manifest.json").read_text())
     assert entry["name"] == "tiny-x4"

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from srsdk.errors import InputError
 from srtrain.models import Edge, Generator, RepConv, SRResNet
 from srtrain.models.base import icnr_
 from srtrain.models.srresnet import grow_tail
@@ -50,6 +51,30 @@ def test_growing_the_tail_keeps_the_output(scale: int) -> None:
     lr = torch.rand(2, 3, 9, 12)
     torch.testing.assert_close(model(lr), start(lr), rtol=1e-5, atol=1e-5)
     assert model.graph(lr).shape == (2, 3, 9 * scale, 12 * scale)
+
+
+@pytest.mark.parametrize(("layers", "deeper"), [(2, 2), (2, 3), (5, 8), (1, 7)])
+def test_a_deepened_edge_keeps_the_output_and_learns(layers: int, deeper: int) -> None:
+    start = Edge(4, 8, layers, 1)
+    randomise(start)
+    model = Edge(4, 8, deeper, 1)
+    model.start_from(start)
+    lr = torch.rand(2, 3, 9, 12)
+    torch.testing.assert_close(model(lr), start(lr), rtol=1e-5, atol=1e-5)
+    model(lr).square().mean().backward()
+    for conv in model.convs:
+        assert isinstance(conv, RepConv)
+        assert conv.main.weight.grad is not None
+        assert conv.main.weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("start", "problem"),
+    [(Edge(4, 8, 3, 1), "more layers"), (Edge(4, 16, 1, 1), "width"), (Edge(2, 8, 1, 1), "width")],
+)
+def test_an_edge_that_does_not_fit_is_no_start(start: Edge, problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        Edge(4, 8, 2, 1).start_from(start)
 
 
 def test_the_grown_features_learn() -> None:

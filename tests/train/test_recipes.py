@@ -138,8 +138,10 @@ def test_every_recipe_runs(name: str, faces: Path, trained: dict[str, str], tmp_
     run(tiny(name, options), root, tmp_path)
     saved = Checkpoint.load(tmp_path / "last.pt")
     assert saved.step == 2
-    assert len(saved.scores) == 1
-    assert all(score > 5 for score in saved.scores.values())
+    kinds, sets = ({name.partition("/")[part] for name in saved.scores} for part in (0, 2))
+    assert len(sets) == (2 if recipe.data.degradation == "camera" else 1)
+    assert kinds == {"psnr_rgb", "ssim", "spectrum"} | ({"vgg"} if recipe.loss.vgg else set())
+    assert all(v > 5 for name, v in saved.scores.items() if name.startswith("psnr_rgb/"))
     assert len(saved.history) == bool(recipe.run.start_from)
 
 

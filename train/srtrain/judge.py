@@ -12,6 +12,7 @@ All are taken of u8 results.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,26 @@ def judge(upscaler: Upscaler, pairs: Pairs, vgg: VggLoss | None = None, batch: i
         vgg=float(np.mean(vggs)) if vggs else None,
         spectrum=spectrum_distance(np.concatenate(made), pairs.hr),
     )
+
+
+def score_sets(
+    upscaler: Upscaler, sets: Mapping[str, Pairs], vgg: VggLoss | None = None
+) -> dict[str, float]:
+    """All scores of a generator, as they are kept in its checkpoint and printed on its card.
+
+    Returns:
+        `psnr_rgb/SET`, `ssim/SET`, `vgg/SET` (with weights to take it with) and `spectrum/SET` to
+        their values, for each set.
+    """
+    found: dict[str, float] = {}
+    for name, pairs in sets.items():
+        scores = judge(upscaler, pairs, vgg)
+        found[f"psnr_rgb/{name}"] = scores.psnr
+        found[f"ssim/{name}"] = scores.ssim
+        if scores.vgg is not None:
+            found[f"vgg/{name}"] = scores.vgg
+        found[f"spectrum/{name}"] = scores.spectrum
+    return found
 
 
 def ssim(sr: Pixels, hr: Pixels) -> list[float]:

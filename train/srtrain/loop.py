@@ -20,9 +20,11 @@ from srtrain.batches import Batches
 from srtrain.checkpoint import Checkpoint
 from srtrain.config import Recipe
 from srtrain.data import Pairs, load_training, teach
+from srtrain.degrade import Pixels
 from srtrain.ema import Ema
 from srtrain.images import fade, reduce, to_pixels, to_tensor
-from srtrain.losses import build_content, build_objective
+from srtrain.judge import score_sets
+from srtrain.losses import VggLoss, build_content, build_objective, load_vgg
 from srtrain.metrics import mean_psnr
 from srtrain.models import SRPGGAN, Critic, build_adversary, growth_levels
 from srtrain.parallel import Alone, Processes, average_gradients
@@ -220,8 +222,8 @@ def run(
                 record.scalars("psnr_rgb", few, step)
                 record.picture(ema.module, dev, step)
         _set_growth(generator, ema.module, critic, levels, levels - 1, 1.0)
-        found = evaluate(ema.module, dev)
-        scores = {f"psnr_rgb/{name}": score for name, score in found.items()}
+        checkpoint()
+        scores = _final_scores(recipe, ema.module, dev, data)
         return checkpoint()
 
 
@@ -246,6 +248,26 @@ def evaluate(model: nn.Module, dev: dict[str, Pairs], limit: int | None = None) 
         few = Pairs(hr, pairs.lr[:limit])
         scores[name] = mean_psnr(lambda lr: to_pixels(model(to_tensor(lr, device))), few)
     return scores
+
+
+def _final_scores(
+    recipe: Recipe, model: nn.Module, dev: dict[str, Pairs], data: Path
+) -> dict[str, float]:
+    """What the card tells: the protocol's scores, and for a recipe of cameras theirs as well."""
+    device, sets = next(model.parameters()).device, dict(dev)
+    if recipe.data.degradation == "camera":
+        scale, side = recipe.model.scale, recipe.data.hr_side
+        camera = load_sets(data, recipe.data.dev, scale, side, camera=True)
+        sets.update({f"{name} (camera)": pairs for name, pairs in camera.items()})
+    vgg = None
+    if recipe.vgg.weights:
+        vgg = VggLoss(load_vgg(Path(recipe.vgg.weights), recipe.vgg.layers))
+
+    def upscale(lr: Pixels) -> Pixels:
+        with torch.inference_mode():
+            return to_pixels(model(to_tensor(lr, device)))
+
+    return score_sets(Upscaler(recipe.name, recipe.model.scale, upscale), sets, vgg)
 
 
 def _teacher(recipe: Recipe, device: str) -> Upscaler | None:
