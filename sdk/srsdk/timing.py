@@ -1,7 +1,8 @@
-"""Where the time goes: a stage timer that several threads share."""
+"""Where the time goes: a stage timer that several threads share, and programs timed in turn."""
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections import deque
@@ -12,11 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 #: Samples kept per stage. Totals and counts cover every call; percentiles cover the last ones, so
 #: that a job of any length keeps the same memory.
 KEPT_SAMPLES = 65_536
+
+#: Seconds between two programs of `interleave`: until idle threads of the first have stopped
+#: spinning, as those of ONNX Runtime and OpenMP do for a while.
+SETTLE = 0.02
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class StageSummary:
         calls: How often the stage ran.
         total: Seconds over all calls.
         mean: Seconds per call.
-        p50: Median seconds per call, as p95 and p99 over the last `KEPT_SAMPLES` calls.
+        min: Seconds of the fastest call, as p50, p95 and p99 over the last `KEPT_SAMPLES` calls.
+        p50: Median seconds per call.
         p95: 95th percentile.
         p99: 99th percentile.
     """
@@ -35,9 +41,61 @@ class StageSummary:
     calls: int
     total: float
     mean: float
+    min: float
     p50: float
     p95: float
     p99: float
+
+
+def summarise(seconds: Sequence[float]) -> StageSummary:
+    """Count, total, fastest call and percentiles; all zero for none."""
+    return _summary(seconds, len(seconds), sum(seconds))
+
+
+def _summary(samples: Sequence[float], calls: int, total: float) -> StageSummary:
+    if not samples:
+        return StageSummary(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    p50, p95, p99 = (float(value) for value in np.percentile(samples, (50, 95, 99)))
+    return StageSummary(calls, total, total / calls, min(samples), p50, p95, p99)
+
+
+def interleave(
+    programs: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int,
+    warmup: int = 3,
+    settle: float = SETTLE,
+    seed: int = 0,
+) -> dict[str, list[float]]:
+    """Time programs in turn, in a new order every round, so that noise falls on all alike.
+
+    Each turn is a pause, one call that is not counted, since it finds the caches as the program
+    before left them, and one that is.
+
+    Args:
+        programs: What to run, by name.
+        rounds: Timed calls of each.
+        warmup: Calls of each before the first round.
+        settle: Seconds of the pause.
+        seed: Decides the orders.
+
+    Returns:
+        Seconds of each program's timed calls, `rounds` of them, in the order of `programs`.
+    """
+    for program in programs.values():
+        for _ in range(warmup):
+            program()
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    order, shuffler = list(programs), random.Random(seed)
+    for _ in range(rounds):
+        shuffler.shuffle(order)
+        for name in order:
+            time.sleep(settle)
+            programs[name]()
+            started = time.perf_counter()
+            programs[name]()
+            seconds[name].append(time.perf_counter() - started)
+    return seconds
 
 
 class StageTimer:
@@ -96,10 +154,7 @@ class StageTimer:
         with self._lock:
             samples = list(self._samples.get(stage, ()))
             calls, total = self._calls.get(stage, 0), self._totals.get(stage, 0.0)
-        if not samples:
-            return StageSummary(0, 0.0, 0.0, 0.0, 0.0, 0.0)
-        p50, p95, p99 = (float(value) for value in np.percentile(samples, (50, 95, 99)))
-        return StageSummary(calls, total, total / calls, p50, p95, p99)
+        return _summary(samples, calls, total)
 
     def reset(self) -> None:
         """Forget everything, for instance after a warm-up."""
