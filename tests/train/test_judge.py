@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 from pathlib import Path
 
@@ -12,11 +13,11 @@ import torch
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from srsdk.errors import InputError
+from srsdk.errors import BackendUnavailableError, InputError
 from srtrain.config import Recipe
 from srtrain.data import Pairs, load_pairs
 from srtrain.degrade import Pixels
-from srtrain.judge import Scores, judge, radial_spectrum, spectrum_distance, ssim
+from srtrain.judge import Scores, judge, open_lpips, radial_spectrum, spectrum_distance, ssim
 from srtrain.loop import run
 from srtrain.losses import VggFeatures, VggLoss
 from srtrain.metrics import bicubic_psnr
@@ -49,6 +50,30 @@ def test_scores_of_a_perfect_result_and_of_bicubic(pairs: Pairs) -> None:
     assert judge(bicubic_upscaler(4), pairs).vgg is None
     with pytest.raises(InputError, match="scale 2"):
         judge(bicubic_upscaler(2), pairs)
+
+
+def test_lpips_gets_images_in_its_range(pairs: Pairs) -> None:
+    """Package `lpips` takes [-1, 1]; any distance will do to see what it is given."""
+
+    def distance(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+        assert sr.shape == hr.shape == (1, 3, 64, 64)
+        return (sr - hr).abs().mean()
+
+    error = np.abs(bicubic_upscaler(4).upscale(pairs.lr).astype(float) - pairs.hr)
+    scores = judge(bicubic_upscaler(4), pairs, lpips=distance)
+    assert scores.lpips == pytest.approx(error.mean() / 127.5, rel=1e-4)
+    assert judge(bicubic_upscaler(4), pairs).lpips is None
+
+
+@pytest.mark.skipif(importlib.util.find_spec("lpips") is not None, reason="lpips is installed")
+def test_lpips_says_what_it_needs() -> None:
+    with pytest.raises(BackendUnavailableError, match="pip install lpips torchvision"):
+        open_lpips("alex")
+
+
+def test_lpips_has_three_backbones() -> None:
+    with pytest.raises(InputError, match="alex, vgg or squeeze"):
+        open_lpips("resnet")
 
 
 def test_ssim_is_scikit_images(pairs: Pairs) -> None:

@@ -103,6 +103,7 @@ def evaluate(
     degradation: Annotated[Degradation, typer.Option(help="How LR is made.")] = Degradation.clean,
     vgg: Annotated[Path | None, typer.Option(help="VGG19 state dict.")] = None,
     layers: Annotated[str, typer.Option(help="VGG19 layers, comma-separated.")] = "conv3_1",
+    lpips: Annotated[str, typer.Option(help="LPIPS backbone: alex, vgg or squeeze.")] = "",
     limit: Annotated[int, typer.Option(help="Faces of each set; 0: all.")] = 0,
     faces: Annotated[int, typer.Option(help="Faces of each set in the picture.")] = 3,
     json: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
@@ -112,7 +113,7 @@ def evaluate(
 ) -> None:
     """Score generators side by side, with bicubic beside them."""
     from srtrain import report
-    from srtrain.judge import judge
+    from srtrain.judge import judge, open_lpips
     from srtrain.losses import VggLoss, load_vgg
     from srtrain.scoring import load_sets
     from srtrain.upscalers import bicubic_upscaler, open_upscaler
@@ -123,13 +124,14 @@ def evaluate(
         raise InputError(f"generators of scales {sorted(scales)} cannot be compared")
     (scale,) = scales
     loss = VggLoss(load_vgg(vgg, layers.split(","))) if vgg else None
+    metric = open_lpips(lpips) if lpips else None
     upscalers = [bicubic_upscaler(scale), *opened]
     sets = load_sets(
         data, dev or ["dev-*.tar"], scale, side or 32 * scale,
         camera=degradation is Degradation.camera, limit=limit or None,
     )  # fmt: skip
     results = {
-        name: {upscaler.name: judge(upscaler, pairs, loss) for upscaler in upscalers}
+        name: {upscaler.name: judge(upscaler, pairs, loss, metric) for upscaler in upscalers}
         for name, pairs in sets.items()
     }
     text = report.to_markdown(results)
@@ -138,6 +140,7 @@ def evaluate(
             "scale": scale,
             "degradation": degradation.value,
             "vgg_layers": layers if vgg else "",
+            "lpips": lpips,
         }
         json.write_text(report.to_json(results, **about), "utf-8")
     if markdown:

@@ -6,20 +6,22 @@
 | `ssim` | structural similarity (torchmetrics' defaults: Gaussian window, sigma 1.5) | higher |
 | `vgg` | mean squared difference of VGG19 features: what an eye that knows objects sees | lower |
 | `spectrum` | distance of radial power spectra in dB: over-smoothing shows here | lower |
+| `lpips` | Zhang et al. 2018, as package `lpips` has it, where that is installed | lower |
 
 All are taken of u8 results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from srsdk.errors import InputError
+from srsdk.errors import BackendUnavailableError, InputError
 from srtrain.data import Pairs
 from srtrain.degrade import Pixels
 from srtrain.images import to_tensor
@@ -32,16 +34,34 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Scores:
-    """One generator on one set; `vgg` is None without weights to take it with."""
+    """One generator on one set; `vgg` and `lpips` are None without weights to take them with."""
 
     psnr: float
     ssim: float
     vgg: float | None
     spectrum: float
+    lpips: float | None = None
 
 
-def judge(upscaler: Upscaler, pairs: Pairs, vgg: VggLoss | None = None, batch: int = 8) -> Scores:
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""Of two `(1, 3, H, W)` images in [-1, 1]; one value."""
+
+
+def judge(
+    upscaler: Upscaler,
+    pairs: Pairs,
+    vgg: VggLoss | None = None,
+    lpips: Distance | None = None,
+    batch: int = 8,
+) -> Scores:
     """Score a generator on all pairs of a set.
+
+    Args:
+        upscaler: The generator.
+        pairs: The set.
+        vgg: Takes the VGG19 distance; None leaves it out.
+        lpips: Takes LPIPS, see `open_lpips`; None leaves it out.
+        batch: Faces that go through the generator together.
 
     Raises:
         InputError: Its scale is not that of the pairs.
@@ -53,22 +73,49 @@ def judge(upscaler: Upscaler, pairs: Pairs, vgg: VggLoss | None = None, batch: i
     psnrs: list[float] = []
     ssims: list[float] = []
     vggs: list[float] = []
+    lpipses: list[float] = []
     for start in range(0, len(pairs), batch):
         sr = upscaler.upscale(pairs.lr[start : start + batch])
         hr = pairs.hr[start : start + batch]
         psnrs.extend(map(psnr, sr, hr))
         ssims.extend(ssim(sr, hr))
-        if vgg is not None:
-            with torch.inference_mode():
-                for one, other in zip(to_tensor(sr, _CPU), to_tensor(hr, _CPU), strict=True):
+        with torch.inference_mode():
+            for one, other in zip(to_tensor(sr, _CPU), to_tensor(hr, _CPU), strict=True):
+                if vgg is not None:
                     vggs.append(float(vgg(one[None], other[None])))
+                if lpips is not None:
+                    lpipses.append(float(lpips(one[None] * 2 - 1, other[None] * 2 - 1)))
         made.append(sr)
     return Scores(
         psnr=float(np.mean(psnrs)),
         ssim=float(np.mean(ssims)),
         vgg=float(np.mean(vggs)) if vggs else None,
         spectrum=spectrum_distance(np.concatenate(made), pairs.hr),
+        lpips=float(np.mean(lpipses)) if lpipses else None,
     )
+
+
+def open_lpips(net: str) -> Distance:
+    """LPIPS of package `lpips`.
+
+    Args:
+        net: Its backbone, "alex" (as the paper reports), "vgg" or "squeeze"; torchvision downloads
+            its weights once.
+
+    Raises:
+        BackendUnavailableError: lpips or torchvision is not installed.
+        InputError: There is no such backbone.
+    """
+    if net not in ("alex", "vgg", "squeeze"):
+        raise InputError(f"LPIPS has no backbone {net!r}; choose alex, vgg or squeeze")
+    try:
+        import lpips
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"LPIPS cannot be taken ({error}): pip install lpips torchvision"
+        ) from error
+    metric: Distance = lpips.LPIPS(net=net, verbose=False).eval()
+    return metric
 
 
 def score_sets(
@@ -96,8 +143,6 @@ def ssim(sr: Pixels, hr: Pixels) -> list[float]:
     try:
         from torchmetrics.functional.image import structural_similarity_index_measure
     except ImportError as error:
-        from srsdk.errors import BackendUnavailableError
-
         raise BackendUnavailableError(
             "SSIM needs torchmetrics: pip install 'srsdk[train]'"
         ) from error

@@ -22,6 +22,7 @@ _COLUMNS = (
     ("ssim", "SSIM", 4),
     ("vgg", "VGG distance", 4),
     ("spectrum", "spectrum distance, dB", 2),
+    ("lpips", "LPIPS", 4),
 )
 
 
