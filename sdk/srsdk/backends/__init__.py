@@ -21,6 +21,7 @@ Color = Literal["bgr", "rgb"]
 BACKENDS: dict[str, str] = {
     "onnxruntime": "srsdk.backends.onnxruntime",
     "native": "srsdk.backends.native",
+    "torch": "srsdk.backends.torch",
     "bicubic": "srsdk.backends.bicubic",
 }
 """Name to the module whose `open` makes the backend."""

@@ -1,0 +1,162 @@
+"""PyTorch, as it comes: the reference on a GPU, and the baseline that others are measured against.
+
+On a GPU in float16, channels-last, one CUDA graph for each size; on the CPU in float32. No kernel
+of srsdk's is used.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from srsdk.backends.base import BackendInfo, Pixels
+from srsdk.errors import BackendUnavailableError, CudaError, InputError
+
+try:
+    import torch
+    from torch import Tensor
+
+    from srsdk.backends.torchgraph import Generator
+except (ImportError, OSError) as error:  # OSError: one of its own libraries is missing
+    raise BackendUnavailableError(
+        f"backend torch needs PyTorch ({error}): pip install 'srsdk[train]'"
+    ) from error
+
+_KEPT_SIZES = 4
+"""Sizes whose idle CUDA graphs are kept; the least recently used go first."""
+
+_WARM_UP = 3
+"""Runs before a capture: cuDNN tries its algorithms, and allocations settle."""
+
+_capturing = threading.Lock()  # one CUDA graph at a time is captured in a process
+
+
+class TorchBackend:
+    """Runs an ONNX model that `srsdk-export` wrote in float32.
+
+    Args:
+        path: The model.
+        threads: CPU threads, for all of torch in this process; 0 leaves torch's setting. Without
+            meaning on a GPU.
+        color: Channel order of the frames.
+        device: "cuda", "cuda:1", "cpu"; None: torch's current GPU where it sees one.
+    """
+
+    def __init__(
+        self, path: Path, *, threads: int = 0, color: str = "bgr", device: str | None = None
+    ) -> None:
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        on_gpu = self._device.type == "cuda"
+        generator = Generator(path, color=color).eval()
+        self._generator: Generator | None = generator.to(
+            device=self._device,
+            dtype=torch.float16 if on_gpu else torch.float32,
+            memory_format=torch.channels_last,  # type: ignore[call-overload]
+        )
+        if threads and not on_gpu:
+            torch.set_num_threads(threads)
+        name = torch.cuda.get_device_name(self._device) if on_gpu else "cpu"
+        cores = 0 if on_gpu else torch.get_num_threads()
+        self._info = BackendInfo("torch", name, torch.__version__, cores, generator.spec)
+        self._idle: OrderedDict[tuple[int, ...], list[_Captured]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def info(self) -> BackendInfo:
+        """See `Backend.info`."""
+        return self._info
+
+    def run(self, batch: Pixels, out: Pixels | None = None) -> Pixels:
+        """See `Backend.run`.
+
+        Raises:
+            CudaError: The GPU has too little memory for a batch of this size.
+        """
+        generator, scale = self._generator, self._info.spec.scale
+        if generator is None:
+            raise InputError("this Upscaler is closed; make a new one")
+        count, height, width, _ = batch.shape
+        if out is None:
+            out = np.empty((count, height * scale, width * scale, 3), np.uint8)
+        if self._device.type == "cpu":
+            # A copy: torch takes neither negative strides nor memory that it may not write.
+            out[:] = generator(torch.from_numpy(np.array(batch, order="C"))).numpy()
+            return out
+        try:
+            captured = self._take(generator, batch.shape)
+            captured.run(batch, out)
+        except torch.cuda.OutOfMemoryError as error:
+            raise CudaError(
+                f"{self._info.device} has too little memory for {count} of {width}x{height} in "
+                "torch: pass a smaller tile= or fewer frames at once"
+            ) from error
+        self._give_back(captured)
+        return out
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        with self._lock:
+            self._generator = None
+            self._idle.clear()
+
+    def _take(self, generator: Generator, shape: tuple[int, ...]) -> _Captured:
+        with self._lock:
+            idle = self._idle.get(shape)
+            if idle:
+                return idle.pop()
+        return _Captured(generator, shape, self._device)
+
+    def _give_back(self, captured: _Captured) -> None:
+        with self._lock:
+            if self._generator is None:
+                return
+            self._idle.setdefault(captured.shape, []).append(captured)
+            self._idle.move_to_end(captured.shape)
+            while len(self._idle) > _KEPT_SIZES:
+                self._idle.popitem(last=False)
+
+
+class _Captured:
+    """The generator as a CUDA graph for one size, with its buffers and its stream."""
+
+    def __init__(self, generator: Generator, shape: tuple[int, ...], device: torch.device) -> None:
+        self.shape = shape
+        self._generator = generator  # whose weights the graph reads, also while another closes
+        with torch.cuda.device(device), _capturing:
+            self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            self._input = torch.zeros(shape, dtype=torch.uint8, device=device)
+            self._stream.wait_stream(torch.cuda.current_stream())
+            with (
+                torch.cuda.stream(self._stream),
+                torch.backends.cudnn.flags(enabled=True, benchmark=True),
+            ):
+                for _ in range(_WARM_UP):
+                    generator(self._input)
+                self._stream.synchronize()
+                self._graph = torch.cuda.CUDAGraph()
+                # thread_local: other threads may allocate and replay meanwhile.
+                with torch.cuda.graph(
+                    self._graph, stream=self._stream, capture_error_mode="thread_local"
+                ):
+                    self._output: Tensor = generator(self._input)
+            self._upload = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+            self._download = torch.empty(self._output.shape, dtype=torch.uint8, pin_memory=True)
+
+    def run(self, batch: Pixels, out: Pixels) -> None:
+        """Upload, replay, download, and wait for it."""
+        np.copyto(self._upload.numpy(), batch)
+        with torch.cuda.device(self._input.device), torch.cuda.stream(self._stream):
+            self._input.copy_(self._upload, non_blocking=True)
+            self._graph.replay()
+            self._download.copy_(self._output, non_blocking=True)
+        self._stream.synchronize()
+        np.copyto(out, self._download.numpy())
+
+
+def open(model: Path | str, *, threads: int, color: str) -> TorchBackend:  # noqa: A001
+    """Make the backend; see `open_backend`."""
+    return TorchBackend(Path(model), threads=threads, color=color)
