@@ -62,7 +62,7 @@ def open_upscaler(path: Path, device: str = "cpu") -> Upscaler:
     if path.suffix == ".onnx":
         from srsdk.backends import open_backend
 
-        backend = open_backend("onnxruntime", path, color="rgb")
+        backend = open_backend("auto", path, color="rgb")
         spec = backend.info.spec
         return Upscaler(spec.name, spec.scale, backend.run)
     saved = Checkpoint.load(path)
