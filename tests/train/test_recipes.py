@@ -42,7 +42,7 @@ def test_every_row_of_the_report_has_its_recipe_and_a_quick_one() -> None:
     rows = [f"{kind}-{x}" for kind in ("srresnet", "srgan", "srwgan-gp", "srpggan")
             for x in ("x4", "x8")]  # fmt: skip
     rows += ["srresnet-vgg-x4", "srresnet-mix-x4", "edge-x2", "edge-x4", "edge-x8", "portrait-x4"]
-    wanted = {*rows, *(f"{row}-quick" for row in rows), "srresnet-x4-start"}
+    wanted = {*rows, *(f"{row}-quick" for row in rows), "srresnet-x4-start", "portrait-x4-start"}
     assert set(NAMES) == wanted
 
 
@@ -96,6 +96,7 @@ def trained(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     for name, options in (
         ("srresnet-x4", []),
         ("srresnet-x4-start", []),
+        ("portrait-x4-start", ["run.start_from=", f"vgg.weights={faces / 'short.pt'}"]),
         ("srresnet-x8", []),
         ("srpggan-x8", [f"vgg.weights={faces / 'long.pt'}"]),
     ):
