@@ -61,8 +61,8 @@ std::unique_ptr<cpu::Network> make(const std::vector<LayerArguments>& layers, in
     return std::make_unique<cpu::Network>(convolutions, ending);
 }
 
-void run_into(const cpu::Network& network, const py::object& dst, const py::object& batch,
-              int threads) {
+void run(const cpu::Network& network, const py::object& dst, const py::object& batch, int threads,
+         double* seconds) {
     py::array out = as_array(dst, "dst");
     const py::array source = as_array(batch, "batch");
     const ConstFrames in = frames(source, "batch");
@@ -74,7 +74,19 @@ void run_into(const cpu::Network& network, const py::object& dst, const py::obje
     refuse_overlap(out, source, "batch");
     check_threads(threads);
     const py::gil_scoped_release released;
-    network.run(target, in, threads);
+    network.run(target, in, threads, seconds);
+}
+
+void run_into(const cpu::Network& network, const py::object& dst, const py::object& batch,
+              int threads) {
+    run(network, dst, batch, threads, nullptr);
+}
+
+std::vector<double> profile_into(const cpu::Network& network, const py::object& dst,
+                                 const py::object& batch, int threads) {
+    std::vector<double> seconds(static_cast<std::size_t>(network.steps()));
+    run(network, dst, batch, threads, seconds.data());
+    return seconds;
 }
 
 }  // namespace
@@ -84,7 +96,8 @@ void bind_network(py::module_& module) {
     py::class_<cpu::Network>(module, "Network")
         .def(py::init(&make), "layers"_a, py::kw_only(), "scale"_a, "shuffle"_a, "base"_a = "none",
              "swap"_a = false)
-        .def("run_into", &run_into, "dst"_a, "batch"_a, py::kw_only(), "threads"_a = 0);
+        .def("run_into", &run_into, "dst"_a, "batch"_a, py::kw_only(), "threads"_a = 0)
+        .def("profile_into", &profile_into, "dst"_a, "batch"_a, py::kw_only(), "threads"_a = 0);
 }
 
 }  // namespace srsdk::python

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "base_image.h"
@@ -24,6 +25,8 @@ constexpr int kRows = 8;      // of a plain convolution, done at a time
 // Tiles done at a time: their patches, products and a block's weights share the second-level cache.
 constexpr std::int64_t kMostTiles = 24;
 
+using Clock = std::chrono::steady_clock;
+
 void relax() {
 #if defined(__x86_64__) && defined(__GNUC__)
     __builtin_ia32_pause();
@@ -35,8 +38,15 @@ void relax() {
 // One frame, or batch of them, on its way through.
 class Network::Run {
  public:
-    Run(const Plan& plan, Buffers& buffers, const Frames& out, const ConstFrames& in)
-        : plan_(plan), buffers_(buffers), out_(out), in_(in), rows_(rows()), convs_(convs()) {
+    Run(const Plan& plan, Buffers& buffers, const Frames& out, const ConstFrames& in, bool timed)
+        : plan_(plan),
+          buffers_(buffers),
+          out_(out),
+          in_(in),
+          rows_(rows()),
+          convs_(convs()),
+          timed_(timed),
+          began_(Clock::now()) {
         base_.kind = plan.ending.base;
         base_.lr = in;
         base_.scale = plan.ending.scale;
@@ -50,7 +60,7 @@ class Network::Run {
                 bases_.emplace_back(base_, width_, plan.ending.shuffle);
             }
         }
-        count_ = plan.layers.size() + 1 + (last.target >= 0);
+        count_ = static_cast<std::size_t>(plan.steps());
         steps_ = std::make_unique<Step[]>(count_);
         steps_[0].units = row_units(in.n * in.h);
         for (std::size_t n = 0; n < plan.layers.size(); ++n) describe(n);
@@ -76,6 +86,17 @@ class Network::Run {
                 else
                     std::this_thread::yield();
             }
+            if (timed_) stamp(step);
+        }
+    }
+
+    // Seconds of each step: from the end of the one before, as the first thread to see it saw it.
+    void report(double* seconds) const {
+        Clock::rep before = began_.time_since_epoch().count();
+        for (std::size_t n = 0; n < count_; ++n) {
+            const Clock::rep end = steps_[n].ended.load(std::memory_order_relaxed);
+            seconds[n] = std::chrono::duration<double>(Clock::duration(end - before)).count();
+            before = end;
         }
     }
 
@@ -86,7 +107,13 @@ class Network::Run {
         std::int64_t all_tiles = 0;
         ConvTask task;
         std::atomic<std::int64_t> next{0}, done{0};
+        std::atomic<Clock::rep> ended{0};
     };
+
+    static void stamp(Step& step) {
+        Clock::rep never = 0;
+        step.ended.compare_exchange_strong(never, Clock::now().time_since_epoch().count());
+    }
 
     static std::int64_t row_units(std::int64_t count) { return (count + kRows - 1) / kRows; }
 
@@ -224,6 +251,8 @@ class Network::Run {
     std::int64_t width_, height_, pitch_;  // of the last value, and of its planes
     std::int64_t scratch_ = 0;             // floats that a thread needs
     std::size_t count_ = 0;
+    const bool timed_;
+    const Clock::time_point began_;
     std::unique_ptr<Step[]> steps_;
 };
 
@@ -234,15 +263,19 @@ Network::~Network() = default;
 
 int Network::scale() const { return plan_->ending.scale; }
 
-void Network::run(const Frames& out, const ConstFrames& in, int threads) const {
+int Network::steps() const { return plan_->steps(); }
+
+void Network::run(const Frames& out, const ConstFrames& in, int threads, double* seconds) const {
+    if (seconds) std::fill_n(seconds, plan_->steps(), 0.0);
     if (in.n == 0 || in.h == 0 || in.w == 0) return;
     const double work = plan_->work * static_cast<double>(in.n * in.h * in.w);
     const auto bytes = static_cast<std::int64_t>(std::min(work / kWorkPerByte, 1e15));
     const int team = team_size(in.n * in.h * in.w, bytes, threads);
     std::unique_ptr<Buffers> buffers = take(in, team);
     {
-        Run run(*plan_, *buffers, out, in);
+        Run run(*plan_, *buffers, out, in, seconds != nullptr);
         for_rows(team, team, [&](int slot, std::int64_t, std::int64_t) { run.work(slot); });
+        if (seconds) run.report(seconds);
     }
     give_back(std::move(buffers));
 }

@@ -55,6 +55,8 @@ struct Layer {
 struct Network::Plan {
     Plan(const std::vector<Convolution>& convolutions, const Ending& end);
 
+    int steps() const { return static_cast<int>(layers.size()) + 1 + (layers.back().target >= 0); }
+
     Ending ending;
     std::vector<Layer> layers;
     std::vector<Place> places;  // the first is the frame's

@@ -135,6 +135,13 @@ class Network:
     def run_into(self, dst: _Frame, batch: _Frame, *, threads: int = 0) -> None:
         """([N,] H, W, 3) uint8 to ([N,] scale*H, scale*W, 3) uint8 in the caller's memory."""
 
+    def profile_into(self, dst: _Frame, batch: _Frame, *, threads: int = 0) -> list[float]:
+        """`run_into`, and the seconds of its steps: reading the frame, each layer, writing it.
+
+        The last is not there where the last layer writes the frame row by row; all are 0 for an
+        empty batch.
+        """
+
 def isa() -> str:
     """The instruction set in use: "avx2", "neon" or "portable"."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from srsdk import (
     zoo,
 )
 from srsdk.backends import Pixels, onnxfile, open_backend
+from srsdk.backends.native import NativeBackend
 
 MODELS = ["edge-x2", "edge-x3", "edge-x4", "edge-x4-image", "edge-x8", "residual-x4"]
 SIZES = [(1, 1), (1, 50), (3, 2), (4, 4), (5, 9), (64, 48)]
@@ -50,6 +52,27 @@ def assert_close(ours: Pixels, theirs: Pixels) -> None:
     error = np.abs(ours.astype(int) - theirs.astype(int))
     assert error.max() <= 1
     assert np.count_nonzero(error) <= max(2, error.size // 1000)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("name", "last"), [("edge-x4", ["last layer + pack"]), ("srresnet-x4", ["last layer", "pack"])]
+)
+def test_profile(name: str, last: list[str], threads: int) -> None:
+    frames = noise(2, 32, 24)
+    backend = NativeBackend(zoo.find(name), threads=threads)  # type: ignore[arg-type]
+    expected, out = backend.run(frames), np.zeros((2, 128, 96, 3), np.uint8)
+    began = time.perf_counter()
+    parts = backend.profile(frames, out)
+    whole = time.perf_counter() - began
+    assert np.array_equal(out, expected)
+    assert list(parts) == ["unpack", "first layer", "hidden layers", *last]
+    assert all(seconds > 0 for seconds in parts.values())
+    assert sum(parts.values()) <= whole
+    assert set(backend.profile(frames[:0]).values()) == {0.0}
+    backend.close()
+    with pytest.raises(InputError, match="closed"):
+        backend.profile(frames)
 
 
 @pytest.mark.parametrize("color", ["bgr", "rgb"])

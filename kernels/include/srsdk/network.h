@@ -39,9 +39,14 @@ class Network {
     // Frames of any size and strides -> frames `scale` times as large (pixels contiguous within a
     // row), which must not overlap them. May be called from several threads at once.
     // `threads`: 0 = as many as the process may run on. Throws std::bad_alloc only.
-    void run(const Frames& out, const ConstFrames& in, int threads) const;
+    // `seconds`: where to write what each of `steps()` steps took, or null.
+    void run(const Frames& out, const ConstFrames& in, int threads,
+             double* seconds = nullptr) const;
 
     int scale() const;
+    // Reading the frame, each convolution, and writing the frame, unless the last convolution does
+    // that row by row.
+    int steps() const;
 
  private:
     struct Plan;
