@@ -2,12 +2,15 @@
 #include <pybind11/stl.h>
 
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "device_array.h"
+#include "dlpack_export.h"
+#include "graph.h"
 #include "runtime.h"
 
 namespace srsdk::cuda {
@@ -164,6 +167,31 @@ void blend_into(const py::object& dst, const py::object& patch, std::int64_t top
     blend_many_into(dst, {{patch, top, left, weight_y, weight_x}}, stream);
 }
 
+// ---- streams and graphs
+
+void wait_for_stream(const py::object& stream, const py::object& producer) {
+    const Stream on = stream_of(stream), before = stream_of(producer);
+    const py::gil_scoped_release released;
+    wait_for(on, before);
+}
+
+void capture(const py::object& stream) {
+    const Stream on = stream_of(stream);
+    begin_capture(on);
+}
+
+std::unique_ptr<Graph> captured(const py::object& stream) {
+    const Stream on = stream_of(stream);
+    const py::gil_scoped_release released;
+    return std::make_unique<Graph>(on);
+}
+
+void launch(const Graph& graph, const py::object& stream) {
+    const Stream on = stream_of(stream);
+    const py::gil_scoped_release released;
+    graph.launch(on);
+}
+
 // ---- raw pointers
 
 struct RawArray {
@@ -219,6 +247,13 @@ PYBIND11_MODULE(_kernels_cuda, module) {
                "weight_x"_a, py::kw_only(), "stream"_a = none);
     module.def("blend_many_into", &blend_many_into, "dst"_a, "faces"_a, py::kw_only(),
                "stream"_a = none);
+
+    module.def("wait_for", &wait_for_stream, "stream"_a, "producer"_a);
+    module.def("begin_capture", &capture, "stream"_a);
+    module.def("end_capture", &captured, "stream"_a);
+    py::class_<Graph>(module, "Graph").def("launch", &launch, "stream"_a);
+    module.def("to_dlpack", &to_dlpack, "owner"_a, "pointer"_a, "shape"_a, "dtype"_a, py::kw_only(),
+               "device"_a, "versioned"_a);
 
     py::class_<RawArray>(module, "DeviceArray")
         .def(py::init(&raw_array), "pointer"_a, "shape"_a, "dtype"_a, "strides"_a = none)

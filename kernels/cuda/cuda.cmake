@@ -68,6 +68,7 @@ message(STATUS "srsdk: CUDA kernels for ${architectures}")
 
 add_library(srsdk_cuda STATIC
   kernels/cuda/blend.cu
+  kernels/cuda/graph.cpp
   kernels/cuda/pack.cu
   kernels/cuda/pixel_shuffle.cu
   kernels/cuda/pixel_shuffle_prelu.cu

@@ -87,6 +87,32 @@ def blend_many_into(
 ) -> None:
     """`blend_into` of (patch, top, left, weight_y, weight_x), in order, 32 faces in a launch."""
 
+def wait_for(stream: _Stream, producer: _Stream) -> None:
+    """Later work on `stream` waits for what is on `producer` now; the host does not."""
+
+def begin_capture(stream: _Stream) -> None:
+    """Record what is put on `stream`, instead of doing it, until `end_capture`."""
+
+def end_capture(stream: _Stream) -> Graph:
+    """What was recorded. Also after an error the stream is usable again."""
+
+class Graph:
+    """Recorded work: one launch does all of it, on the memory that it was recorded with."""
+
+    def launch(self, stream: _Stream) -> None:
+        """Do the work on `stream`."""
+
+def to_dlpack(
+    owner: object,
+    pointer: int,
+    shape: Sequence[int],
+    dtype: DTypeLike,
+    *,
+    device: int,
+    versioned: bool,
+) -> Any:
+    """A DLPack capsule of contiguous device memory, which keeps `owner` alive."""
+
 class DeviceArray:
     """Raw device memory with a shape, for the functions above: owns and frees nothing.
 
