@@ -66,7 +66,7 @@ def open_upscaler(path: Path, device: str = "cpu") -> Upscaler:
         spec = backend.info.spec
         return Upscaler(spec.name, spec.scale, backend.run)
     saved = Checkpoint.load(path)
-    model = saved.build().to(device)
+    model = saved.build().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if isinstance(model, SRPGGAN) and not model.grown:
         raise InputError(f"{path} is still growing; run its recipe to the end")
 
