@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench gpu-check clean
 
 # The runtime alone: no torch.
 $(VENV)/runtime: pyproject.toml CMakeLists.txt constraints.txt $(shell find kernels cmake -type f)
@@ -35,6 +35,11 @@ lint: $(VENV)/tests
 bench: $(VENV)/tests
 	$(BIN)/python tests/benchmarks/kernels.py
 	$(BIN)/python tests/benchmarks/upscaler.py
+
+# On a machine with an NVIDIA GPU: build with CUDA, run tests/gpu, measure; see tests/benchmarks/gpu.
+OUT ?= gpu-check
+gpu-check: $(VENV)/tests
+	$(BIN)/python -m tests.benchmarks.gpu $(OUT)
 
 clean:
 	rm -rf build dist demo $(VENV)

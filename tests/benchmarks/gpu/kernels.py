@@ -1,13 +1,12 @@
-"""How fast the CUDA kernels are, against a device-to-device copy and against torch.
+"""The step `kernels`: how fast the CUDA kernels are, against a copy and against torch.
 
-    python tests/benchmarks/gpu_kernels.py DIRECTORY [--repeats N]
+    python -m tests.benchmarks.gpu.kernels FILE.json [--repeats N]
 
-Writes gpu_kernels.json and gpu_kernels.md into the directory. Each figure is bytes that must be
-read and written, over the time of one call; the copy moves as many bytes in the same run (reading
-half of them and writing half). Candidates take turns; a turn is a batch of calls, captured as a
-CUDA graph and replayed between two events: it is the device that is measured, not Python.
-Buffers change from call to call, lest the caches hold them. Median and minimum over the turns.
-Needs torch (for memory, graphs and events) and a GPU.
+Each figure is bytes that must be read and written, over the time of one call; the device-to-device
+copy moves as many bytes in the same run (reading half of them and writing half). Candidates take
+turns; a turn is a batch of calls, captured as a CUDA graph and replayed between two events: it is
+the device that is measured, not Python. Buffers change from call to call, lest the caches hold
+them. Median and minimum over the turns. Needs torch (for memory, graphs and events) and a GPU.
 """
 
 from __future__ import annotations
@@ -20,37 +19,52 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
+from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
 
-from srsdk import _kernels_cuda as cuda
+try:
+    import torch
+
+    from srsdk import _kernels_cuda as cuda
+except ImportError as error:
+    missing = f"{error}"
+else:
+    missing = "" if torch.cuda.is_available() else "torch sees no GPU"
+    functional = torch.nn.functional
 
 Candidate = Callable[[int], object]
 COPIES = 4  # of every buffer
 BATCH = 8  # calls between two events
-BARS = {"pack": 0.85, "unpack": 0.85, "pixel_shuffle": 0.90}
-functional = torch.nn.functional
+OF_COPY = {"pack": 0.85, "unpack": 0.85, "pixel_shuffle": 0.90}
+OVER_TORCH = {"pack": 2.0, "pixel_shuffle_prelu": 2.0}  # the fused forms
 
 
 def main() -> None:
-    """Run everything, print the table, and write it."""
+    """Run everything and write what it came to."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("directory", type=Path, help="where the results go")
+    parser.add_argument("output", type=Path, help="JSON file to write")
     parser.add_argument("--repeats", type=int, default=30, help="turns of each candidate")
     options = parser.parse_args()
-    if not torch.cuda.is_available():
-        parser.exit(1, "gpu_kernels: torch sees no GPU; nothing was measured\n")
+    record = step(COULD_NOT, missing) if missing else measure_all(options.repeats)
+    options.output.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+
+
+def measure_all(repeats: int) -> Record:
+    """Every kernel, in both float types."""
     torch.manual_seed(1)
-    results = []
+    rows: list[Record] = []
     for make in (pack, unpack, pixel_shuffle, pixel_shuffle_prelu, blend):
         for dtype in (torch.float16, torch.float32) if make is not blend else (torch.uint8,):
-            for case in make(dtype):
-                results.append(measure(case, options.repeats))
-                print(row(results[-1]), flush=True)
-                torch.cuda.empty_cache()
-    report = {"machine": machine(), "repeats": options.repeats, "results": results}
-    options.directory.mkdir(parents=True, exist_ok=True)
-    (options.directory / "gpu_kernels.json").write_text(json.dumps(report, indent=2) + "\n")
-    (options.directory / "gpu_kernels.md").write_text(markdown(report))
+            try:
+                for case in make(dtype):
+                    rows.append(measure(case, repeats))
+                    print(f"{case.name}, {case.shape}", flush=True)
+            except Exception as error:  # too little memory, a kernel that fails: the others go on
+                text = f"{type(error).__name__}: {error}".splitlines()[0]
+                rows.append({"kernel": make.__name__, "shape": str(dtype), "error": text})
+            torch.cuda.empty_cache()
+    result = {"machine": machine(), "repeats": repeats, "rows": rows}
+    errors = [row["error"] for row in rows if "error" in row]
+    return step(FAILED if errors else PASSED, "; ".join(errors), **result)
 
 
 class Case:
@@ -71,7 +85,7 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(repeats):
         for name, graph in graphs.items():
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
             begin.record()
             graph.replay()
             end.record()
@@ -85,8 +99,9 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
         "seconds": {n: {"median": median[n], "min": min(v)} for n, v in seconds.items()},
         "bytes_per_second": case.moved / median["kernel"],
         "of_copy": median["copy"] / median["kernel"],
-        "bar_of_copy": BARS.get(case.name),
+        "bar_of_copy": OF_COPY.get(case.name),
         "torch_over_kernel": median["torch"] / median["kernel"] if "torch" in median else None,
+        "bar_of_torch": OVER_TORCH.get(case.name),
     }
 
 
@@ -246,25 +261,6 @@ def machine() -> dict[str, Any]:
         "cuda": torch.version.cuda,
         "python": platform.python_version(),
     }
-
-
-def row(result: dict[str, Any]) -> str:
-    """One line of the table."""
-    bar, faster = result["bar_of_copy"], result["torch_over_kernel"]
-    microseconds = result["seconds"]["kernel"]["median"] * 1e6
-    return (
-        f"| {result['kernel']} | {result['shape']} | {microseconds:.1f}"
-        f" | {result['bytes_per_second'] / 1e9:.0f} | {result['of_copy']:.0%}"
-        f" | {f'{bar:.0%}' if bar else ''} | {f'{faster:.1f}x' if faster else ''} |"
-    )
-
-
-def markdown(report: dict[str, Any]) -> str:
-    """The table, with the machine above it."""
-    about = ", ".join(f"{key} {value}" for key, value in report["machine"].items())
-    head = "| kernel | shape | µs | GB/s | of a copy | bar | faster than torch |"
-    rule = "|---|---|--:|--:|--:|--:|--:|"
-    return f"{about}\n\n{head}\n{rule}\n" + "\n".join(row(r) for r in report["results"]) + "\n"
 
 
 if __name__ == "__main__":

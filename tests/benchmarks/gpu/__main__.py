@@ -1,0 +1,147 @@
+"""`python -m tests.benchmarks.gpu DIRECTORY`: build, test and measure on this machine's GPU."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.benchmarks import gpu
+from tests.benchmarks.gpu import machine, report
+from tests.benchmarks.gpu.processes import build, run_module
+from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
+from tests.benchmarks.gpu.run_tests import run_tests
+from tests.benchmarks.gpu.runners import NAMES
+
+from srsdk import zoo
+
+STEPS = ("build", "tests", "kernels", "engines", "generators")
+INPUTS = ("1*32x32", "4*32x32", "16*32x32", "1*320x180", "1*640x360", "1*1280x720")
+NO_DRIVER = "no CUDA driver finds a GPU here"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="gpu-check",
+        description="Build, test and measure srsdk on this machine's GPU.",
+        epilog=(gpu.__doc__ or "").partition("DIRECTORY/report.json")[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    models = [model.name for model in zoo.models()]
+    parser.add_argument("directory", type=Path, help="where the report and the logs go")
+    parser.add_argument("--only", nargs="+", choices=STEPS, help="these steps; others are kept")
+    parser.add_argument("--no-build", action="store_true", help="take srsdk as installed here")
+    parser.add_argument("--cpu", action="store_true", help="also what needs no GPU, without one")
+    parser.add_argument("--models", nargs="+", choices=models, default=models)
+    parser.add_argument("--inputs", nargs="+", default=INPUTS, help="BATCH*WIDTHxHEIGHT")
+    parser.add_argument("--runners", nargs="+", choices=NAMES, default=NAMES)
+    parser.add_argument("--repeats", type=int, default=200, help="turns of each runner")
+    parser.add_argument("--seconds", type=float, default=8, help="for each size, about")
+    parser.add_argument("--timeout", type=float, default=900, help="seconds for each process")
+    options = parser.parse_args()
+    for text in options.inputs:
+        if not re.fullmatch(r"[1-9]\d*\*[1-9]\d*x[1-9]\d*", text):
+            parser.error(f"--inputs {text}: expected BATCH*WIDTHxHEIGHT")
+    return options
+
+
+class Check:
+    """The steps of one run, whose records lie in DIRECTORY/steps between runs."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.directory: Path = options.directory.resolve()
+        self.kept = self.directory / "steps"
+        self.kept.mkdir(parents=True, exist_ok=True)
+        self.machine = machine.describe()
+        self.gpu = bool(self.machine["device"])
+        self.steps: dict[str, Record] = {}
+
+    def run(self) -> int:
+        """Run the steps, write the report; the exit status."""
+        wanted = self.options.only or STEPS
+        needs_no_gpu = ("build", "tests", "engines", "generators") if self.options.cpu else ()
+        actions: dict[str, Callable[[], Record]] = {
+            "build": self._build,
+            "tests": lambda: run_tests(self._python(), self.directory, self.options.timeout),
+            "kernels": lambda: self._module("kernels"),
+            "engines": self._engines,
+            "generators": self._generators,
+        }
+        for name in STEPS:
+            file = self.kept / f"{name}.json"
+            if name in wanted:
+                print(f"{name} ...", end=" ", flush=True)
+                started = time.monotonic()
+                able = self.gpu or name in needs_no_gpu
+                record = self._tried(actions[name]) if able else step(COULD_NOT, NO_DRIVER)
+                record |= {"seconds": time.monotonic() - started, "made": report.now()}
+                file.write_text(json.dumps(record, indent=2), "utf-8")
+                reason = f": {record['reason']}" if record["reason"] else ""
+                print(f"{record['status']}{reason}", flush=True)
+            if file.is_file() and (name in wanted or self.options.only):
+                self.steps[name] = json.loads(file.read_text("utf-8"))
+        options = {key: str(value) for key, value in vars(self.options).items()}
+        whole = report.assemble(self.steps, self.machine, machine.commit(), options)
+        report.write(whole, self.directory)
+        missed = [f"missed: {bar['what']}" for bar in whole["bars"] if not bar["met"]]
+        print("\n".join([*missed, f"{whole['verdict']}; see {self.directory / 'report.md'}"]))
+        return 1 if whole["verdict"] == FAILED else 0
+
+    def _tried(self, action: Callable[[], Record]) -> Record:
+        try:
+            return action()
+        except Exception as error:  # the report is written whatever happens
+            return step(FAILED, f"{type(error).__name__}: {error}")
+
+    def _build(self) -> Record:
+        if self.options.no_build:
+            return step(COULD_NOT, "--no-build: srsdk as it is installed")
+        return build(self.directory, self.options.timeout)
+
+    def _python(self) -> Path:
+        """What the build was installed into, else the Python that runs this."""
+        record = self.kept / "build.json"
+        if not self.options.no_build and record.is_file():
+            made = json.loads(record.read_text("utf-8"))["result"].get("python")
+            if made and Path(made).is_file():
+                return Path(made)
+        return Path(sys.executable)
+
+    def _module(self, name: str, *more: str, suffix: str = "") -> Record:
+        output = self.kept / f"{name}{suffix}-run.json"
+        timeout = self.options.timeout
+        return run_module(self._python(), name, output, *more, timeout=timeout)
+
+    def _engines(self) -> Record:
+        more = [] if self.gpu else ["--no-engines"]
+        return self._module(
+            "engines", "--models", *self.options.models, "--inputs", *self.options.inputs, *more
+        )
+
+    def _generators(self) -> Record:
+        engines = self.kept / "engines.json"
+        made = json.loads(engines.read_text("utf-8"))["result"] if engines.is_file() else {}
+        result: dict[str, list[Record]] = {"rows": [], "left_out": [], "failures": []}
+        reasons: list[str] = []
+        options = self.options
+        for model in options.models:
+            for text in options.inputs:
+                more = ["--model", model, "--input", text, "--runners", *options.runners]
+                more += ["--repeats", str(options.repeats), "--seconds", str(options.seconds)]
+                more += ["--files", json.dumps(made.get("files", {}).get(model, {}))]
+                suffix = f"-{model}-{text.replace('*', 'x')}"
+                record = self._module("generators", *more, suffix=suffix)
+                for key, rows in result.items():
+                    rows += record["result"].get(key, [])
+                if record["status"] != PASSED:
+                    reasons.append(f"{model} at {text}: {record['reason']}")
+        return step(FAILED if reasons else PASSED, "; ".join(reasons), **result)
+
+
+if __name__ == "__main__":
+    sys.exit(Check(arguments()).run())

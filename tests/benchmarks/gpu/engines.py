@@ -1,0 +1,63 @@
+"""The step `engines`: float16 ONNX files of the bundled generators, and TensorRT engines of them.
+
+Precision is in the graph, so the backends that run graphs need the file in float16 for a fair race
+with torch, which rounds by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
+
+from srexport.engine import Options, build_engine
+from srexport.flavour import find_flavour
+from srexport.onnx import load, read_spec, save
+from srexport.precision import convert
+from srexport.shapes import profiles
+from srsdk import zoo
+from srsdk.errors import SrsdkError
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--models", nargs="+", required=True)
+    parser.add_argument("--inputs", nargs="+", required=True, help="BATCH*WIDTHxHEIGHT")
+    parser.add_argument("--no-engines", action="store_true", help="the ONNX files alone")
+    options = parser.parse_args()
+    folder = options.output.parent / "engines"
+    folder.mkdir(exist_ok=True)
+    files: dict[str, Record] = {}
+    for name in options.models:
+        onnx = folder / f"{name}-fp16.onnx"
+        save(convert(load(Path(zoo.find(name))), "fp16").model, onnx)
+        files[name] = {"onnx": str(onnx)}
+    record = step(PASSED, files=files)
+    if options.no_engines:
+        record = step(COULD_NOT, "no CUDA driver: float16 ONNX files only", files=files)
+    else:
+        try:
+            flavour = find_flavour()
+            record["result"]["flavour"] = f"{flavour.name} {flavour.version}"
+            for name, made in files.items():
+                engine = folder / f"{name}-fp16.engine"
+                started = time.perf_counter()
+                onnx = Path(made["onnx"])
+                wanted = profiles(options.inputs, read_spec(load(onnx)))
+                shapes = " ".join(f"--shapes '{text}'" for text in options.inputs)
+                command = f"srsdk-export engine {onnx} -o {engine} {shapes}"
+                build_engine(onnx, engine, wanted, flavour, Options(), command=command)
+                made.update(engine=str(engine), build_seconds=time.perf_counter() - started)
+        except ImportError as error:  # no TensorRT
+            record = step(COULD_NOT, str(error), files=files)
+        except SrsdkError as error:
+            record = step(FAILED, str(error), **record["result"])
+    options.output.write_text(json.dumps(record, indent=2))
+
+
+if __name__ == "__main__":
+    main()

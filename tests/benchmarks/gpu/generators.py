@@ -1,0 +1,143 @@
+"""A part of the step `generators`: one model at one size, everything that runs it in turn.
+
+python -m tests.benchmarks.gpu.generators FILE.json --model edge-x4 --input '4*32x32' ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+from tests.benchmarks.gpu.report import FAILED, PASSED, Record, step
+from tests.benchmarks.gpu.runners import CPU, NAMES, Runner, open_all
+
+from srsdk import zoo
+from srsdk.backends import Pixels
+from srsdk.timing import summarise
+
+WARM_UP = 3
+LEAST = 10  # turns, however long they take
+PATIENCE = 3.0  # seconds: a call that would take longer is left out
+OFF = 8  # grey levels from torch eager: rounding stays far below, another picture far above
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("output", type=Path, help="JSON file to write")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--input", required=True, help="BATCH*WIDTHxHEIGHT")
+    parser.add_argument("--runners", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--repeats", type=int, default=200, help="turns of each runner")
+    parser.add_argument("--seconds", type=float, default=15, help="for all turns, about")
+    parser.add_argument("--files", default="{}", help="JSON: onnx and engine of this model")
+    options = parser.parse_args()
+    count, width, height = size(options.input)
+    batch = picture(count, width, height)
+    where = {"model": options.model, "batch": count, "width": width, "height": height}
+    rows: list[Record] = []
+    left_out: list[Record] = []
+    failures: list[Record] = []
+    runners: list[Runner] = []
+    model, files = Path(zoo.find(options.model)), json.loads(options.files)
+    names = list(options.runners)
+    for name in [name for name in names if name.removeprefix("srsdk ") in CPU]:
+        seconds = predicted(name, model, batch)
+        if seconds > PATIENCE:
+            names.remove(name)
+            reason = f"a call on this processor would take about {seconds:.0f} s"
+            left_out.append({**where, "runner": name, "reason": reason})
+    for name, opened in open_all(names, model, files, batch):
+        if isinstance(opened, Runner):
+            try:
+                for _ in range(WARM_UP):
+                    opened.turn()
+            except Exception as error:
+                failures.append({**where, "runner": name, "reason": line(error)})
+                continue
+            runners.append(opened)
+        else:  # not installed, no device: ImportError is also what srsdk raises for those
+            which = left_out if isinstance(opened, (ImportError, FileNotFoundError)) else failures
+            which.append({**where, "runner": name, "reason": line(opened)})
+    turns = take_turns(runners, options.repeats, options.seconds)
+    reference = next((runner for runner in runners if runner.name == "torch eager"), None)
+    for runner in runners:
+        off = "" if reference is None else difference(runner.result(), reference.result())
+        summary = summarise(turns[runner.name])
+        rows.append(
+            {
+                **where,
+                "runner": runner.name,
+                "clock": runner.clock,
+                "runs": summary.calls,
+                "p50_ms": summary.p50 * 1e3,
+                "p95_ms": summary.p95 * 1e3,
+                "p99_ms": summary.p99 * 1e3,
+                "fps": count / summary.p50,
+                "largest_difference": off,
+            }
+        )
+        if off != "" and int(off) > OFF:
+            reason = f"wrong pixels: {off} grey levels from torch eager"
+            failures.append({**where, "runner": runner.name, "reason": reason})
+    status = FAILED if failures else PASSED
+    reason = "; ".join(f"{item['runner']}: {item['reason']}" for item in failures)
+    record = step(status, reason, rows=rows, left_out=left_out, failures=failures)
+    options.output.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+
+
+def size(text: str) -> tuple[int, int, int]:
+    """Batch, width and height of `BATCH*WIDTHxHEIGHT`."""
+    batch, _, rest = text.partition("*")
+    width, _, height = rest.partition("x")
+    return int(batch), int(width), int(height)
+
+
+def picture(count: int, width: int, height: int) -> Pixels:
+    """Smooth shades with a little noise: what a camera gives, not what a compressor fears."""
+    y, x = np.mgrid[0:height, 0:width]
+    shades = np.stack([x * 200 // width, y * 200 // height, (x + y) % 200], axis=-1)
+    noise = np.random.default_rng(0).integers(0, 40, (count, height, width, 3))
+    return (shades + noise).astype(np.uint8)
+
+
+def predicted(name: str, model: Path, batch: Pixels) -> float:
+    """Seconds of a call on the CPU, from one on a small corner."""
+    corner = np.ascontiguousarray(batch[:1, :32, :32])
+    runners = [found for _, found in open_all([name], model, {}, corner)]
+    if not isinstance(runners[0], Runner):
+        return 0.0  # why it cannot run will show when it is opened
+    fastest = min(runners[0].turn() for _ in range(3))
+    return fastest * batch.size / corner.size
+
+
+def take_turns(runners: list[Runner], repeats: int, budget: float) -> dict[str, list[float]]:
+    """Seconds of each runner's turns, in a new order every round, until the time is up."""
+    seconds: dict[str, list[float]] = {runner.name: [] for runner in runners}
+    shuffler, started = random.Random(0), time.perf_counter()
+    for turn in range(repeats):
+        if turn >= LEAST and time.perf_counter() - started > budget:
+            break
+        shuffler.shuffle(runners)
+        for runner in runners:
+            runner.turn()  # finds the caches as another left them: not counted
+            seconds[runner.name].append(runner.turn())
+    runners.sort(key=lambda runner: NAMES.index(runner.name))
+    return seconds
+
+
+def difference(ours: Pixels, theirs: Pixels) -> int:
+    return int(np.abs(ours.astype(np.int16) - theirs.astype(np.int16)).max(initial=0))
+
+
+def line(error: Exception) -> str:
+    text = str(error).strip().splitlines() or [type(error).__name__]
+    known = isinstance(error, ImportError)
+    return text[0][:300] if known else f"{type(error).__name__}: {text[0][:300]}"
+
+
+if __name__ == "__main__":
+    main()
