@@ -116,6 +116,7 @@ class StageTimer:
         self._totals: dict[str, float] = {}
         self._calls: dict[str, int] = {}
         self._samples: dict[str, deque[float]] = {}
+        self._paused = False
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -126,9 +127,20 @@ class StageTimer:
         finally:
             self.add(stage, time.perf_counter() - start)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Forget what ends within a `with`, of all threads."""
+        self._paused = True
+        try:
+            yield
+        finally:
+            self._paused = False
+
     def add(self, stage: str, seconds: float) -> None:
         """Record one call of `stage` that took `seconds`."""
         with self._lock:
+            if self._paused:
+                return
             self._totals[stage] = self._totals.get(stage, 0.0) + seconds
             self._calls[stage] = self._calls.get(stage, 0) + 1
             self._samples.setdefault(stage, deque(maxlen=KEPT_SAMPLES)).append(seconds)

@@ -1,4 +1,4 @@
-"""`srsdk models`, `info`, `doctor` and `bench`."""
+"""`srsdk models`, `info` and `doctor`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from srsdk import zoo
-from tests.cli.conftest import FAST, Run, clip, files, image
+from tests.cli.conftest import Run, clip, image
 
 
 def test_models(run: Run) -> None:
@@ -92,57 +92,6 @@ def test_doctor_without_models(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
     result = run("doctor")
     assert result.code == 1
     assert "models" in result.error
-
-
-def test_bench_of_made_up_frames(run: Run, tmp_path: Path) -> None:
-    few = ("--frames", "6", "--warmup", "2")
-    report = tmp_path / "bench.json"
-    chosen = ("--backend", "onnxruntime")  # which has the parts of a frame to show
-    result = run("bench", "--size", "65x33", *chosen, *few, "--json", report)
-    assert result.code == 0, result.err
-    record = json.loads(report.read_text("utf-8"))
-    assert (record["model"], record["backend"]) == ("edge-x4", "onnxruntime")
-    assert (record["size"], record["output_size"]) == ([65, 33], [260, 132])
-    assert {"total", "frame", "unpack", "graph", "pack"} <= record["stages"].keys()
-    for name, stage in record["stages"].items():
-        assert name in result.out
-        assert stage["calls"] == 6
-        assert 0 < stage["p50"] <= stage["p95"] <= stage["p99"]
-    assert record["fps"] == pytest.approx(1 / record["stages"]["total"]["mean"])
-    assert [line for line in result.out.splitlines() if "fps" in line and "graph" in line] == []
-    assert run("bench", *FAST, *few, "--json", report).code == 2  # would overwrite
-
-
-def test_bench_of_a_clip_with_faces(run: Run) -> None:
-    source = Path(__file__).parents[2] / "examples" / "portrait.mp4"
-    result = run(
-        "bench", source, "-f", "srresnet-x4", "--frames", "4", "--warmup", "1", "--json", "-"
-    )
-    assert result.code == 0, result.err
-    record = json.loads(result.out)
-    assert (record["face_model"], record["size"]) == ("srresnet-x4", [320, 180])
-    assert record["faces"] >= 4
-    assert {"decode", "detect", "faces", "blend"} <= record["stages"].keys()
-
-
-def test_bench_repeats_a_short_clip(run: Run, tmp_path: Path) -> None:
-    source = clip(tmp_path / "in.mp4", frames=3)
-    result = run("bench", source, *FAST, "--frames", "8", "--json", "-")
-    assert json.loads(result.out)["stages"]["total"]["calls"] == 8
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("--size", "320"), ("--size", "0x4"), ("--frames", "0"), ("--warmup", "-1"),
-        ("--model", "none"), ("none.mp4",), ("--json", "none/x.json"), ("--size", "3x3", "-f", "x"),
-    ],
-)  # fmt: skip
-def test_bench_with_bad_options(run: Run, tmp_path: Path, options: tuple[str, ...]) -> None:
-    result = run("bench", *FAST, *options)
-    assert result.code == 2
-    assert result.error
-    assert files(tmp_path) == []
 
 
 def test_scripts_share_the_wrapper(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

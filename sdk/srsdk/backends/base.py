@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ class BackendInfo:
         version: Version of the library that does the work.
         threads: CPU threads that the generator uses; 0 where that has no meaning.
         spec: The generator's contract.
+        tile: Largest side of a frame that should go through at once unless the caller says
+            otherwise: bounds the generator's memory.
     """
 
     name: str
@@ -32,6 +34,26 @@ class BackendInfo:
     version: str
     threads: int
     spec: ModelSpec
+    tile: int = 512
+
+
+class Ticket(Protocol):
+    """A batch that was handed in, and may still be on its way."""
+
+    def result(self) -> Pixels:
+        """Wait for it; raises what upscaling it raised. May be called again."""
+        ...
+
+
+@dataclass(frozen=True)
+class Done:
+    """The ticket of a batch that is finished."""
+
+    pixels: Pixels
+
+    def result(self) -> Pixels:
+        """See `Ticket.result`."""
+        return self.pixels
 
 
 class Backend(Protocol):
@@ -58,6 +80,28 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Free what the backend holds; calling twice is fine."""
+        ...
+
+
+@runtime_checkable
+class DeviceBackend(Backend, Protocol):
+    """A backend on a GPU, which takes a batch before the one before is done."""
+
+    def submit(self, batch: Pixels, out: Pixels | None = None) -> Ticket:
+        """Start upscaling a batch, as `run`; `batch` may be changed when this returns."""
+        ...
+
+    def run_on_device(self, frames: Any, out: Any = None) -> Any:
+        """Upscale frames in device memory into device memory."""
+        ...
+
+
+@runtime_checkable
+class ProfiledBackend(Protocol):
+    """A backend that can say where its time goes; not all can."""
+
+    def profile(self, batch: Pixels, out: Pixels | None = None) -> dict[str, float]:
+        """As `Backend.run`, for the seconds of its parts by name, in the order of the work."""
         ...
 
 

@@ -67,7 +67,7 @@ class NativeBackend:
         return out
 
     def profile(self, batch: Pixels, out: Pixels | None = None) -> dict[str, float]:
-        """As `run`, for the seconds of its parts.
+        """See `ProfiledBackend.profile`.
 
         Returns:
             "unpack", "first layer", "hidden layers", "last layer" and "pack", or at the end

@@ -5,26 +5,43 @@ from __future__ import annotations
 import json
 import re
 import sys
+from contextlib import ExitStack, closing
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from srsdk.cli import entry, options
 from srsdk.cli.outputs import check_new, write_whole
-from srsdk.errors import InputError
+from srsdk.errors import (
+    BackendUnavailableError,
+    InputError,
+    ModelFormatError,
+    ModelNotFoundError,
+)
 
 if TYPE_CHECKING:
-    from srsdk.cli.measure import Measurement
+    from srsdk.cli.measure import Choice
+    from srsdk.cli.record import Record, Row
+    from srsdk.upscaler import Upscaler
+
+_COVERS = "all that the sensor covers, idle power included"
 
 
 def bench(
     source: Annotated[
         Path | None, typer.Argument(help="Video whose frames to take; none: made-up frames.")
     ] = None,
-    model: options.Model = options.DEFAULT_MODEL,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help="As for enhance; several times to compare models."),
+    ] = None,
     faces: options.Faces = "none",
-    backend: options.Backend = "auto",
+    backend: Annotated[
+        list[str] | None,
+        typer.Option("--backend", help="As for enhance; several times to compare backends."),
+    ] = None,
     threads: options.Threads = None,
     detector: options.Detector = "slimface",
     detect_every: options.DetectEvery = 5,
@@ -39,34 +56,46 @@ def bench(
 ) -> None:
     """Time whole frames and their stages: p50, p95, p99 in milliseconds.
 
-    fps is of whole frames, u8 in to u8 out, one after another; decoding and encoding are not in it
+    Every model runs on every backend, on the same frames and in turn. fps is of whole frames, u8
+    in to u8 out, one after another; decoding and encoding are stages of their own and not in it
     (`srsdk enhance` says how fast a whole job was). The graph alone is a part, never called fps.
     """
-    from srsdk.cli.measure import measure
+    from srsdk import zoo
+    from srsdk.cli.material import Material
+    from srsdk.cli.measure import Choice, measure
+    from srsdk.cli.record import Record
+    from srsdk.power import open_meter
 
     if frames < 1 or warmup < 0:
         raise InputError(f"--frames {frames} --warmup {warmup}: at least 1 and 0 are needed")
-    width, height = _size(size)
+    material = Material(source, _size(size), frames, warmup, detect_every)
     path = None if json_file in (None, "-") else Path(str(json_file)).expanduser()
     if path is not None:
         check_new(path, overwrite=overwrite)
-    with options.open_upscaler(
-        model,
-        faces=faces,
-        backend=backend,
-        threads=threads,
-        detector=detector,
-        max_face=max_face,
-    ) as upscaler:
-        result = measure(
-            upscaler,
-            model,
-            source=source,
-            size=(width, height),
-            frames=frames,
-            warmup=warmup,
-            detect_every=detect_every,
+    models, backends = model or [options.DEFAULT_MODEL], backend or ["auto"]
+    for one_model in models:
+        zoo.find(one_model)  # a wrong name is an error, a wrong pair is left out
+    choices = {
+        _name(one_model, one_backend, len(backends) > 1): Choice(
+            one_model, faces, one_backend, threads, detector, max_face
         )
+        for one_model, one_backend in product(models, backends)
+    }
+    with ExitStack() as stack:
+        chosen, skipped = _open(choices, stack)
+        (scale,) = {upscaler.scale for _, upscaler in chosen.values()}
+        gpu = any(upscaler.info.frames.device != "cpu" for _, upscaler in chosen.values())
+        with closing(open_meter(gpu=gpu)) as meter:
+            (width, height), rows = measure(chosen, material, meter)
+    result = Record(
+        input_size=(width, height),
+        output_size=(width * scale, height * scale),
+        rows=tuple(rows),
+        skipped=skipped,
+        source=None if source is None else source.name,
+        sensor=meter.sensor,
+        power_note="; ".join((*([_COVERS] if meter.sensor else []), *meter.missing)),
+    )
     text = json.dumps(result.to_json(), indent=2) + "\n"
     if json_file == "-":
         sys.stdout.write(text)
@@ -83,25 +112,75 @@ def _size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _show(result: Measurement) -> None:
+def _name(model: str, backend: str, several: bool) -> str:
+    return f"{model} on {backend}" if several else model
+
+
+def _open(
+    choices: dict[str, Choice], stack: ExitStack
+) -> tuple[dict[str, tuple[Choice, Upscaler]], tuple[tuple[str, str], ...]]:
+    """What can be opened; of several choices some may not go together, and are left out."""
+    chosen: dict[str, tuple[Choice, Upscaler]] = {}
+    skipped: list[tuple[str, str]] = []
+    last: Exception | None = None
+    for name, choice in choices.items():
+        try:
+            chosen[name] = (choice, stack.enter_context(choice.open()))
+        except (BackendUnavailableError, ModelFormatError, ModelNotFoundError) as error:
+            skipped.append((name, str(error)))
+            last = error
+    if last is not None and not chosen:
+        raise last
+    scales = {upscaler.scale for _, upscaler in chosen.values()}
+    if len(scales) > 1:
+        raise InputError("the models have different scales; compare those of one scale")
+    return chosen, tuple(skipped)
+
+
+def _show(record: Record) -> None:
+    (width, height), (large_width, large_height) = record.input_size, record.output_size
+    for row in record.rows:
+        with_faces = f", faces by {row.face_model}" if row.face_model else ""
+        entry.stdout.print(
+            f"{row.model} on {row.backend}, {row.threads} threads{with_faces}: "
+            f"{width}x{height} to {large_width}x{large_height}, {row.total.calls} frames",
+            soft_wrap=True,
+        )
+        _show_stages(row)
+        if row.face_model and not row.faces:
+            entry.say_warning("no face was in these frames; give a video with faces")
+    for name, reason in record.skipped:
+        entry.say_warning(f"{name} left out: {reason}")
+    _show_rows(record)
+    entry.stdout.print("fps: whole frames without decoding and encoding", soft_wrap=True)
+    what = "energy: " + (f"{record.sensor}; " if record.sensor else "not shown; ")
+    entry.stdout.print(what + record.power_note, soft_wrap=True, markup=False)
+
+
+def _show_stages(row: Row) -> None:
     from rich.table import Table
 
-    facts: dict[str, Any] = result.to_json()
-    (width, height), (large_width, large_height) = facts["size"], facts["output_size"]
-    with_faces = f", faces by {facts['face_model']}" if facts["face_model"] else ""
-    entry.stdout.print(
-        f"{facts['model']} on {facts['backend']}, {facts['threads']} threads{with_faces}: "
-        f"{width}x{height} to {large_width}x{large_height}, {facts['frames']} frames",
-        soft_wrap=True,
-    )
     table = Table(box=None, pad_edge=False)
     table.add_column("stage", style="cyan")
     for name in ("p50 ms", "p95 ms", "p99 ms", "mean ms", "calls"):
         table.add_column(name, justify="right")
-    for name, stage in facts["stages"].items():
-        values = [f"{1000 * stage[key]:.2f}" for key in ("p50", "p95", "p99", "mean")]
-        table.add_row(name, *values, str(stage["calls"]))
+    for name, stage in (*row.stages.items(), ("total", row.total)):
+        values = [f"{1000 * each:.2f}" for each in (stage.p50, stage.p95, stage.p99, stage.mean)]
+        table.add_row(name, *values, str(stage.calls))
     entry.stdout.print(table)
-    entry.stdout.print(f"{facts['fps']:.1f} fps, whole frames without decoding and encoding")
-    if facts["face_model"] and not facts["faces"]:
-        entry.say_warning("no face was in these frames; give a video with faces")
+
+
+def _show_rows(record: Record) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", style="cyan")
+    for name in ("fps", "p50 ms", "p99 ms", "peak MB", *(["J a frame"] if record.sensor else [])):
+        table.add_column(name, justify="right")
+    for row in record.rows:
+        values = [f"{row.fps or 0:.1f}", f"{1e3 * row.total.p50:.2f}", f"{1e3 * row.total.p99:.2f}"]
+        values.append("?" if row.peak_memory is None else f"{row.peak_memory / 1e6:.0f}")
+        if record.sensor:
+            values.append("?" if row.joules is None else f"{row.joules:.3g}")
+        table.add_row(row.name, *values)
+    entry.stdout.print(table)

@@ -1,204 +1,212 @@
-"""Measures an `Upscaler` frame by frame, for `srsdk bench`."""
+"""Measures several `Upscaler`s on the same frames, in turn, for `srsdk bench`."""
 
 from __future__ import annotations
 
+import json
+import random
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-import srsdk
 from srsdk import zoo
-from srsdk.cli.checks import processor
-from srsdk.cli.report import versions
-from srsdk.errors import InputError, VideoError
-from srsdk.timing import StageSummary, StageTimer
+from srsdk.backends import open_backend
+from srsdk.backends.base import ProfiledBackend
+from srsdk.cli import options
+from srsdk.cli.material import Material
+from srsdk.cli.record import Row
+from srsdk.timing import SETTLE, StageSummary, StageTimer, summarise
 
 if TYPE_CHECKING:
     from srsdk.backends import Pixels
-    from srsdk.upscaler import Upscaler, UpscalerInfo
+    from srsdk.power import Meter
+    from srsdk.upscaler import Upscaler
+
+_TURN = 20
+"""Measured frames of a turn; one more comes first, which finds the caches as others left them."""
+
+_ENCODED = 60
+"""Most frames that are encoded."""
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """What was measured.
+class Choice:
+    """What to open; the attributes are the options of the command."""
 
-    Attributes:
-        info: What ran.
-        source: The video, or None for made-up frames.
-        size: Width and height of the frames.
-        frames: Frames measured.
-        warmup: Frames before that.
-        faces: Faces enhanced in the measured frames, counted once a frame.
-        stages: Seconds by stage. "total" is the whole frame, u8 in to u8 out; "frame", "detect",
-            "faces" and "blend" are its parts; "unpack", "graph" and "pack" those of "frame",
-            measured in a run of their own; "decode" comes before and is in none of them.
-    """
+    model: str
+    faces: str = "none"
+    backend: str = "auto"
+    threads: int | None = None
+    detector: str = "slimface"
+    max_face: int | None = None
 
-    info: UpscalerInfo
-    source: Path | None
-    size: tuple[int, int]
-    frames: int
-    warmup: int
-    faces: int
-    stages: dict[str, StageSummary]
+    def open(self) -> Upscaler:
+        """See `options.open_upscaler`."""
+        return options.open_upscaler(**asdict(self))
 
-    @property
-    def fps(self) -> float:
-        """Whole frames per second, one after another, without decoding and encoding."""
-        return self.stages["total"].calls / self.stages["total"].total
 
-    def to_json(self) -> dict[str, Any]:
-        """The same as plain types."""
-        generator, scale = self.info.frames, self.info.scale
-        return {
-            "srsdk": srsdk.__version__,
-            "versions": versions(),
-            "processor": processor(),
-            "model": generator.spec.name,
-            "backend": generator.name,
-            "device": generator.device,
-            "threads": generator.threads,
-            "face_model": self.info.faces.spec.name if self.info.faces else None,
-            "source": None if self.source is None else str(self.source),
-            "size": list(self.size),
-            "output_size": [self.size[0] * scale, self.size[1] * scale],
-            "frames": self.frames,
-            "warmup": self.warmup,
-            "faces": self.faces,
-            "fps": self.fps,
-            "stages": {name: asdict(stage) for name, stage in self.stages.items()},
-        }
+class _Candidate:
+    """One `Upscaler` on its way through the frames."""
+
+    def __init__(self, name: str, upscaler: Upscaler, material: Material) -> None:
+        self.name, self.upscaler = name, upscaler
+        self.timer = StageTimer()
+        self.stream = upscaler.stream(detect_every=material.detect_every, timer=self.timer)
+        self.out: Pixels | None = None
+        self.faces = 0
+        self.joules: float | None = None
+
+    def turn(self, frames: Sequence[Pixels], meter: Meter) -> None:
+        """All but the first frame are measured."""
+        if self.out is None:
+            height, width, _ = frames[0].shape
+            self.out = np.empty(
+                (height * self.stream.scale, width * self.stream.scale, 3), np.uint8
+            )
+        with self.timer.paused():
+            self.stream(frames[0], out=self.out)
+        faces, joules = self.stream.faces, meter.joules()
+        for frame in frames[1:]:
+            with self.timer("total"):
+                self.stream(frame, out=self.out)
+        self.faces += self.stream.faces - faces
+        after = meter.joules()
+        if joules is not None and after is not None:
+            self.joules = (self.joules or 0.0) + after - joules
+
+    def row(self, stages: dict[str, StageSummary], peak_memory: int | None) -> Row:
+        info, total = self.upscaler.info, self.timer.summary("total")
+        return Row(
+            name=self.name,
+            total=total,
+            model=info.frames.spec.name,
+            face_model=info.faces.spec.name if info.faces else None,
+            backend=info.frames.name,
+            version=info.frames.version,
+            device=info.frames.device,
+            threads=info.frames.threads,
+            stages=stages,
+            peak_memory=peak_memory,
+            faces=self.faces,
+            joules=None if self.joules is None else self.joules / total.calls,
+        )
 
 
 def measure(
-    upscaler: Upscaler,
-    model: str,
-    *,
-    source: Path | None,
-    size: tuple[int, int],
-    frames: int,
-    warmup: int,
-    detect_every: int,
-) -> Measurement:
-    """Run frames through a stream of `upscaler`, one after another.
+    chosen: dict[str, tuple[Choice, Upscaler]], material: Material, meter: Meter
+) -> tuple[tuple[int, int], list[Row]]:
+    """Run the frames through streams of all, in turns of `_TURN` and in a new order each time.
 
-    Args:
-        upscaler: What is measured.
-        model: Name or path of its generator of frames.
-        source: Video to take frames from, again from its beginning where it is too short; None:
-            made-up frames.
-        size: Width and height of made-up frames.
-        frames: Frames to measure.
-        warmup: Frames before that, not counted.
-        detect_every: Frames from one face detection to the next.
+    A row's `total` is the whole frame, u8 in to u8 out. Of its stages "frame", "detect", "faces"
+    and "blend" are its parts; the parts of "frame", as far as the backend knows them, are measured
+    in a run of their own, and so is "encode"; it and "decode" are in none of the others.
+
+    Returns:
+        Width and height of the frames, and a row for each.
 
     Raises:
         InputError: The video cannot be read.
     """
-    timer, decoding = StageTimer(), StageTimer()
-    stream = upscaler.stream(detect_every=detect_every, timer=timer)
-    pictures = _made_up(size) if source is None else _decoded(source, decoding)
-    out: Pixels | None = None
-    faces_before = 0
-    for index in range(warmup + frames):
-        if index == warmup:
-            timer.reset()
-            decoding.reset()
-            faces_before = stream.faces
-        lr = next(pictures)
-        if out is None:
-            size = (lr.shape[1], lr.shape[0])
-            out = np.empty((size[1] * stream.scale, size[0] * stream.scale, 3), np.uint8)
-        began = time.perf_counter()
-        stream(lr, out=out)
-        timer.add("total", time.perf_counter() - began)
-    stages = {name: decoding.summary(name) for name in decoding.stages}
-    stages |= {name: timer.summary(name) for name in timer.stages}
-    if upscaler.info.frames.name == "onnxruntime" and max(size) <= upscaler.info.tile:
-        parts = _parts(upscaler, zoo.find(model), size, frames=frames, warmup=warmup)
-        stages |= {name: parts.summary(name) for name in parts.stages}
-    faces = stream.faces - faces_before
-    return Measurement(upscaler.info, source, size, frames, warmup, faces, stages)
-
-
-def _made_up(size: tuple[int, int]) -> Iterator[Pixels]:
-    """Noise over a gradient that moves, eight different frames in turn."""
-    generator = np.random.default_rng(0)
-    width, height = size
-    y, x = np.mgrid[0:height, 0:width]
-    kept: list[Pixels] = []
-    for shift in range(8):
-        ramp = np.stack([x + 4 * shift, y + 4 * shift, x + y], axis=-1) % 224
-        kept.append((ramp + generator.integers(0, 32, ramp.shape)).astype(np.uint8))
-    while True:
-        yield from kept
-
-
-def _decoded(source: Path, timer: StageTimer) -> Iterator[Pixels]:
-    """Frames of a video, over and over; waiting for them is the stage "decode"."""
-    from srsdk.video import VideoReader
-
-    while True:
-        try:
-            with VideoReader(source) as reader:
-                entries = iter(reader)
-                while True:
-                    began = time.perf_counter()
-                    frame = next(entries, None)
-                    if frame is None:
-                        break
-                    timer.add("decode", time.perf_counter() - began)
-                    yield frame.pixels
-        except VideoError as error:
-            raise InputError(str(error)) from error
+    decoding = StageTimer()
+    pictures = material.pictures(decoding)
+    candidates = [_Candidate(name, up, material) for name, (_, up) in chosen.items()]
+    for frame in islice(pictures, material.warmup):
+        for candidate in candidates:
+            candidate.stream(frame)
+    order, shuffler, left = list(candidates), random.Random(0), material.frames
+    for candidate in candidates:
+        candidate.timer.reset()
+    decoding.reset()
+    size = (0, 0)
+    while left > 0:
+        frames = list(islice(pictures, min(left, _TURN) + 1))
+        left -= _TURN
+        size = (frames[0].shape[1], frames[0].shape[0])
+        shuffler.shuffle(order)
+        for candidate in order:
+            time.sleep(SETTLE)
+            candidate.turn(frames, meter)
+    rows = []
+    for candidate, (choice, _) in zip(candidates, chosen.values(), strict=True):
+        timer = candidate.timer
+        stages = {name: decoding.summary(name) for name in decoding.stages}
+        stages |= {name: timer.summary(name) for name in timer.stages if name != "total"}
+        stages |= _parts(candidate.upscaler, choice, size, material)
+        if material.source is not None:
+            stages |= _encoding(candidate.upscaler, material, material.source)
+        rows.append(candidate.row(stages, _peak_memory(choice, material)))
+    return size, rows
 
 
 def _parts(
-    upscaler: Upscaler, model: Path | str, size: tuple[int, int], *, frames: int, warmup: int
-) -> StageTimer:
-    """The three parts of a frame, as the ONNX Runtime backend has them: kernel, graph, kernel."""
-    import onnxruntime as ort
+    upscaler: Upscaler, choice: Choice, size: tuple[int, int], material: Material
+) -> dict[str, StageSummary]:
+    """The parts of a frame as its backend has them; none where it cannot tell, or for tiles."""
+    info = upscaler.info
+    if max(size) > info.tile:
+        return {}
+    backend = open_backend(
+        info.frames.name, zoo.find(choice.model), threads=info.frames.threads, color=info.color
+    )
+    timer, scale = StageTimer(), upscaler.scale
+    out = np.empty((1, size[1] * scale, size[0] * scale, 3), np.uint8)
+    if isinstance(backend, ProfiledBackend):
+        frames = islice(material.pictures(), material.warmup + material.frames)
+        for number, frame in enumerate(frames):
+            parts = backend.profile(frame[None], out)
+            if number >= material.warmup:
+                for name, seconds in parts.items():
+                    timer.add(name, seconds)
+    backend.close()
+    return {name: timer.summary(name) for name in timer.stages}
 
-    from srsdk import _kernels
 
-    info = upscaler.info.frames
-    spec, threads = info.spec, info.threads
-    setting = ort.SessionOptions()
-    setting.intra_op_num_threads, setting.inter_op_num_threads = threads, 1
-    session = ort.InferenceSession(str(model), setting, providers=["CPUExecutionProvider"])
-    width, height = size
-    node, result = session.get_inputs()[0], session.get_outputs()[0]
-    dtype = np.float16 if "float16" in node.type else np.float32
-    values = np.empty((1, 3, height, width), dtype)
-    factor = spec.graph_scale
-    output = np.empty((1, spec.out_channels, factor * height, factor * width), dtype)
-    binding = session.io_binding()
-    binding.bind_input(node.name, "cpu", 0, dtype, values.shape, values.ctypes.data)
-    binding.bind_output(result.name, "cpu", 0, dtype, output.shape, output.ctypes.data)
-    frame = np.empty((height * spec.scale, width * spec.scale, 3), np.uint8)
-    swap = upscaler.info.color != spec.channel_order
-    timer, pictures = StageTimer(), _made_up(size)
-    for index in range(warmup + frames):
-        if index == warmup:
-            timer.reset()
-        lr = next(pictures)
-        with timer("unpack"):
-            _kernels.unpack_into(values, lr[None], swap=swap, threads=threads)
-        with timer("graph"):
-            session.run_with_iobinding(binding)
-        with timer("pack"):
-            _kernels.pack_into(
-                frame,
-                output[0],
-                spec.shuffle,
-                lr=None if spec.base == "none" else lr,
-                base=spec.base,
-                scale=spec.scale,
-                swap=swap,
-                threads=threads,
-            )
-    return timer
+def _encoding(upscaler: Upscaler, material: Material, source: Path) -> dict[str, StageSummary]:
+    """Encoding as `srsdk enhance` does it, what the encoder owes at the end shared out evenly."""
+    from srsdk.video import VideoReader, VideoWriter
+    from srsdk.video.colour import FrameBuffer
+
+    seconds: list[float] = []
+    stream = upscaler.stream(detect_every=material.detect_every)
+    with tempfile.TemporaryDirectory() as folder, VideoReader(source) as reader:
+        info = reader.info
+        size = (info.width * stream.scale, info.height * stream.scale)
+        target = Path(folder) / "out.mp4"
+        if size[0] % 2 or size[1] % 2:
+            return {}  # yuv420p has no odd sizes
+        sr = FrameBuffer.empty(*size)
+        with VideoWriter(
+            target, *size, info.time_base, rate=info.rate, colour=info.colour
+        ) as writer:
+            for frame in islice(reader, min(material.frames, _ENCODED)):
+                stream(frame.pixels, out=sr.pixels)
+                began = time.perf_counter()
+                writer.write(sr, frame.pts, frame.duration)
+                seconds.append(time.perf_counter() - began)
+            began = time.perf_counter()
+            writer.finish()
+            owed = (time.perf_counter() - began) / len(seconds)
+    return {"encode": summarise([value + owed for value in seconds])}
+
+
+def _peak_memory(choice: Choice, material: Material) -> int | None:
+    """Of a process that does nothing but run a few of these frames; see `srsdk.cli.alone`."""
+    arguments = {
+        "choice": asdict(choice),
+        "source": None if material.source is None else str(material.source),
+        "size": material.size,
+        "detect_every": material.detect_every,
+    }
+    command = [sys.executable, "-m", "srsdk.cli.alone", json.dumps(arguments)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return int(done.stdout) or None
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return None

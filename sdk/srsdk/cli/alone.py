@@ -1,0 +1,35 @@
+"""A process that runs a few frames and writes the most bytes it had resident to stdout.
+
+Memory of a candidate can only be told apart from that of others, and from the benchmark's own, in a
+process that has nothing else in it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import islice
+from pathlib import Path
+
+from srsdk.cli.material import Material
+from srsdk.cli.measure import Choice
+from srsdk.cli.record import peak_memory
+
+_FRAMES = 12
+
+
+def main(text: str) -> None:
+    """Run what `srsdk.cli.measure` asks for, in JSON."""
+    arguments = json.loads(text)
+    source, every = arguments["source"], arguments["detect_every"]
+    path = None if source is None else Path(source)
+    material = Material(path, tuple(arguments["size"]), _FRAMES, 0, every)
+    with Choice(**arguments["choice"]).open() as upscaler:
+        stream, out = upscaler.stream(detect_every=every), None
+        for frame in islice(material.pictures(), _FRAMES):
+            out = stream(frame, out=out)
+    sys.stdout.write(f"{peak_memory()}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
