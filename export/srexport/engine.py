@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import time
 from collections import Counter
@@ -21,8 +20,6 @@ from srexport.progress import Watch, monitor, signals_held
 from srexport.verify import CERTIFICATE_KEY
 from srsdk.engine_sidecar import EngineRecord, Profile, this_platform, write_record
 from srsdk.errors import ModelFormatError, SrsdkError
-
-log = logging.getLogger(__name__)
 
 
 class EngineBuildError(SrsdkError, RuntimeError):
@@ -80,7 +77,7 @@ def build_engine(
     proto = load(model)
     spec = read_spec(proto, str(model))
     trt = flavour.trt
-    messages = _logger(trt)
+    messages = flavour.messages()
     builder = trt.Builder(messages)
     config = builder.create_builder_config()
     capabilities = flavour.aim(config, options.hardware, options.capabilities)
@@ -199,29 +196,3 @@ def _write(path: Path, data: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _logger(trt: Any) -> Any:
-    levels = {
-        trt.ILogger.Severity.INTERNAL_ERROR: logging.ERROR,
-        trt.ILogger.Severity.ERROR: logging.ERROR,
-        trt.ILogger.Severity.WARNING: logging.INFO,
-        trt.ILogger.Severity.INFO: logging.DEBUG,
-    }
-
-    class Messages(trt.ILogger):  # type: ignore[misc]
-        """Hands messages to `logging`; errors are kept, since they become one of ours."""
-
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            level = levels.get(severity)
-            if level == logging.ERROR:
-                self.errors.append(message)
-                level = logging.DEBUG
-            if level is not None:
-                log.log(level, "TensorRT: %s", message)
-
-    return Messages()

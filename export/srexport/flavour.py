@@ -1,4 +1,7 @@
-"""The one place that knows TensorRT from TensorRT-RTX, and TensorRT 10 from 11."""
+"""How engines are built with TensorRT, with TensorRT-RTX, with TensorRT 10 and 11.
+
+What differs when they are run is in `srsdk.tensorrt_library`.
+"""
 
 from __future__ import annotations
 
@@ -7,54 +10,24 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
-from srsdk.cuda_device import CudaDevice, find_device
-from srsdk.engine_sidecar import Machine, this_machine
+from srsdk.cuda_device import find_device
 from srsdk.errors import BackendUnavailableError, InputError
+from srsdk.tensorrt_library import INSTALL, NAMES, Library, Name
 
-Name = Literal["tensorrt", "tensorrt_rtx"]
 Hardware = Literal["this", "same-compute-capability", "ampere-plus"]
-
-INSTALL = {
-    "tensorrt": "pip install tensorrt (on a Jetson: apt install nvidia-jetpack)",
-    "tensorrt_rtx": "pip install tensorrt-rtx-cu13",
-}
 
 _RTX_DEFAULT = "8.0+"
 """What an engine of TensorRT-RTX runs on unless told otherwise: Ampere and later."""
 
 
 @dataclass(frozen=True)
-class Flavour:
-    """An installed TensorRT.
-
-    Attributes:
-        name: "tensorrt" or "tensorrt_rtx".
-        trt: The Python module.
-        device: The GPU that it would use; None where there is none.
-    """
-
-    name: Name
-    trt: Any
-    device: CudaDevice | None
-
-    @property
-    def version(self) -> str:
-        """Version of the library."""
-        return str(self.trt.__version__)
-
-    @property
-    def title(self) -> str:
-        """What people call it."""
-        return f"{'TensorRT' if self.name == 'tensorrt' else 'TensorRT-RTX'} {self.version}"
+class Flavour(Library):
+    """An installed TensorRT that builds."""
 
     @property
     def has_timing_cache(self) -> bool:
         """TensorRT-RTX times nothing while it builds."""
         return self.name == "tensorrt"
-
-    def machine(self) -> Machine:
-        """What an engine would run on here."""
-        return this_machine(self.trt)
 
     def network_flags(self) -> int:
         """Flags of a strongly typed network; where no flag says so (11 and later), all are."""
@@ -126,7 +99,7 @@ def find_flavour(name: str = "auto") -> Flavour:
         BackendUnavailableError: It is not installed, or TensorRT has no GPU to build on.
     """
     device = find_device()
-    order: list[Name] = ["tensorrt", "tensorrt_rtx"]
+    order: list[Name] = list(NAMES)
     if name != "auto":
         order = [known for known in order if known == name]
         if not order:

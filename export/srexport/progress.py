@@ -7,7 +7,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Watch = Callable[[float, str], None]
 """Called with the share that is done, 0 to 1, and the name of the current phase."""
@@ -106,3 +109,31 @@ def signals_held(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(held, handler)
     for number in arrived[:1]:
         signal.raise_signal(number)
+
+
+@contextmanager
+def progress_bar(console: Console, title: str) -> Iterator[Watch]:
+    """A `Watch` that draws a bar with the time left, where the console is a terminal."""
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(
+        *columns,
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task(title, total=1.0)
+        yield lambda share, phase: bar.update(
+            task, completed=share, description=f"{title}: {phase[:40]}"
+        )

@@ -60,6 +60,7 @@ def engine(
     from srexport.engine import Options, build_engine
     from srexport.flavour import find_flavour
     from srexport.onnx import load, read_spec
+    from srexport.progress import progress_bar
     from srexport.shapes import profiles
 
     check_target(output)
@@ -74,31 +75,9 @@ def engine(
     source = find_model(model)
     wanted = profiles(shapes or [], read_spec(load(source), str(source)))
     flavour = find_flavour(library.value)
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-    from rich.progress import TimeElapsedColumn as Elapsed
-    from rich.progress import TimeRemainingColumn as Remaining
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(
-        *columns,
-        Elapsed(),
-        TextColumn("left"),
-        Remaining(),
-        console=entry.console,
-        transient=True,
-        disable=not entry.console.is_terminal,
-    ) as bar:
-        task = bar.add_task(flavour.title, total=1.0)
+    with progress_bar(entry.console, flavour.title) as watch:
         record = build_engine(
-            source,
-            output,
-            wanted,
-            flavour,
-            options,
-            command=_again(),
-            watch=lambda share, phase: bar.update(
-                task, completed=share, description=f"{flavour.title}: {phase[:40]}"
-            ),
+            source, output, wanted, flavour, options, command=_again(), watch=watch
         )
     entry.say(
         f"{output}: {record.spec.precision}, {record.engine_bytes / 1e6:.1f} MB, built by "
