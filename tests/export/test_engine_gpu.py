@@ -24,7 +24,8 @@ def flavour(request: pytest.FixtureRequest) -> Flavour:
     if importlib.util.find_spec(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
     found = find_flavour(request.param)
-    assert found.device is not None, "no CUDA driver answers"
+    if found.device is None:
+        pytest.skip("no CUDA driver finds a GPU")
     return found
 
 
