@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from srsdk import image as images
 from srsdk import zoo
 from srsdk.backends import Backend, BackendInfo, Color, Pixels, open_backend
+from srsdk.backends.base import DeviceBackend, Done, Ticket
+from srsdk.cuda import is_device_array
 from srsdk.errors import InputError
+from srsdk.stream import UpscalerStream, Work
 from srsdk.tiling import scaled, tiles
 from srsdk.timing import StageTimer
 
 if TYPE_CHECKING:
-    from srsdk.faces import FaceDetector, FaceEnhancer, FaceResult
-
-_TILE = 512
-"""Default side of a tile: bounds the generator's memory on large images."""
+    from srsdk.faces import FaceDetector, FaceEnhancer
 
 _FACE_SIZE = 32
 """Size of faces for a face generator that was trained on whole frames."""
@@ -54,19 +54,20 @@ class Upscaler:
     are tracked from frame to frame, goes through `stream`.
 
     Args:
-        model: A name from `srsdk.zoo.models()`, "bicubic-xN", or the path of an ONNX file that
-            `srsdk-export` wrote.
+        model: A name from `srsdk.zoo.models()`, "bicubic-xN", or the path of an ONNX file or engine
+            that `srsdk-export` wrote.
         faces: The same, for the generator that is run on detected faces, whose results are blended
             into the frame; None leaves faces to `model`. Both must have the same scale.
         detector: What finds the faces; None: `srsdk.faces.SlimFaceDetector()`.
         max_face: Largest side of a face's square (whole head) in pixels of the input that goes
             through the face generator, whose cost grows with the area; None: `FaceEnhancer`'s.
-        backend: "auto", or a name from `srsdk.backends.BACKENDS`.
+        backend: "auto", or a name from `srsdk.backends.BACKENDS`. "auto" is the fastest on the CPU,
+            and TensorRT for an engine; a GPU is otherwise asked for by name.
         threads: CPU threads of each generator; None for all that this process may use.
         color: Channel order of all images, "bgr" as OpenCV and cameras give it, or "rgb".
         tile: Largest side of what goes through the generator at once. Larger images are cut into
             tiles with a margin as wide as the generator sees, so that the result is that of the
-            whole image.
+            whole image. None: what the backend suggests, 512 on the CPU.
 
     Raises:
         ModelNotFoundError: No such model.
@@ -85,11 +86,11 @@ class Upscaler:
         backend: str = "auto",
         threads: int | None = None,
         color: Color = "bgr",
-        tile: int = _TILE,
+        tile: int | None = None,
     ) -> None:
         if color not in get_args(Color):
             raise InputError(f"color is {color!r}, expected 'bgr' or 'rgb'")
-        if tile < 16:
+        if tile is not None and tile < 16:
             raise InputError(f"tile is {tile}, expected at least 16 pixels")
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}, expected at least 1")
@@ -107,7 +108,8 @@ class Upscaler:
                 self._backend, self._face_backend, detector, max_face, color
             )
         face_info = None if self._face_backend is None else self._face_backend.info
-        self._info = UpscalerInfo(self.scale, color, tile, self._backend.info, face_info)
+        info = self._backend.info
+        self._info = UpscalerInfo(self.scale, color, tile or info.tile, info, face_info)
 
     @property
     def scale(self) -> int:
@@ -119,21 +121,33 @@ class Upscaler:
         """What this object does and runs on."""
         return self._info
 
-    def up(self, image: Any, out: Pixels | None = None) -> Pixels:
+    @overload
+    def up(self, image: NDArray[Any], out: Pixels | None = None) -> Pixels: ...
+    @overload
+    def up(self, image: Any, out: Any = None) -> Any: ...
+    def up(self, image: Any, out: Any = None) -> Any:
         """Upscale one image.
 
         Args:
             image: uint8 `(H, W, 3)` in `color`, `(H, W, 4)` with alpha last (enlarged bicubically),
                 or gray `(H, W)` / `(H, W, 1)`; any size from 1x1, any strides; never modified.
+                Or, where the backend runs on a GPU, an array in its memory (DLPack or
+                `__cuda_array_interface__`: torch, CuPy, ...) of shape `(H, W, 3)` or
+                `(N, H, W, 3)`.
             out: Array to write into, of the result's shape; may be strided (a region of a larger
-                frame), must not share memory with `image`.
+                frame), must not share memory with `image`. In device memory where `image` is; this
+                then waits for the result.
 
         Returns:
-            `out`, or a new array: uint8, `scale` times as high and wide, channels as given.
+            `out`, or a new array: uint8, `scale` times as high and wide, channels as given. For an
+            image in device memory a `srsdk.cuda.DeviceArray`, which others take without a copy and
+            whose work may still be going on; nothing passes through the host.
 
         Raises:
             InputError: `image` or `out` is not as described.
         """
+        if is_device_array(image):
+            return self._up_on_device(image, out)
         return self._up(image, out, self._enhance_faces)
 
     def batch(self, frames: Sequence[Any]) -> list[Pixels]:
@@ -162,6 +176,9 @@ class Upscaler:
     def stream(self, *, detect_every: int = 5, timer: StageTimer | None = None) -> UpscalerStream:
         """A stream for the frames of one video, in which faces are tracked.
 
+        `stream()(frame)` upscales the next one; `stream().map(frames)` goes through all of them and
+        on a GPU copies some while it computes others.
+
         Args:
             detect_every: Frames from one face detection to the next.
             timer: Collects the seconds of the stages "frame", "detect", "faces" and "blend".
@@ -188,23 +205,33 @@ class Upscaler:
     ) -> None:
         self.close()
 
+    def _up_on_device(self, image: Any, out: Any) -> Any:
+        if not isinstance(self._backend, DeviceBackend):
+            name = self._info.frames.name
+            raise InputError(
+                f"the image is in device memory and backend {name!r} takes host memory: copy it "
+                'to the host, or make an Upscaler with backend="tensorrt" or "cuda"'
+            )
+        if self._faces is not None:
+            raise InputError(
+                "faces are found on the CPU: copy the image to the host, or make an Upscaler "
+                "without faces"
+            )
+        return self._backend.run_on_device(image, out)
+
     def _up(
         self, image: Any, out: Pixels | None, enhance: Callable[[Pixels, Pixels], None]
     ) -> Pixels:
-        original = images.split(image)
-        if out is None:
-            out = np.empty(images.result_shape(image, self.scale), np.uint8)
-        else:
-            images.check_out(out, image, self.scale)
-        color = out
-        if not original.is_plain:
-            height, width = original.color.shape[:2]
-            color = np.empty((height * self.scale, width * self.scale, 3), np.uint8)
-        self._generate(original.color, color)
-        enhance(original.color, color)
-        if not original.is_plain:
-            images.join(color, original, self.scale, out)
-        return out
+        work = Work(image, out, self.scale)
+        self._generate(work.lr, work.sr)
+        return work.finish(enhance)
+
+    def _start(self, work: Work) -> Ticket:
+        """Begin what `_generate` does; where it cannot be left to itself it is done at once."""
+        if isinstance(self._backend, DeviceBackend) and max(work.lr.shape) <= self._info.tile:
+            return self._backend.submit(work.lr[None], work.sr[None])
+        self._generate(work.lr, work.sr)
+        return Done(work.sr[None])
 
     def _generate(self, color: Pixels, out: Pixels) -> None:
         height, width = color.shape[:2]
@@ -220,50 +247,6 @@ class Upscaler:
     def _enhance_faces(self, color: Pixels, out: Pixels) -> None:
         if self._faces is not None:
             self._faces.enhance(color, out)
-
-
-class UpscalerStream:
-    """The frames of one video, in order, from one thread at a time; made by `Upscaler.stream`.
-
-    Attributes:
-        faces: Faces enhanced so far, counted once a frame.
-    """
-
-    def __init__(
-        self, upscaler: Upscaler, *, detect_every: int = 5, timer: StageTimer | None = None
-    ) -> None:
-        if detect_every < 1:
-            raise InputError(f"detect_every is {detect_every}, expected at least 1")
-        enhancer = upscaler._faces
-        self._upscaler = upscaler
-        self._stream = None if enhancer is None else enhancer.stream(every=detect_every)
-        self._timer = timer or StageTimer()
-        self.faces = 0
-
-    @property
-    def scale(self) -> int:
-        """Upscaling factor."""
-        return self._upscaler.scale
-
-    def __call__(self, frame: Any, out: Pixels | None = None) -> Pixels:
-        """Upscale the next frame; otherwise as `Upscaler.up`."""
-        started = perf_counter()
-        face_seconds = 0.0
-
-        def enhance(lr: Pixels, sr: Pixels) -> None:
-            nonlocal face_seconds
-            if self._stream is None:
-                return
-            result: FaceResult = self._stream.enhance(lr, sr)
-            self.faces += result.count
-            face_seconds = result.detect + result.generate + result.blend
-            self._timer.add("detect", result.detect)
-            self._timer.add("faces", result.generate)
-            self._timer.add("blend", result.blend)
-
-        result = self._upscaler._up(frame, out, enhance)
-        self._timer.add("frame", perf_counter() - started - face_seconds)
-        return result
 
 
 def _face_enhancer(

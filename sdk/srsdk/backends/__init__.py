@@ -21,6 +21,8 @@ Color = Literal["bgr", "rgb"]
 BACKENDS: dict[str, str] = {
     "onnxruntime": "srsdk.backends.onnxruntime",
     "native": "srsdk.backends.native",
+    "tensorrt": "srsdk.backends.tensorrt",
+    "cuda": "srsdk.backends.cuda",
     "torch": "srsdk.backends.torch",
     "bicubic": "srsdk.backends.bicubic",
 }
@@ -61,10 +63,14 @@ def open_backend(
 def _suitable(model: Path | str) -> str:
     """What "auto" stands for: the fastest CPU backend that can run the model.
 
-    The native one is, by 2 to 3 times on the bundled models, where its kernels have vectors.
+    The native one is, by 2 to 3 times on the bundled models, where its kernels have vectors. A GPU
+    is never chosen, only asked for by name: whether its driver, libraries and memory suffice shows
+    when it runs. An engine can run nowhere else.
     """
     if isinstance(model, str):
         return "bicubic"
+    if model.suffix.lower() in (".engine", ".plan"):
+        return "tensorrt"
     from srsdk import _kernels
     from srsdk.backends import native
 

@@ -1,0 +1,170 @@
+"""ONNX Runtime's CUDA provider, for NVIDIA GPUs without TensorRT.
+
+Frames are turned into tensors and back by srsdk's own kernels, on device memory that is bound to
+the session: ONNX Runtime copies nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from srsdk.cuda.chain import DeviceChain
+from srsdk.cuda.device import CudaDevice, Stream, open_device
+from srsdk.cuda.failure import explained
+from srsdk.engine_sidecar import Size
+from srsdk.errors import (
+    BackendUnavailableError,
+    InputError,
+    ModelFormatError,
+    ModelNotFoundError,
+)
+from srsdk.spec import ModelSpec
+
+_PROVIDER = "CUDAExecutionProvider"
+
+_TILE = 1024
+"""Default side of a tile: a hundred channels of it in float32 are 400 MB."""
+
+_INSTALL = (
+    "pip uninstall onnxruntime, then pip install --force-reinstall 'onnxruntime-gpu[cuda,cudnn]' "
+    "(both packages write the same files)"
+)
+
+
+class SessionGenerator:
+    """A session on the GPU; see `srsdk.cuda.workspace.Generator`. Made with the device current.
+
+    A session has one stream for all of its runs. So the streams of the chain hand over to it and
+    take over from it again; copies and kernels of one batch still overlap the graph of another.
+    """
+
+    def __init__(self, path: Path, device: CudaDevice) -> None:
+        import onnxruntime as ort
+
+        from srsdk.backends.onnxruntime import _check_graph
+
+        self.device, self.stream = device, device.stream()
+        self.session = _open_session(path, device.index, self.stream)
+        metadata = self.session.get_modelmeta().custom_metadata_map
+        self._spec = ModelSpec.from_metadata(metadata, source=str(path))
+        if self._spec.value_range != (0.0, 1.0):
+            raise ModelFormatError(f"{path}: value range {self._spec.value_range} is not supported")
+        _check_graph(self.session, self._spec, path)
+        self.options = ort.RunOptions()
+        # Otherwise each run would end with the host waiting for the stream.
+        self.options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The generator's contract."""
+        return self._spec
+
+    def step(self, stream: Stream) -> SessionStep:
+        """The session between two parts of a stream."""
+        return SessionStep(self, stream)
+
+
+class SessionStep:
+    """A binding of the session; see `srsdk.cuda.workspace.Step`."""
+
+    def __init__(self, generator: SessionGenerator, stream: Stream) -> None:
+        # Allocates in its runs, so that a CUDA graph cannot be made of it from outside.
+        self.capturable = False
+        self._generator, self._stream = generator, stream
+        self._binding = generator.session.io_binding()
+
+    def resize(self, size: Size, source: int, target: int, *, fixed: bool) -> None:
+        """See `Step.resize`."""
+        spec, session = self._generator.spec, self._generator.session
+        count, height, width = size
+        factor = spec.graph_scale
+        dtype = np.float32 if spec.precision == "fp32" else np.float16
+        index = self._generator.device.index
+        larger = (count, spec.out_channels, factor * height, factor * width)
+        for bind, node, shape, pointer in (
+            (self._binding.bind_input, session.get_inputs()[0], (count, 3, height, width), source),
+            (self._binding.bind_output, session.get_outputs()[0], larger, target),
+        ):
+            bind(node.name, "cuda", index, dtype, shape, pointer)
+
+    def enqueue(self) -> None:
+        """See `Step.enqueue`."""
+        generator = self._generator
+        wait_for = generator.device.kernels.wait_for
+        wait_for(generator.stream, self._stream)
+        try:
+            generator.session.run_with_iobinding(self._binding, generator.options)
+        except Exception as error:  # ONNX Runtime's own exceptions share no base but this
+            raise explained(error, "running the model") from error
+        wait_for(self._stream, generator.stream)
+
+
+def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa: A001
+    """Make the backend; see `open_backend`. `threads` has no meaning here.
+
+    Raises:
+        BackendUnavailableError: onnxruntime-gpu, PyCUDA, the CUDA kernels, the driver or the GPU is
+            missing.
+    """
+    if isinstance(model, str):
+        raise InputError(f"{model} is no network; backend cuda runs ONNX files")
+    if not model.is_file():
+        raise ModelNotFoundError(f"there is no model file {model}")
+    version = _check_provider()
+    device = open_device()
+    with device.current(f"loading {model.name}"):
+        generator = SessionGenerator(model, device)
+    return DeviceChain(
+        device, generator, name="cuda", version=f"onnxruntime {version}", color=color, tile=_TILE
+    )
+
+
+def _check_provider() -> str:
+    """The version of onnxruntime-gpu; raises where it is another onnxruntime."""
+    try:
+        import onnxruntime as ort
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"backend cuda needs onnxruntime-gpu ({error}): {_INSTALL}"
+        ) from error
+    if _PROVIDER not in ort.get_available_providers():
+        raise BackendUnavailableError(
+            f"backend cuda needs onnxruntime-gpu, and this onnxruntime {ort.__version__} is built "
+            f"for {', '.join(ort.get_available_providers())}: {_INSTALL}"
+        )
+    return str(ort.__version__)
+
+
+def _open_session(path: Path, index: int, stream: Stream) -> Any:
+    import onnxruntime as ort
+
+    if hasattr(ort, "preload_dlls"):
+        # CUDA and cuDNN from their pip packages, where those are installed. It prints what it does
+        # not find; whether anything is missing shows below.
+        with contextlib.redirect_stdout(io.StringIO()):
+            ort.preload_dlls()
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    cuda = {"device_id": str(index), "user_compute_stream": str(stream.handle)}
+    try:
+        # Without fallback: its own is the whole model on the CPU, with no more than a warning.
+        session = ort.InferenceSession(
+            str(path), options, providers=[(_PROVIDER, cuda)], enable_fallback=0
+        )
+    except Exception as error:  # ONNX Runtime's own exceptions share no base but this
+        failure = explained(error, f"loading {path.name}")
+        if "too little memory" in str(failure):
+            raise failure from error
+        reason = str(error).splitlines()[0]
+        raise ModelFormatError(f"{path} is not a model ONNX Runtime can load: {reason}") from error
+    if _PROVIDER not in session.get_providers():
+        raise BackendUnavailableError(
+            "ONNX Runtime could not start its CUDA provider: CUDA or cuDNN libraries are missing "
+            f"or of another major version: {_INSTALL}"
+        )
+    return session

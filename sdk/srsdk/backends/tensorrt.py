@@ -1,0 +1,149 @@
+"""TensorRT and TensorRT-RTX engines.
+
+`Upscaler("x.engine")` runs an engine of `srsdk-export engine`. A model by name, or an ONNX file, is
+built into one on first use, which takes minutes, and comes from the cache after that.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from srsdk.cuda.chain import DeviceChain
+from srsdk.cuda.device import Stream, open_device
+from srsdk.cuda.failure import explained
+from srsdk.engine_sidecar import EngineRecord, Size, check_engine, read_record
+from srsdk.errors import EngineMismatchError, InputError, ModelFormatError
+from srsdk.spec import ModelSpec
+from srsdk.tensorrt_library import Library, load_library
+
+log = logging.getLogger(__name__)
+
+ENDINGS = (".engine", ".plan")
+"""What engines' names end in."""
+
+
+class EngineGenerator:
+    """A deserialised engine; see `srsdk.cuda.workspace.Generator`. Made with the device current."""
+
+    def __init__(self, path: Path, record: EngineRecord, library: Library) -> None:
+        self.library, self.record = library, record
+        self.messages = library.messages()
+        runtime = library.trt.Runtime(self.messages)
+        self.engine = runtime.deserialize_cuda_engine(path.read_bytes())
+        if self.engine is None:
+            raise EngineMismatchError(
+                f"{path}: {library.title} does not take it ({self.why()}); build it again: "
+                f"{record.command}"
+            )
+        self._runtime = runtime  # must outlive the engine
+        self.source, self.target = _names(library.trt, self.engine, record.spec, path)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The generator's contract."""
+        return self.record.spec
+
+    def step(self, stream: Stream) -> EngineStep:
+        """The engine on a stream."""
+        return EngineStep(self, stream)
+
+    def why(self) -> str:
+        """The last error that TensorRT logged."""
+        return self.messages.errors[-1] if self.messages.errors else "it does not say why"
+
+
+class EngineStep:
+    """An execution context on a stream; see `srsdk.cuda.workspace.Step`."""
+
+    def __init__(self, generator: EngineGenerator, stream: Stream) -> None:
+        self.capturable = True
+        self._generator, self._stream = generator, stream
+        self._context = self._make(fixed=False)
+
+    def resize(self, size: Size, source: int, target: int, *, fixed: bool) -> None:
+        """See `Step.resize`."""
+        generator = self._generator
+        profile = generator.record.profile_for(size)
+        handle = self._stream.handle
+        if fixed:
+            self._context = None  # its memory first
+            self._context = self._make(fixed=True)
+        context = self._context
+        count, height, width = size
+        done = (
+            (context.active_optimization_profile == profile and not fixed)
+            or context.set_optimization_profile_async(profile, handle)
+        ) and all(
+            (
+                context.set_input_shape(generator.source, (count, 3, height, width)),
+                context.set_tensor_address(generator.source, source),
+                context.set_tensor_address(generator.target, target),
+            )
+        )
+        if not done:
+            raise explained(generator.why(), f"preparing TensorRT for {count}*{width}x{height}")
+        if fixed:
+            self.capturable = generator.library.capturable(context, handle)
+
+    def enqueue(self) -> None:
+        """See `Step.enqueue`."""
+        if not self._context.execute_async_v3(self._stream.handle):
+            raise explained(self._generator.why(), "running the engine")
+
+    def _make(self, *, fixed: bool) -> Any:
+        generator = self._generator
+        context = generator.library.execution_context(generator.engine, fixed=fixed)
+        if context is None:
+            raise explained(generator.why(), "an execution context of the engine")
+        return context
+
+
+def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa: A001
+    """Make the backend; see `open_backend`. `threads` has no meaning here.
+
+    Raises:
+        EngineMismatchError: The engine was built for something else; says what and how to mend it.
+        BackendUnavailableError: TensorRT, PyCUDA, the CUDA kernels, the driver or the GPU is
+            missing.
+    """
+    path = Path(model)
+    if isinstance(model, str):
+        raise InputError(f"{model} is no network; backend tensorrt runs engines and ONNX files")
+    if path.suffix.lower() not in ENDINGS:
+        open_device()  # before minutes are spent on an engine that could not run
+        from srsdk.zoo.engines import cached_engine
+
+        path = cached_engine(path)
+    library = load_library(read_record(path).flavour)
+    record = check_engine(path, library.machine())
+    if record.spec.value_range != (0.0, 1.0):
+        raise ModelFormatError(f"{path}: value range {record.spec.value_range} is not supported")
+    device = open_device()
+    with device.current(f"loading {path.name}"):
+        generator = EngineGenerator(path, record, library)
+    tile = max(max(profile.most[1:]) for profile in record.profiles)
+    return DeviceChain(
+        device, generator, name="tensorrt", version=library.title, color=color, tile=tile
+    )
+
+
+def _names(trt: Any, engine: Any, spec: ModelSpec, path: Path) -> tuple[str, str]:
+    """Names of the input and the output; raises where they are not what the spec says."""
+    names = [engine.get_tensor_name(number) for number in range(engine.num_io_tensors)]
+    inputs, outputs = (
+        [name for name in names if engine.get_tensor_mode(name) == mode]
+        for mode in (trt.TensorIOMode.INPUT, trt.TensorIOMode.OUTPUT)
+    )
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ModelFormatError(f"{path}: expected one input and one output")
+    expected = trt.float32 if spec.precision == "fp32" else trt.float16
+    for name, channels in ((inputs[0], 3), (outputs[0], spec.out_channels)):
+        shape, dtype = tuple(engine.get_tensor_shape(name)), engine.get_tensor_dtype(name)
+        if len(shape) != 4 or shape[1] not in (channels, -1) or dtype != expected:
+            raise ModelFormatError(
+                f"{path}: {name} is {dtype} {shape}, but its spec says {expected} with {channels} "
+                "channels; build it again"
+            )
+    return inputs[0], outputs[0]

@@ -1,0 +1,111 @@
+"""A bounded pool of workspaces: which one a batch of some size gets."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from srsdk.engine_sidecar import Size
+from srsdk.errors import InputError
+
+
+class Workspace(Protocol):
+    """What the pool holds.
+
+    Attributes:
+        size: Batch, height and width that it was last used for; None: not used yet.
+        bound: It cannot take another size any more.
+    """
+
+    size: Size | None
+    bound: bool
+
+
+Item = TypeVar("Item", bound=Workspace)
+
+
+class Pool(Generic[Item]):
+    """At most `limit` workspaces, each with one user at a time.
+
+    A batch gets an idle workspace that is bound to its size, else one that last had its size, else
+    any that can take its size, else a new one. Where there may be no more, the idle workspace that
+    has not been used for the longest time makes way. So one size gets as many bound workspaces as
+    there are users at a time, and sizes that change from call to call share the others.
+
+    Args:
+        make: Makes a workspace; called without the pool's lock.
+        limit: How many there may be.
+    """
+
+    def __init__(self, make: Callable[[], Item], limit: int) -> None:
+        if limit < 1:
+            raise ValueError(f"limit is {limit}")
+        self._make, self._limit = make, limit
+        self._idle: list[Item] = []  # the one used last is at the end
+        self._count = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def take(self, size: Size) -> Item | None:
+        """A workspace for a batch of this size; None where all are in use.
+
+        Raises:
+            InputError: The pool is closed.
+        """
+        with self._changed:
+            if self._closed:
+                raise InputError("this Upscaler is closed; make a new one")
+            found = self._find(size)
+            if found is not None:
+                return found
+            if self._count >= self._limit:
+                if not self._idle:
+                    return None
+                self._idle.pop(0)  # bound to other sizes, all of them
+                self._count -= 1
+            self._count += 1
+        try:
+            return self._make()
+        except BaseException:
+            self.drop()
+            raise
+
+    def give_back(self, item: Item) -> None:
+        """The user of a workspace is done with it."""
+        with self._changed:
+            if self._closed:
+                self._count -= 1
+            else:
+                self._idle.append(item)
+            self._changed.notify_all()
+
+    def drop(self) -> None:
+        """A workspace that was taken is broken and will not come back."""
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Wait until one may have come back."""
+        with self._changed:
+            if not self._idle and self._count >= self._limit:
+                self._changed.wait(1.0)
+
+    def close(self) -> None:
+        """Forget the idle ones; those in use go when they come back."""
+        with self._changed:
+            self._closed = True
+            self._count -= len(self._idle)
+            self._idle.clear()
+            self._changed.notify_all()
+
+    def _find(self, size: Size) -> Item | None:
+        """The best idle workspace that fits, taken out."""
+        best, rank = None, 0
+        for item in self._idle:
+            fits = (3 if item.bound else 2) if item.size == size else 0 if item.bound else 1
+            if fits and fits >= rank:
+                best, rank = item, fits
+        self._idle = [item for item in self._idle if item is not best]
+        return best

@@ -1,0 +1,180 @@
+"""`UpscalerStream`: the frames of one video, in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from srsdk import image as images
+from srsdk.backends.base import Pixels, Ticket
+from srsdk.errors import InputError
+from srsdk.timing import StageTimer
+
+if TYPE_CHECKING:
+    from srsdk.faces import FaceResult
+    from srsdk.upscaler import Upscaler
+
+_IN_FLIGHT = 2
+"""Frames that may be on their way at a time: one is computed while the other is copied."""
+
+
+class Work:
+    """An image to be upscaled: what the generator reads and writes, and what becomes of it.
+
+    Attributes:
+        lr: `(H, W, 3)`, three channels of the image.
+        sr: Where the generator's result goes.
+    """
+
+    def __init__(self, image: Any, out: Pixels | None, scale: int) -> None:
+        self._original = images.split(image)
+        if out is None:
+            out = np.empty(images.result_shape(image, scale), np.uint8)
+        else:
+            images.check_out(out, image, scale)
+        self._out, self._scale = out, scale
+        self.lr = self._original.color
+        self.sr = out
+        if not self._original.is_plain:
+            height, width = self.lr.shape[:2]
+            self.sr = np.empty((height * scale, width * scale, 3), np.uint8)
+
+    def finish(self, enhance: Callable[[Pixels, Pixels], None]) -> Pixels:
+        """The result, once `sr` is complete, with what `enhance(lr, sr)` makes of it."""
+        enhance(self.lr, self.sr)
+        if not self._original.is_plain:
+            images.join(self.sr, self._original, self._scale, self._out)
+        return self._out
+
+
+class UpscalerStream:
+    """The frames of one video, in order, from one thread at a time; made by `Upscaler.stream`.
+
+    Attributes:
+        faces: Faces enhanced so far, counted once a frame.
+    """
+
+    def __init__(
+        self, upscaler: Upscaler, *, detect_every: int = 5, timer: StageTimer | None = None
+    ) -> None:
+        if detect_every < 1:
+            raise InputError(f"detect_every is {detect_every}, expected at least 1")
+        enhancer = upscaler._faces
+        self._upscaler = upscaler
+        self._stream = None if enhancer is None else enhancer.stream(every=detect_every)
+        self._timer = timer or StageTimer()
+        self._on_the_way: deque[_FrameTicket] = deque()
+        self.faces = 0
+
+    @property
+    def scale(self) -> int:
+        """Upscaling factor."""
+        return self._upscaler.scale
+
+    def __call__(self, frame: Any, out: Pixels | None = None) -> Pixels:
+        """Upscale the next frame; otherwise as `Upscaler.up` of an image in host memory."""
+        return self.submit(frame, out).result()
+
+    def submit(self, frame: Any, out: Pixels | None = None) -> Ticket:
+        """Start upscaling the next frame; on the CPU it is upscaled at once.
+
+        Faces are enhanced when a result is asked for, and where that is out of order, those of the
+        frames before come first.
+
+        Args:
+            frame: As for `Upscaler.up`; it must stay as it is until its result comes.
+            out: As for `Upscaler.up`.
+
+        Returns:
+            The ticket for its result.
+
+        Raises:
+            InputError: `frame` or `out` is not as described.
+        """
+        started = perf_counter()
+        work = Work(frame, out, self.scale)
+        ticket = _FrameTicket(self, work, self._upscaler._start(work))
+        ticket.seconds = perf_counter() - started
+        self._on_the_way.append(ticket)
+        return ticket
+
+    def map(self, frames: Iterable[Any], *, in_flight: int = _IN_FLIGHT) -> Iterator[Pixels]:
+        """Upscale all frames; on a GPU the copies of some overlap the computing of others.
+
+        Args:
+            frames: As for `submit`.
+            in_flight: Frames that may have been taken without their result given, at least 1; each
+                above the first is a frame of delay.
+
+        Yields:
+            The results, in order, each a new array.
+
+        Raises:
+            InputError: `in_flight` is below 1, or a frame is not as described.
+        """
+        if in_flight < 1:
+            raise InputError(f"in_flight is {in_flight}, expected at least 1")
+        return self._map(frames, in_flight)
+
+    def _map(self, frames: Iterable[Any], in_flight: int) -> Iterator[Pixels]:
+        tickets: deque[Ticket] = deque()
+        for frame in frames:
+            tickets.append(self.submit(frame))
+            if len(tickets) >= in_flight:
+                yield tickets.popleft().result()
+        while tickets:
+            yield tickets.popleft().result()
+
+    def _settle(self, last: _FrameTicket) -> None:
+        """Finish the frames up to this one."""
+        while last in self._on_the_way:
+            ticket = self._on_the_way.popleft()
+            started = perf_counter()
+            faces = _Stopwatch()
+            ticket.settle(partial(self._enhance, faces))
+            self._timer.add("frame", ticket.seconds + perf_counter() - started - faces.seconds)
+
+    def _enhance(self, faces: _Stopwatch, lr: Pixels, sr: Pixels) -> None:
+        if self._stream is None:
+            return
+        result: FaceResult = self._stream.enhance(lr, sr)
+        self.faces += result.count
+        faces.seconds = result.detect + result.generate + result.blend
+        self._timer.add("detect", result.detect)
+        self._timer.add("faces", result.generate)
+        self._timer.add("blend", result.blend)
+
+
+class _Stopwatch:
+    seconds = 0.0
+
+
+class _FrameTicket:
+    """A frame that was handed in; see `Ticket`."""
+
+    def __init__(self, stream: UpscalerStream, work: Work, generated: Ticket) -> None:
+        self.seconds = 0.0
+        self._stream, self._work, self._generated = stream, work, generated
+        self._result: Pixels | None = None
+        self._error: Exception | None = None
+
+    def result(self) -> Pixels:
+        """See `Ticket.result`."""
+        self._stream._settle(self)
+        if self._error is not None:
+            raise self._error
+        assert self._result is not None
+        return self._result
+
+    def settle(self, enhance: Callable[[Pixels, Pixels], None]) -> None:
+        """Wait for the generator and enhance the faces; an error is kept for `result`."""
+        try:
+            self._generated.result()
+            self._result = self._work.finish(enhance)
+        except Exception as error:
+            self._error = error
