@@ -31,10 +31,12 @@ lint: $(VENV)/tests
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'kernels/*.h' 'kernels/*.cpp')
 
-# The README's figures: native kernels against a copy, a call against its graph.
+# The README's figures: native kernels against a copy; srsdk beside what a user would pick instead
+# (SRSDK_DATA: a folder with data/ and peers/). BENCH: options, for instance "--rounds 5 --resume".
 bench: $(VENV)/tests
+	$(PIP) matplotlib
 	$(BIN)/python tests/benchmarks/kernels.py
-	$(BIN)/python tests/benchmarks/upscaler.py
+	$(BIN)/python tests/benchmarks/run.py $(BENCH)
 
 # On a machine with an NVIDIA GPU: build with CUDA, run tests/gpu, measure; see tests/benchmarks/gpu.
 OUT ?= gpu-check

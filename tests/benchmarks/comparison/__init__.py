@@ -1,0 +1,1 @@
+"""The comparison behind `make bench`: srsdk beside what a user would pick instead."""

@@ -1,0 +1,26 @@
+"""The same weights in OpenVINO, NumPy around it."""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino as ov
+from numpy_way import Values, pack, unpack
+from worker import Job, Program
+
+
+def open(job: Job) -> Program:  # noqa: A001
+    core = ov.Core()
+    core.set_property("CPU", {"INFERENCE_NUM_THREADS": job.threads})
+    requests: dict[tuple[int, ...], ov.InferRequest] = {}
+
+    def graph(values: Values) -> Values:
+        if values.shape not in requests:  # a fixed shape is what its documentation advises
+            model = core.read_model(job.options["file"])
+            model.reshape(list(values.shape))
+            compiled = core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+            requests[values.shape] = compiled.create_infer_request()
+        result = requests[values.shape].infer([values], share_inputs=True, share_outputs=True)
+        return np.asarray(result[0])
+
+    versions = {"openvino": ov.__version__}
+    return Program((("unpack", unpack), ("graph", graph), ("pack", pack)), versions)

@@ -1,0 +1,53 @@
+"""`Upscaler` as users call it: `up` for one frame, `batch` for several."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from worker import Job, Pixels, Program
+
+import srsdk
+from srsdk import Upscaler, zoo
+from srsdk.backends import open_backend
+from srsdk.backends.base import ProfiledBackend
+
+
+def open(job: Job) -> Program:  # noqa: A001
+    model = job.options["model"]
+    upscaler = Upscaler(model, backend=job.options["backend"], threads=job.threads)
+    info = upscaler.info.frames
+
+    def up(frames: Pixels) -> Any:
+        return upscaler.up(frames[0])[None] if len(frames) == 1 else upscaler.batch(frames)
+
+    def stages(calls: int) -> dict[str, list[float]]:
+        return _stages(info.name, job, up, calls)
+
+    versions = {"srsdk": srsdk.__version__, info.name: info.version}
+    facts = {"backend": info.name, "device": info.device, "version": info.version}
+    return Program((("call", up),), versions, facts, stages)
+
+
+def _stages(name: str, job: Job, up: Any, calls: int) -> dict[str, list[float]]:
+    """Whole calls ("total") and, in turn with them, their parts as the backend tells them."""
+    backend = open_backend(name, zoo.find(job.options["model"]), threads=job.threads)
+    found: dict[str, list[float]] = {"total": []}
+    if not isinstance(backend, ProfiledBackend):
+        return {}
+    inputs = np.load(job.frames)
+    for number in range(calls + 3):
+        frames = inputs[number % len(inputs)]
+        up(frames)  # each finds the caches as the same program left them
+        began = time.perf_counter()
+        up(frames)
+        seconds = time.perf_counter() - began
+        backend.profile(frames)
+        parts = backend.profile(frames)
+        if number >= 3:
+            found["total"].append(seconds)
+            for part, value in parts.items():
+                found.setdefault(part, []).append(value)
+    backend.close()
+    return found
