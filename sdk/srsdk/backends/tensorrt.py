@@ -33,8 +33,11 @@ class EngineGenerator:
         runtime = library.trt.Runtime(self.messages)
         self.engine = runtime.deserialize_cuda_engine(path.read_bytes())
         if self.engine is None:
+            reason = self.why()
+            if "cuda" in reason.lower() or "memory" in reason.lower():
+                raise explained(reason, f"loading {path.name}")
             raise EngineMismatchError(
-                f"{path}: {library.title} does not take it ({self.why()}); build it again: "
+                f"{path}: {library.title} does not take it ({reason}); build it again: "
                 f"{record.command}"
             )
         self._runtime = runtime  # must outlive the engine
@@ -50,8 +53,9 @@ class EngineGenerator:
         return EngineStep(self, stream)
 
     def why(self) -> str:
-        """The last error that TensorRT logged."""
-        return self.messages.errors[-1] if self.messages.errors else "it does not say why"
+        """What TensorRT logged first since this was asked before: the rest are its echoes."""
+        errors, self.messages.errors = self.messages.errors, []
+        return errors[0] if errors else "it does not say why"
 
 
 class EngineStep:
