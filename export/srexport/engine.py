@@ -16,6 +16,7 @@ import onnx
 
 from srexport.flavour import Flavour, Hardware
 from srexport.onnx import INPUT, load, read_spec
+from srexport.plugin import prepare
 from srexport.progress import Watch, monitor, signals_held
 from srexport.verify import CERTIFICATE_KEY
 from srsdk.engine_sidecar import EngineRecord, Profile, this_platform, write_record
@@ -71,6 +72,7 @@ def build_engine(
     Raises:
         ModelNotFoundError: There is no such model.
         ModelFormatError: It carries no spec, or has operators that this TensorRT does not take.
+        BackendUnavailableError: It needs the plugin, which is not to be had here.
         InputError: An option that this flavour does not have.
         EngineBuildError: The builder failed.
     """
@@ -80,6 +82,8 @@ def build_engine(
     messages = flavour.messages()
     builder = trt.Builder(messages)
     config = builder.create_builder_config()
+    if spec.plugin:
+        prepare(flavour)
     capabilities = flavour.aim(config, options.hardware, options.capabilities)
     network = parse(proto, flavour, builder, messages, str(model))
     _configure(trt, config, options)

@@ -9,6 +9,7 @@ from pathlib import Path
 from srexport import card
 from srexport.images import probe_frames, read_images
 from srexport.onnx import annotate, build, read_spec, save
+from srexport.plugin import use_plugin
 from srexport.precision import Choice, convert
 from srexport.runtimes import Pixels, open_runner
 from srexport.source import read_checkpoint
@@ -36,6 +37,7 @@ def export_onnx(
     tail: str = "subpixel",
     precision: Precision = "fp32",
     calibration: Path | None = None,
+    plugin: bool = False,
     zoo: bool = False,
 ) -> Exported:
     """Write `output` and its certificate; nothing is written where the two disagree.
@@ -47,16 +49,19 @@ def export_onnx(
         tail: "subpixel" or "image"; see `srexport.onnx.build`.
         precision: Arithmetic of the graph; see `srexport.precision.convert`.
         calibration: Folder or shard of real faces, which int8 needs.
+        plugin: Use the TensorRT plugin, which makes it a model for TensorRT alone; see
+            `srexport.plugin.use_plugin`.
         zoo: Also write the model card, and the entry of the manifest, beside it.
 
     Raises:
-        InputError: The checkpoint is missing or none, or int8 was asked for without faces.
+        InputError: The checkpoint is missing or none, int8 was asked for without faces, or the
+            plugin for a generator that has no use for it.
         ParityError: The exported model does not compute what the checkpoint does.
     """
     exact = build(read_checkpoint(checkpoint), tail=tail)
     faces = None if calibration is None else _faces(calibration, read_spec(exact))
     choice = convert(exact, precision, faces)
-    model = choice.model
+    model = use_plugin(choice.model) if plugin else choice.model
     draft = output.with_name(f".{output.stem}.draft.onnx")
     try:
         save(model, draft)

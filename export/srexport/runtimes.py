@@ -75,7 +75,7 @@ def open_runner(path: Path, runtime: str = "auto") -> Runner:
     Args:
         path: The file.
         runtime: "torch", "reference", a backend of the SDK ("onnxruntime", ...), or "auto": by the
-            file's ending.
+            file's ending; "reference" for an ONNX file that needs the TensorRT plugin.
 
     Raises:
         ModelNotFoundError: There is no such file.
@@ -87,7 +87,7 @@ def open_runner(path: Path, runtime: str = "auto") -> Runner:
     kind = path.suffix.lower()
     if runtime == "auto":
         by_kind = dict.fromkeys(CHECKPOINTS, "torch") | dict.fromkeys(ENGINES, "tensorrt")
-        runtime = by_kind.get(kind, "onnxruntime")
+        runtime = by_kind.get(kind) or ("reference" if _needs_plugin(path) else "onnxruntime")
     if (runtime == "torch") != (kind in CHECKPOINTS):
         raise InputError(f"{path} does not run in {runtime}; see `srsdk-export verify --help`")
     if runtime == "torch":
@@ -135,10 +135,13 @@ def _reference(path: Path) -> Runner:
     import onnxruntime as ort
 
     from srexport.onnx import load, read_spec
+    from srexport.plugin import with_meaning
     from srsdk import reference
 
     model = load(path)
     spec = read_spec(model, str(path))
+    if spec.plugin:
+        model = with_meaning(model)
     session = _session(model)
     node = session.get_inputs()[0]
     dtype = np.float16 if node.type == "tensor(float16)" else np.float32
@@ -187,6 +190,12 @@ def _backend(path: Path, runtime: str) -> Runner:
     digest = info.spec.sha256 if inside else _file_hash(path)
     party = Party(path.name, info.name, info.version, info.spec.precision, digest)
     return Runner(party, info.spec, run)
+
+
+def _needs_plugin(path: Path) -> bool:
+    from srexport.onnx import load, read_spec
+
+    return bool(read_spec(load(path), str(path)).plugin)
 
 
 def _session(model: Any) -> Any:

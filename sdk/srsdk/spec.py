@@ -74,6 +74,8 @@ class ModelSpec:
             with this margin gives exactly the pixels of the whole image.
         face_size: Side in pixels of the aligned low-resolution faces (FFHQ crop) that it was
             trained on; 0 for a generator of whole frames.
+        plugin: TensorRT plugin that the graph needs, which keeps it from running anywhere else; ""
+            for none.
         training: Summary of the training.
         sha256: Hash of the weights (`srexport.onnx.weights_sha256`).
     """
@@ -90,6 +92,7 @@ class ModelSpec:
     halo: int = 0
     face_size: int = 0
     training: TrainingSummary = TrainingSummary()
+    plugin: str = ""
     sha256: str = ""
 
     def __post_init__(self) -> None:
@@ -128,6 +131,8 @@ class ModelSpec:
     def to_metadata(self) -> dict[str, str]:
         """The spec as ONNX `metadata_props`."""
         record = {"format": FORMAT, **dataclasses.asdict(self)}
+        if not self.plugin:
+            del record["plugin"]  # earlier versions know no such field, and need not
         return {METADATA_KEY: json.dumps(record, sort_keys=True)}
 
     @classmethod

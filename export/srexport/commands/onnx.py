@@ -40,6 +40,14 @@ def onnx(
     calibration: Annotated[
         Path | None, typer.Option(help="Folder of real faces, or a .tar shard of them.")
     ] = None,
+    plugin: Annotated[
+        bool,
+        typer.Option(
+            "--plugin",
+            help="For TensorRT alone, with the plugin that is kernels/plugin: where "
+            "`make gpu-check` found it faster.",
+        ),
+    ] = False,
     zoo: Annotated[
         bool, typer.Option(help="Also write the model card and the manifest beside it.")
     ] = False,
@@ -54,6 +62,7 @@ def onnx(
         tail=tail.value,
         precision=precision.value,
         calibration=calibration,
+        plugin=plugin,
         zoo=zoo,
     )
     if result.kept:

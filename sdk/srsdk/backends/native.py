@@ -16,6 +16,7 @@ from srsdk.backends.base import BackendInfo, Pixels, usable_cores
 from srsdk.backends.onnxfile import Array, Node, OnnxFile, read
 from srsdk.errors import InputError, ModelFormatError
 from srsdk.spec import ModelSpec
+from srsdk.tensorrt_plugin import plugin_refusal
 
 Layer = tuple[int, Array, Array, Array | None, int, int]
 """A convolution as `_kernels.Network` takes it."""
@@ -33,6 +34,8 @@ class NativeBackend:
     def __init__(self, path: Path, *, threads: int = 0, color: str = "bgr") -> None:
         file = read(path)
         spec = ModelSpec.from_metadata(file.metadata, source=str(path))
+        if spec.plugin:
+            raise plugin_refusal(path)
         if spec.value_range != (0.0, 1.0):
             raise ModelFormatError(f"{path}: value range {spec.value_range} is not supported")
         try:

@@ -22,6 +22,7 @@ from srsdk import _kernels
 from srsdk.backends.base import BackendInfo, Pixels, usable_cores
 from srsdk.errors import InputError, ModelFormatError, ModelNotFoundError
 from srsdk.spec import ModelSpec
+from srsdk.tensorrt_plugin import PLUGIN, plugin_refusal
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +153,8 @@ def _open_session(path: Path, threads: int) -> Any:
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own exceptions share no base but this
+        if PLUGIN in str(error):
+            raise plugin_refusal(path) from error
         reason = str(error).splitlines()[0]
         raise ModelFormatError(f"{path} is not a model ONNX Runtime can load: {reason}") from error
 

@@ -17,6 +17,7 @@ from torch.nn import functional
 from srsdk.backends.onnxfile import Array, Node, OnnxFile, read
 from srsdk.errors import ModelFormatError
 from srsdk.spec import ModelSpec
+from srsdk.tensorrt_plugin import plugin_refusal
 
 _ELSEWHERE = 'use backend="onnxruntime" for this model'
 
@@ -37,6 +38,8 @@ class Generator(nn.Module):
         super().__init__()
         file = read(path)
         self.spec = ModelSpec.from_metadata(file.metadata, source=str(path))
+        if self.spec.plugin:
+            raise plugin_refusal(path)
         if self.spec.value_range != (0.0, 1.0):
             raise ModelFormatError(f"{path}: value range {self.spec.value_range} is not supported")
         if self.spec.precision != "fp32":
