@@ -15,6 +15,7 @@ from typing import Literal
 
 from srexport.onnx import INPUT, OUTPUT, load, read_spec
 from srexport.runtimes import ENGINES
+from srsdk.backends import open_backend
 from srsdk.engine_sidecar import check_whole
 from srsdk.errors import InputError
 from srsdk.spec import ModelSpec
@@ -76,7 +77,7 @@ def write_repository(
 
     Raises:
         ModelNotFoundError: There is no such file.
-        ModelFormatError: It carries no spec, or no sidecar.
+        ModelFormatError: It carries no spec, or no sidecar, or ONNX Runtime cannot load it.
         EngineMismatchError: The engine is not the one that its sidecar speaks of.
         InputError: The engine is one of TensorRT-RTX, or the batch is larger than it takes.
     """
@@ -84,6 +85,7 @@ def write_repository(
         served = _engine(model, name, max_batch)
     else:
         spec = read_spec(load(model), str(model))
+        open_backend("onnxruntime", model).close()  # what the server would do, and refuse, later
         batch = max_batch or (BATCH if spec.face_size else 1)
         served = Served(name or spec.name, "onnxruntime_onnx", "model.onnx", spec, batch)
     folder = repository / served.name

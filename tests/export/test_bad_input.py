@@ -59,7 +59,11 @@ class Foreign(nn.Module):
         self.layer = nn.Linear(2, 2)
 
 
-@pytest.mark.parametrize("kind", ["state-dict", "module", "text", "truncated", "folder", "missing"])
+@pytest.mark.parametrize(
+    "kind",
+    ["state-dict", "module", "script", "format", "text", "truncated", "folder", "missing"],
+)
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 def test_checkpoint_of_something_else(
     command: Command, checkpoint: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -68,6 +72,10 @@ def test_checkpoint_of_something_else(
         torch.save(Foreign().state_dict(), path)
     elif kind == "module":
         torch.save(Foreign(), path)
+    elif kind == "script":
+        torch.jit.save(torch.jit.trace(Foreign().layer, torch.zeros(1, 2)), path)
+    elif kind == "format":
+        torch.save({"format": 1, "weights": {}}, path)
     elif kind == "text":
         path.write_text("weights")
     elif kind == "truncated":
@@ -84,6 +92,34 @@ def test_int8_without_calibration(command: Command, checkpoint: Path, tmp_path: 
     result = command("onnx", checkpoint, "-o", tmp_path / "m.onnx", "--precision", "int8")
     refused(result, 2, "--calibration FOLDER_OR_SHARD")
     assert not list(tmp_path.iterdir())
+
+
+def test_calibration_without_a_picture(command: Command, checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("no picture")
+    for folder in ("notes", "missing"):
+        arguments = ["onnx", checkpoint, "-o", tmp_path / "m.onnx", "--precision", "int8"]
+        refused(command(*arguments, "--calibration", tmp_path / folder), 2, folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+@pytest.mark.parametrize("domain", ["", "com.acme"])
+@pytest.mark.parametrize("name", ["engine", "triton", "verify"])
+def test_onnx_with_an_operator_that_nothing_takes(
+    command: Command, tmp_path: Path, name: str, domain: str
+) -> None:
+    path = tiny(tmp_path / "t.onnx")
+    model = load(path)
+    model.graph.node[1].op_type = "Magic"
+    model.graph.node[1].domain = domain
+    save(model, path)
+    output = tmp_path / "out"
+    arguments = [path, path] if name == "verify" else [path, "-o", output]
+    if name == "engine":
+        pytest.importorskip("tensorrt_rtx")
+        arguments += ["--library", "tensorrt_rtx"]
+    refused(command(name, *arguments), 2, "t.onnx", "Magic")
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_folder_that_is_not_there(command: Command, checkpoint: Path, tmp_path: Path) -> None:

@@ -82,6 +82,19 @@ def test_what_a_processor_can_do(tmp_path: Path) -> None:
     assert fresh["steps"]["generators"]["result"] == {}
 
 
+def test_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The build could not run; that is no failure."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDACXX", raising=False)
+    code, whole, page = check(tmp_path / "out", "--cpu", "--only", "build")
+    assert code == 0
+    assert whole["steps"]["build"]["status"] == "could not run"
+    assert whole["could_not_run"] == [
+        {"what": "build", "reason": "no nvcc: put it on PATH or set CUDACXX"}
+    ]
+    assert "no nvcc" in page
+
+
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
     for options in (["--models", "edge-x5"], ["--runners", "abacus"], ["--inputs", "32x32"]):
         command = [sys.executable, "-m", "tests.benchmarks.gpu", str(tmp_path / "out"), *options]

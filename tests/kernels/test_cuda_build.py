@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,59 @@ def test_auto_without_a_compiler_that_works(tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         assert (done.returncode == 0) == works, done.stderr
     assert "SRSDK_CUDA=ON needs a CUDA compiler" in done.stderr
+
+
+@pytest.fixture
+def without_nvcc(tmp_path: Path) -> dict[str, str]:
+    """This environment, but with no nvcc on PATH, or anywhere that CMake asks for it."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    places = []
+    for place in os.environ["PATH"].split(os.pathsep):
+        if not (Path(place) / "nvcc").exists():
+            places.append(place)
+    for name in ("cc", "c++", "gcc", "g++", "make", "ninja", "ld", "ar", "ranlib", "nm"):
+        found = shutil.which(name)
+        if found and not shutil.which(name, path=os.pathsep.join(places)):
+            (tools / name).symlink_to(found)
+    asked = ("CUDACXX", "CUDA_PATH", "CUDA_HOME", "CUDAToolkit_ROOT")
+    kept = {name: value for name, value in os.environ.items() if name not in asked}
+    return {**kept, "PATH": os.pathsep.join([str(tools), *places])}
+
+
+def test_no_nvcc(tmp_path: Path, without_nvcc: dict[str, str]) -> None:
+    """ON says in one line what is missing; AUTO says it too, and goes on."""
+    cmake = shutil.which("cmake")
+    if not cmake:
+        pytest.skip("needs cmake on PATH")
+
+    def configure(option: str) -> subprocess.CompletedProcess[str]:
+        command = [cmake, "-S", str(ROOT), "-B", str(tmp_path / option), "-DSRSDK_PYTHON=OFF"]
+        command.append(f"-DSRSDK_CUDA={option}")
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, env=without_nvcc
+        )
+
+    auto, on = configure("AUTO"), configure("ON")
+    assert auto.returncode == 0, auto.stderr
+    assert "no CUDA compiler that works, so no CUDA kernels" in auto.stdout
+    assert on.returncode != 0
+    assert "SRSDK_CUDA=ON needs a CUDA compiler: put nvcc on PATH or set CUDACXX" in on.stderr
+    assert on.stderr.count("CMake Error") == 1
+
+
+def test_no_nvcc_in_pip(tmp_path: Path, without_nvcc: dict[str, str]) -> None:
+    """What somebody who builds the package reads."""
+    pytest.importorskip("scikit_build_core")
+    pytest.importorskip("pybind11")
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    command += ["--wheel-dir", str(tmp_path / "wheel"), str(ROOT)]
+    command += ["--config-settings=cmake.define.SRSDK_CUDA=ON"]
+    command += [f"--config-settings=build-dir={tmp_path / 'build'}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=without_nvcc)
+    if "No module named pip" in done.stderr:
+        pytest.skip("needs pip")
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "SRSDK_CUDA=ON needs a CUDA compiler: put nvcc on PATH or set CUDACXX" in said
+    assert not (tmp_path / "wheel").exists() or not list((tmp_path / "wheel").iterdir())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,14 +65,19 @@ class Checkpoint:
             InputError: The file is missing, or not a checkpoint of srsdk-train.
         """
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():  # torch remarks on TorchScript archives, then refuses
+                warnings.simplefilter("ignore", UserWarning)
+                state = torch.load(path, map_location="cpu", weights_only=True)
         except OSError as error:
             raise InputError(f"cannot read checkpoint {path}: {error.strerror or error}") from error
         except (RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
             raise InputError(f"{path} is not a checkpoint of srsdk-train") from error
         if not isinstance(state, dict) or state.pop("format", None) != FORMAT:
             raise InputError(f"{path} is not a checkpoint of srsdk-train (format {FORMAT})")
-        return cls(**{**state, "recipe": recipe_from_dict(state["recipe"])})
+        try:
+            return cls(**{**state, "recipe": recipe_from_dict(state["recipe"])})
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{path} is not a whole checkpoint of srsdk-train: {error}") from error
 
     def build(self) -> Generator:
         """The averaged generator, ready to judge or export."""

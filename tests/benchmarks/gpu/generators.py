@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 from tests.benchmarks.gpu.report import FAILED, PASSED, Record, step
-from tests.benchmarks.gpu.runners import CPU, NAMES, Runner, open_all
+from tests.benchmarks.gpu.runners import CPU, NAMES, TORCH, Runner, open_all
 
 from srsdk import zoo
 from srsdk.backends import Pixels
+from srsdk.errors import InputError
 from srsdk.timing import summarise
 
 WARM_UP = 3
@@ -56,12 +57,12 @@ def main() -> None:
                 for _ in range(WARM_UP):
                     opened.turn()
             except Exception as error:
-                failures.append({**where, "runner": name, "reason": line(error)})
+                opened = error
+            else:
+                runners.append(opened)
                 continue
-            runners.append(opened)
-        else:  # not installed, no device: ImportError is also what srsdk raises for those
-            which = left_out if isinstance(opened, (ImportError, FileNotFoundError)) else failures
-            which.append({**where, "runner": name, "reason": line(opened)})
+        which = left_out if beyond(name, opened) else failures
+        which.append({**where, "runner": name, "reason": line(opened)})
     turns = take_turns(runners, options.repeats, options.seconds)
     reference = next((runner for runner in runners if runner.name == "torch eager"), None)
     for runner in runners:
@@ -112,6 +113,16 @@ def predicted(name: str, model: Path, batch: Pixels) -> float:
         return 0.0  # why it cannot run will show when it is opened
     fastest = min(runners[0].turn() for _ in range(3))
     return fastest * batch.size / corner.size
+
+
+def beyond(name: str, error: Exception) -> bool:
+    """Whether a runner is more than this machine has, and not broken.
+
+    BackendUnavailableError is an ImportError, a size that an engine does not take is an InputError.
+    What torch cannot compile is no fault of srsdk's.
+    """
+    missing = isinstance(error, (ImportError, FileNotFoundError, InputError))
+    return missing or name in TORCH or "memory" in str(error)
 
 
 def take_turns(runners: list[Runner], repeats: int, budget: float) -> dict[str, list[float]]:
