@@ -17,6 +17,7 @@ from srsdk.engine_sidecar import EngineRecord, Size, check_engine, read_record
 from srsdk.errors import EngineMismatchError, InputError, ModelFormatError
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt_library import Library, load_library
+from srsdk.tensorrt_plugin import load_plugin
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,10 @@ class EngineGenerator:
     def spec(self) -> ModelSpec:
         """The generator's contract."""
         return self.record.spec
+
+    def check(self, size: Size) -> None:
+        """Raise `InputError` where no profile takes a batch of this size."""
+        self.record.profile_for(size)
 
     def step(self, stream: Stream) -> EngineStep:
         """The engine on a stream."""
@@ -124,6 +129,8 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
     record = check_engine(path, library.machine())
     if record.spec.value_range != (0.0, 1.0):
         raise ModelFormatError(f"{path}: value range {record.spec.value_range} is not supported")
+    if record.spec.plugin:
+        load_plugin(library.trt)
     device = open_device()
     with device.current(f"loading {path.name}"):
         generator = EngineGenerator(path, record, library)
