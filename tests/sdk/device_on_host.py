@@ -23,7 +23,7 @@ from srsdk.backends.base import Pixels
 from srsdk.cuda.chain import DeviceChain
 from srsdk.cuda.failure import explained
 from srsdk.engine_sidecar import Size
-from srsdk.errors import CudaError
+from srsdk.errors import CudaError, InputError
 from srsdk.spec import ModelSpec
 
 Operation = Callable[[], None]
@@ -223,6 +223,10 @@ class HostGenerator:
         self.resizes: list[Size] = []
         self.fails: Exception | None = None
         self.spoils_recordings = False
+
+    def check(self, size: Size) -> None:
+        if size[1] > 1000:
+            raise InputError("too high for any profile")
 
     def step(self, stream: Any) -> HostStep:
         self.steps += 1

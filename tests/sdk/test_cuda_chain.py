@@ -173,6 +173,17 @@ def test_a_failure_costs_one_batch(models: dict[str, Path]) -> None:
     np.testing.assert_array_equal(backend.run(batch), expected(models["edge-x2"], batch))
 
 
+def test_sizes_that_are_refused_cost_nothing(models: dict[str, Path]) -> None:
+    device = HostDevice()
+    generator = HostGenerator(models["edge-x2"])
+    backend = chain(generator, device)
+    with pytest.raises(InputError, match="too high"):
+        backend.run(frames(0, 1, 1001, 2))
+    with pytest.raises(InputError, match="too high"):
+        backend.run_on_device(on_device(frames(0, 1001, 2)))
+    assert (device.live, generator.steps) == (0, 0)
+
+
 def test_device_arrays(models: dict[str, Path]) -> None:
     device, path = HostDevice(), models["edge-x4"]
     backend = chain(HostGenerator(path), device)

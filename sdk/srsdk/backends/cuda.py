@@ -24,6 +24,7 @@ from srsdk.errors import (
     ModelNotFoundError,
 )
 from srsdk.spec import ModelSpec
+from srsdk.tensorrt_plugin import PLUGIN, plugin_refusal
 
 _PROVIDER = "CUDAExecutionProvider"
 
@@ -63,6 +64,9 @@ class SessionGenerator:
     def spec(self) -> ModelSpec:
         """The generator's contract."""
         return self._spec
+
+    def check(self, size: Size) -> None:
+        """All sizes are taken."""
 
     def step(self, stream: Stream) -> SessionStep:
         """The session between two parts of a stream."""
@@ -160,6 +164,8 @@ def _open_session(path: Path, index: int, stream: Stream) -> Any:
         failure = explained(error, f"loading {path.name}")
         if "too little memory" in str(failure):
             raise failure from error
+        if PLUGIN in str(error):
+            raise plugin_refusal(path) from error
         reason = str(error).splitlines()[0]
         raise ModelFormatError(f"{path} is not a model ONNX Runtime can load: {reason}") from error
     if _PROVIDER not in session.get_providers():

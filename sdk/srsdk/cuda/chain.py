@@ -79,7 +79,7 @@ class DeviceChain:
     ) -> None:
         spec = generator.spec
         swap = color != spec.channel_order
-        self._device = device
+        self._device, self._generator = device, generator
         self._info = BackendInfo(name, device.name, version, 0, spec, tile)
         self.pool: Pool[Workspace] = Pool(
             lambda: Workspace(device, generator, swap=swap), workspaces
@@ -140,6 +140,7 @@ class DeviceChain:
         shape = check_frames(frames, "the image", device.index)
         larger = (*shape[:-3], shape[-3] * scale, shape[-2] * scale, 3)
         size = (shape[0] if len(shape) == 4 else 1, shape[-3], shape[-2])
+        self._generator.check(size)  # before there is memory for the result
         if out is not None:
             if not is_device_array(out) or check_frames(out, "out", device.index) != larger:
                 raise InputError(f"out must be a uint8 array of shape {larger} in device memory")
@@ -168,6 +169,7 @@ class DeviceChain:
             return self._pending[0] if self._pending else None
 
     def _take(self, size: Size) -> Workspace:
+        self._generator.check(size)
         while (workspace := self.pool.take(size)) is None:
             oldest = self._oldest()
             if oldest is None:

@@ -109,6 +109,9 @@ class CudaDevice:
             device = self._driver.Device(index)
             self.name = str(device.name())
             self._context = device.retain_primary_context()
+            # At exit, after all finalizers that came later. PyCUDA's destructor would detach it as
+            # if it were not the primary one.
+            weakref.finalize(self, self._context.detach)
         except self._driver.Error as error:
             raise BackendUnavailableError(
                 f"CUDA device {index} cannot be used: {error}; {_NO_DRIVER}"

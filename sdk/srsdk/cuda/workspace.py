@@ -54,8 +54,12 @@ class Generator(Protocol):
         """Its contract; the tensors are float16 unless its precision is "fp32"."""
         ...
 
+    def check(self, size: Size) -> None:
+        """Raise `InputError` where it takes no batch of this size."""
+        ...
+
     def step(self, stream: Stream) -> Step:
-        """The generator on a stream. The step dies before the stream does."""
+        """The generator on a stream."""
         ...
 
 
