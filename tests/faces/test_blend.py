@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from srsdk.errors import InputError
-from srsdk.faces import CropPlan, blend_faces, edge_weights, extract, match_tone, plan_crops
+from srsdk.faces import CropPlan, blend_faces, extract, match_tone, plan_crops
 from srsdk.faces.crop import BOX_TO_SQUARE
 from srsdk.faces.detect import Box
 from srsdk.faces.frames import Pixels
@@ -160,25 +160,6 @@ def test_wrong_shapes_are_refused() -> None:
     read_only.flags.writeable = False
     with pytest.raises(InputError, match="read-only"):
         blend_faces(read_only, noise((1, 128, 128, 3)), plan, 4)
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 128])
-@pytest.mark.parametrize("margin", [1, 3, 28, 500])
-@pytest.mark.parametrize("sides", [(True, True), (True, False), (False, True), (False, False)])
-def test_edge_weights(size: int, margin: int, sides: tuple[bool, bool]) -> None:
-    weights = edge_weights(size, margin, at_start=sides[0], at_end=sides[1])
-    assert weights.dtype == np.uint16
-    assert weights.shape == (size,)
-    assert weights.max() <= 256
-    if sides[0] == sides[1]:
-        assert np.array_equal(weights, weights[::-1])
-    if not any(sides):
-        assert (weights == 256).all()
-    if sides[0] and not sides[1]:
-        assert (np.diff(weights.astype(int)) >= 0).all()
-    if size == 128 and margin == 28 and sides[0]:
-        assert weights[0] < 3
-        assert weights[28] == 256
 
 
 def test_tone_is_that_of_the_input_and_detail_that_of_the_generator() -> None:

@@ -8,7 +8,7 @@ for lr, sr in frames:
     stream.enhance(lr, sr)
 """
 
-from srsdk.faces.blend import blend_faces, edge_weights, match_tone
+from srsdk.faces.blend import blend_faces, match_tone
 from srsdk.faces.crop import CropPlan, extract, face_squares, plan_crops
 from srsdk.faces.detect import Face, FaceDetector, SlimFaceDetector, YuNetDetector
 from srsdk.faces.enhance import FaceEnhancer, FaceResult, FaceStream
@@ -26,7 +26,6 @@ __all__ = [
     "Track",
     "YuNetDetector",
     "blend_faces",
-    "edge_weights",
     "extract",
     "face_squares",
     "match_tone",

@@ -4,44 +4,14 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from srsdk import reference
 from srsdk._kernels import blend_into
 from srsdk.errors import InputError
 from srsdk.faces.crop import CropPlan
 from srsdk.faces.frames import Pixels, check_frame
 
-Weights = NDArray[np.uint16]
-
-FULL = 256  # weight of a pixel that is all face
-
 _TONE_CELLS = 4
-
-
-def edge_weights(size: int, margin: int, *, at_start: bool = True, at_end: bool = True) -> Weights:
-    """Weights along one side of a rectangle: up from its start, down to its end.
-
-    The ramp is a raised cosine, so the product of two such vectors has round corners and no visible
-    kink: the face fades out, and no rectangle shows.
-
-    Args:
-        size: Number of pixels.
-        margin: Length of a ramp, at most half of `size` where there are two.
-        at_start: Whether to fade at the start.
-        at_end: Whether to fade at the end.
-
-    Returns:
-        `(size,)` uint16, 0 to 256.
-    """
-    margin = min(margin, size // (1 + (at_start and at_end)))
-    weights = np.full(size, FULL, np.uint16)
-    ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(margin) + 0.5) / max(margin, 1))
-    ramp = np.rint(FULL * ramp).astype(np.uint16)
-    if at_start:
-        weights[:margin] = ramp
-    if at_end:
-        weights[size - margin :] = ramp[::-1]
-    return weights
 
 
 def match_tone(sr: Pixels, lr: Pixels) -> Pixels:
@@ -101,8 +71,10 @@ def blend_faces(
         top, left, rows, columns = rect
         y, x = scale * (top - origin[0]), scale * (left - origin[1])
         margin = max(1, round(feather * scale * square))
-        weight_y = edge_weights(scale * rows, margin, at_start=top > 0, at_end=top + rows < height)
-        weight_x = edge_weights(
+        weight_y = reference.feather(
+            scale * rows, margin, at_start=top > 0, at_end=top + rows < height
+        )
+        weight_x = reference.feather(
             scale * columns, margin, at_start=left > 0, at_end=left + columns < width
         )
         if strength < 1:

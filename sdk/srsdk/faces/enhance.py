@@ -146,17 +146,20 @@ class FaceEnhancer:
         high = self.max_side if strengths is None else self.max_side * 1.25
         plans = []
         limit = 2.0 * self.face_size
+        sides = np.rint(face_squares(boxes)[:, 2]).tolist()
         while low <= high:
-            plan = plan_crops(
-                boxes,
-                lr.shape,
-                self.face_size,
-                min_side=low,
-                max_side=min(limit, high),
-                strengths=strengths,
-            )
-            if len(plan):
-                plans.append(plan)
+            top = min(limit, high)
+            if any(low <= side <= top for side in sides):  # else a plan is slow to find it empty
+                plan = plan_crops(
+                    boxes,
+                    lr.shape,
+                    self.face_size,
+                    min_side=low,
+                    max_side=top,
+                    strengths=strengths,
+                )
+                if len(plan):
+                    plans.append(plan)
             low, limit = max(low, limit + 1), 2 * limit
         return tuple(plans)
 
