@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import srexport
 from srexport.cli import app
 from srexport.onnx import load, save
+from srsdk.backends import BACKENDS
 from srsdk.cli import entry
 from srsdk.spec import ModelSpec
 from tests.export.test_engine import tiny
@@ -190,3 +191,11 @@ def test_readme_names_only_options_that_exist() -> None:
         offered |= set(re.findall(r"--[a-z][a-z-]+", outcome.output))
     named = set(re.findall(r"--[a-z][a-z-]+", readme.read_text("utf-8")))
     assert named - offered == {"--system-site-packages"}
+
+
+def test_readme_has_every_backend() -> None:
+    readme = Path(srexport.__file__).parents[1] / "README.md"
+    if not readme.is_file():
+        pytest.skip("not a source tree")
+    table = re.findall(r'^\| `"(\w+)"` \|', readme.read_text("utf-8"), re.M)
+    assert set(table) == set(BACKENDS)

@@ -7,6 +7,7 @@ build       the package with SRSDK_CUDA=ON, into an environment of its own (DIRE
 tests       `pytest -m gpu` on tests/gpu and tests/export.
 kernels     each CUDA kernel against a device-to-device copy and against torch.
 engines     float16 ONNX files of the bundled generators, and TensorRT engines of them.
+plugin      an engine with the TensorRT plugin against one without.
 generators  each bundled generator at each size in torch and in every backend of srsdk's.
 
 Exit status: 1 where a step failed (a test, the build, a crash, wrong pixels) or a bar was measured
@@ -34,6 +35,7 @@ DIRECTORY/report.json, also told as Markdown in report.md:
                    {median, min}}, bytes_per_second, of_copy, bar_of_copy, torch_over_kernel,
                    bar_of_torch}]}; a row that failed has {kernel, shape, error}
       engines     {flavour, files: {model: {onnx, engine, build_seconds}}}
+      plugin      {rows: [{input, native_p50_ms, plugin_p50_ms, ratio, worth, largest_difference}]}
       generators  {rows: [{model, batch, width, height, runner, clock, runs, p50_ms, p95_ms, p99_ms,
                    fps, largest_difference}], left_out: [{model, batch, width, height, runner,
                    reason}], failures: the same}

@@ -19,7 +19,7 @@ from tests.benchmarks.gpu.runners import NAMES
 
 from srsdk import zoo
 
-STEPS = ("build", "tests", "kernels", "engines", "generators")
+STEPS = ("build", "tests", "kernels", "engines", "plugin", "generators")
 INPUTS = ("1*32x32", "4*32x32", "16*32x32", "1*320x180", "1*640x360", "1*1280x720")
 NO_DRIVER = "no CUDA driver finds a GPU here"
 
@@ -70,6 +70,7 @@ class Check:
             "tests": lambda: run_tests(self._python(), self.directory, self.options.timeout),
             "kernels": lambda: self._module("kernels"),
             "engines": self._engines,
+            "plugin": self._plugin,
             "generators": self._generators,
         }
         for name in STEPS:
@@ -122,6 +123,10 @@ class Check:
         return self._module(
             "engines", "--models", *self.options.models, "--inputs", *self.options.inputs, *more
         )
+
+    def _plugin(self) -> Record:
+        # The one bundled generator with a sub-pixel block inside.
+        return self._module("plugin", "--inputs", *self.options.inputs)
 
     def _generators(self) -> Record:
         engines = self.kept / "engines.json"

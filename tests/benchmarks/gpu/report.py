@@ -113,6 +113,7 @@ def markdown(report: Record) -> str:
     )
     page += _tests(steps.get("tests", {}).get("result", {}))
     page += _kernels([row for row in _rows(steps, "kernels") if "error" not in row])
+    page += _plugin(_rows(steps, "plugin"))
     page += _generators(_rows(steps, "generators"))
     page += ["## What could not run, and why", ""]
     missing = [[item["what"], item["reason"]] for item in report["could_not_run"]]
@@ -165,6 +166,31 @@ def _against(value: float | None, bar: float | None, form: str) -> tuple[str, st
     if bar is None:
         return text, ""
     return (text if value >= bar else f"**{text}, missed**"), form.format(bar)
+
+
+def _plugin(rows: list[Record]) -> list[str]:
+    if not rows:
+        return []
+    cells = [
+        [
+            row["input"],
+            f"{row['native_p50_ms']:.3f}",
+            f"{row['plugin_p50_ms']:.3f}",
+            f"{row['ratio']:.2f}",
+            "yes" if row["worth"] else "no",
+            str(row["largest_difference"]),
+        ]
+        for row in rows
+    ]
+    head = ["input", "without, p50 ms", "with, p50 ms", "ratio", "worth it", "off"]
+    return [
+        "## TensorRT plugin",
+        "",
+        "Engines of one generator, with TensorRT's own DepthToSpace and with the plugin, in turns,",
+        "transfers included. Worth it: at most 97 % of the time.",
+        "",
+        *_table(head, cells, right={1, 2, 3, 5}),
+    ]
 
 
 def _generators(rows: list[Record]) -> list[str]:
