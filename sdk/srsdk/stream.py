@@ -76,6 +76,11 @@ class UpscalerStream:
         """Upscaling factor."""
         return self._upscaler.scale
 
+    @property
+    def in_flight(self) -> int:
+        """Frames that are worth having on their way at a time: 2 on a GPU, otherwise 1."""
+        return _IN_FLIGHT if self._upscaler._overlaps else 1
+
     def __call__(self, frame: Any, out: Pixels | None = None) -> Pixels:
         """Upscale the next frame; otherwise as `Upscaler.up` of an image in host memory."""
         return self.submit(frame, out).result()
@@ -103,13 +108,13 @@ class UpscalerStream:
         self._on_the_way.append(ticket)
         return ticket
 
-    def map(self, frames: Iterable[Any], *, in_flight: int = _IN_FLIGHT) -> Iterator[Pixels]:
+    def map(self, frames: Iterable[Any], *, in_flight: int | None = None) -> Iterator[Pixels]:
         """Upscale all frames; on a GPU the copies of some overlap the computing of others.
 
         Args:
             frames: As for `submit`.
             in_flight: Frames that may have been taken without their result given, at least 1; each
-                above the first is a frame of delay.
+                above the first is a frame of delay. None: as the attribute `in_flight`.
 
         Yields:
             The results, in order, each a new array.
@@ -117,9 +122,9 @@ class UpscalerStream:
         Raises:
             InputError: `in_flight` is below 1, or a frame is not as described.
         """
-        if in_flight < 1:
+        if in_flight is not None and in_flight < 1:
             raise InputError(f"in_flight is {in_flight}, expected at least 1")
-        return self._map(frames, in_flight)
+        return self._map(frames, in_flight or self.in_flight)
 
     def _map(self, frames: Iterable[Any], in_flight: int) -> Iterator[Pixels]:
         tickets: deque[Ticket] = deque()

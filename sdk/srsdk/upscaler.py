@@ -226,6 +226,11 @@ class Upscaler:
         self._generate(work.lr, work.sr)
         return work.finish(enhance)
 
+    @property
+    def _overlaps(self) -> bool:
+        """Whether the backend takes a batch before the one before is done."""
+        return isinstance(self._backend, DeviceBackend)
+
     def _start(self, work: Work) -> Ticket:
         """Begin what `_generate` does; where it cannot be left to itself it is done at once."""
         if isinstance(self._backend, DeviceBackend) and max(work.lr.shape) <= self._info.tile:

@@ -449,6 +449,51 @@ def test_stream_stops_at_a_bad_frame(on_host: Upscaler) -> None:
         next(results)
 
 
+def test_video_through_a_queue(on_host: Upscaler, models: dict[str, Path], tmp_path: Path) -> None:
+    """Two frames at a time in the pipeline, and the file that one at a time gives."""
+    from srsdk.video import EncodeOptions, enhance_video
+    from srsdk.video.pipeline import FrameQueue
+
+    clip, most = tmp_path / "in.mp4", 0
+    write_clip(clip, [frames(seed, 24, 32)[:, :, :] for seed in range(9)])
+    cpu = Upscaler(models["edge-x4"], backend="onnxruntime", threads=1, tile=64)
+    outputs = []
+    for upscaler, in_flight in ((on_host, 2), (cpu, 1)):
+        stream = upscaler.stream()
+        assert isinstance(stream, FrameQueue)
+        assert stream.in_flight == in_flight
+        submit = stream.submit
+
+        def watched(frame: Any, out: Any = None, submit: Any = submit, stream: Any = stream) -> Any:
+            nonlocal most
+            ticket = submit(frame, out)
+            most = max(most, len(stream._on_the_way))
+            return ticket
+
+        stream.submit = watched  # type: ignore[method-assign]
+        outputs.append(tmp_path / f"{in_flight}.mp4")
+        options = EncodeOptions(codec="libx264")
+        report = enhance_video(clip, outputs[-1], stream, encode=options, depth=2)
+        assert report.frames == 9
+    assert most == 2
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+def write_clip(path: Path, shown: list[Pixels]) -> None:
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = (
+            shown[0].shape[1],
+            shown[0].shape[0],
+            "yuv420p",
+        )
+        for pixels in shown:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="bgr24")))
+        container.mux(stream.encode())
+
+
 def test_faces_stay_in_order(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Tickets asked for backwards give what frames one after the other give."""
     from srsdk.faces import Face

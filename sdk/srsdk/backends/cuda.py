@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from srsdk.errors import (
 )
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt_plugin import PLUGIN, plugin_refusal
+
+log = logging.getLogger(__name__)
 
 _PROVIDER = "CUDAExecutionProvider"
 
@@ -57,8 +60,12 @@ class SessionGenerator:
             raise ModelFormatError(f"{path}: value range {self._spec.value_range} is not supported")
         _check_graph(self.session, self._spec, path)
         self.options = ort.RunOptions()
-        # Otherwise each run would end with the host waiting for the stream.
-        self.options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        self.shares_stream = _has_stream(self.session, self.stream)
+        if self.shares_stream:
+            # Otherwise each run would end with the host waiting for the stream.
+            self.options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        else:
+            log.warning("onnxruntime %s takes no stream: the host waits for it", ort.__version__)
 
     @property
     def spec(self) -> ModelSpec:
@@ -100,12 +107,16 @@ class SessionStep:
         """See `Step.enqueue`."""
         generator = self._generator
         wait_for = generator.device.kernels.wait_for
-        wait_for(generator.stream, self._stream)
+        if generator.shares_stream:
+            wait_for(generator.stream, self._stream)
+        else:
+            self._stream.synchronize()
         try:
             generator.session.run_with_iobinding(self._binding, generator.options)
         except Exception as error:  # ONNX Runtime's own exceptions share no base but this
             raise explained(error, "running the model") from error
-        wait_for(self._stream, generator.stream)
+        if generator.shares_stream:
+            wait_for(self._stream, generator.stream)
 
 
 def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa: A001
@@ -174,3 +185,12 @@ def _open_session(path: Path, index: int, stream: Stream) -> Any:
             f"or of another major version: {_INSTALL}"
         )
     return session
+
+
+def _has_stream(session: Any, stream: Stream) -> bool:
+    """Whether the session took the stream that it was given, rather than one of its own."""
+    options = session.get_provider_options().get(_PROVIDER, {})
+    try:
+        return int(options.get("user_compute_stream", ""), 0) == stream.handle
+    except ValueError:
+        return False

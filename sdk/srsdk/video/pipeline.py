@@ -10,9 +10,10 @@ the input was and nothing has to be kept for later.
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from srsdk.backends.base import Pixels
+    from srsdk.backends.base import Pixels, Ticket
 
 # More than this many packets without a frame go ahead on their own.
 _PACKETS_AT_ONCE = 256
@@ -58,6 +59,20 @@ class FrameProcessor(Protocol):
         ...
 
 
+@runtime_checkable
+class FrameQueue(FrameProcessor, Protocol):
+    """A processor that takes a frame before the one before is done, as a GPU does."""
+
+    @property
+    def in_flight(self) -> int:
+        """Frames that it can have at a time, at least 1."""
+        ...
+
+    def submit(self, frame: Pixels, out: Pixels | None = None) -> Ticket:
+        """Start upscaling a frame; `frame` and `out` are left alone until its result came."""
+        ...
+
+
 @dataclass
 class _Item:
     """What goes from stage to stage: packets, then the frame that follows them in the file."""
@@ -65,6 +80,7 @@ class _Item:
     packets: list[Any] = field(default_factory=list)
     frame: Frame | None = None
     result: FrameBuffer | None = None
+    ticket: Ticket | None = None
 
 
 class _Job:
@@ -88,9 +104,12 @@ class _Job:
         self.stages = Stages()
         self.decoded = self.stages.channel(depth)
         self.processed = self.stages.channel(depth)
+        self.queue = process if isinstance(process, FrameQueue) else None
+        self.in_flight = self.queue.in_flight if self.queue else 1
         # Every result waits in one of these, is being filled or is being encoded: memory is fixed.
-        self.buffers = self.stages.channel(depth + 2)
-        for _ in range(depth + 2):
+        buffers = depth + 1 + self.in_flight
+        self.buffers = self.stages.channel(buffers)
+        for _ in range(buffers):
             self.buffers.put(FrameBuffer.empty(writer.width, writer.height))
 
     def run(self) -> None:
@@ -116,26 +135,40 @@ class _Job:
                 return
 
     def upscale(self) -> None:
-        total = self.reader.info.frames
+        on_the_way: deque[_Item] = deque()
         while True:
             with self.timer("process.wait"):
                 item: _Item | None = self.decoded.get()
                 if item is not None and item.frame is not None:
                     item.result = self.buffers.get()
-            if item is not None and item.frame is not None and item.result is not None:
-                with self.timer("process"):
-                    self._fill(item.frame.pixels, item.result.pixels)
-            with self.timer("process.wait"):
-                self.processed.put(item)
+            if item is not None:
+                self._start(item)
+                on_the_way.append(item)
+            while on_the_way and (item is None or len(on_the_way) >= self.in_flight):
+                self._finish(on_the_way.popleft())
             if item is None:
+                self.processed.put(None)
                 return
-            if item.frame is not None:
-                self.frames += 1
-                if self.on_progress is not None:
-                    self.on_progress(self.frames, total)
 
-    def _fill(self, frame: Pixels, out: Pixels) -> None:
-        result = self.process(frame, out=out)
+    def _start(self, item: _Item) -> None:
+        if self.queue is None or item.frame is None or item.result is None:
+            return
+        with self.timer("process"):
+            item.ticket = self.queue.submit(item.frame.pixels, out=item.result.pixels)
+
+    def _finish(self, item: _Item) -> None:
+        if item.frame is not None and item.result is not None:
+            with self.timer("process"):
+                self._fill(item, item.frame.pixels, item.result.pixels)
+        with self.timer("process.wait"):
+            self.processed.put(item)
+        if item.frame is not None:
+            self.frames += 1
+            if self.on_progress is not None:
+                self.on_progress(self.frames, self.reader.info.frames)
+
+    def _fill(self, item: _Item, frame: Pixels, out: Pixels) -> None:
+        result = item.ticket.result() if item.ticket else self.process(frame, out=out)
         if result is out:
             return
         if getattr(result, "shape", None) != out.shape or result.dtype != out.dtype:
