@@ -1,4 +1,4 @@
-"""`--plugin`: what the rewrite computes, who takes the result, and TensorRT's plugin itself.
+"""`--plugin`: what the rewrite computes, who takes the result, and engines with it.
 
 TensorRT-RTX really builds engines with it here, in a process of its own: its parser wants a link on
 LD_LIBRARY_PATH, and ends the process where it is missing. The plugin is the C++ one where that was
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -178,50 +177,6 @@ def test_a_library_that_is_not_there_is_named(
     monkeypatch.setenv(VARIABLE, str(tmp_path / "gone.so"))
     with pytest.raises(BackendUnavailableError, match=r"gone\.so"):
         find_plugin()
-
-
-# ---- building it
-
-ROOT = Path(__file__).parents[2]
-
-
-def cmake(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("cmake")
-    if not program or not shutil.which("nvcc"):
-        pytest.skip("needs cmake and nvcc on PATH")
-    command = [program, "-S", str(ROOT), "-B", str(folder), "-DSRSDK_PYTHON=OFF", *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_without_headers_of_tensorrt_10_there_is_none(tmp_path: Path) -> None:
-    build, nowhere, old = tmp_path / "build", tmp_path / "nowhere", tmp_path / "old"
-    old.mkdir()
-    (old / "NvInferRuntime.h").write_text("class IPluginV2DynamicExt;\n")
-    done = cmake(build, f"-DTENSORRT_INCLUDE_DIR={nowhere}")
-    assert done.returncode == 0, done.stderr
-    assert "no TensorRT plugin: TensorRT's headers not found" in done.stdout
-    done = cmake(build, f"-DTENSORRT_INCLUDE_DIR={old}")
-    assert done.returncode == 0, done.stderr
-    assert "before 10, without IPluginV3" in done.stdout
-    done = cmake(build, f"-DTENSORRT_INCLUDE_DIR={nowhere}", "-DSRSDK_PLUGIN=ON")
-    assert done.returncode != 0
-    assert "-DTENSORRT_INCLUDE_DIR" in done.stderr
-
-
-@pytest.mark.slow
-def test_it_compiles_without_a_warning(tmp_path: Path) -> None:
-    done = cmake(tmp_path, "-DSRSDK_CUDA_ARCHITECTURES=80-real")
-    if "TensorRT plugin with the headers" not in done.stdout:
-        pytest.skip("needs TensorRT's headers, for instance in $TENSORRT_INCLUDE_DIR")
-    command = ["cmake", "--build", str(tmp_path), "--target", "srsdk_plugin"]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    said = built.stdout + built.stderr
-    assert built.returncode == 0, said[-4000:]
-    assert "warning" not in said.lower()
-    symbols = ["nm", "-D", "--defined-only", str(tmp_path / LIBRARY)]
-    listed = subprocess.run(symbols, capture_output=True, text=True, check=True).stdout
-    exported = {line.split()[2] for line in listed.splitlines() if line.split()[1] == "T"}
-    assert exported == {"getCreators", "setLoggerFinder"}
 
 
 # ---- TensorRT-RTX
