@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <type_traits>
 
 #include "srsdk/pack.h"
 #include "srsdk/views.h"
@@ -45,7 +46,13 @@ cpu::BaseImage base_image(const py::array& dst, int r, const py::array* lr, cons
 bool elements_apart(const py::array& array);
 void check_factor(int r);
 void check_threads(int threads);
+// Throws ValueError unless the condition holds.
 void require(bool condition, const std::string& message);
+// The same for messages that take long to put together, NumPy's names for dtypes above all.
+template <typename Message, typename = std::enable_if_t<std::is_invocable_v<Message>>>
+void require(bool condition, const Message& message) {
+    if (!condition) throw py::value_error(message());
+}
 void refuse_overlap(const py::array& dst, const py::array& source, const char* name);
 std::string shape_text(const py::array& array);
 

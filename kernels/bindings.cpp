@@ -25,10 +25,12 @@ namespace {
 void unpack_checked(py::array& dst, const py::array& frame, bool swap, int threads) {
     const ConstFrames src = frames(frame, "frame");
     const Planes out = output_planes(dst, "dst");
-    require(
-        dst.ndim() == frame.ndim() && out.n == src.n && out.c == 3 && out.h == src.h &&
-            out.w == src.w,
-        "dst of shape " + shape_text(dst) + " does not fit a frame of shape " + shape_text(frame));
+    require(dst.ndim() == frame.ndim() && out.n == src.n && out.c == 3 && out.h == src.h &&
+                out.w == src.w,
+            [&] {
+                return "dst of shape " + shape_text(dst) + " does not fit a frame of shape " +
+                       shape_text(frame);
+            });
     refuse_overlap(dst, frame, "frame");
     check_threads(threads);
     const py::gil_scoped_release released;
@@ -65,12 +67,14 @@ py::array fold(const py::array& array) {
 
 void pixel_shuffle_checked(py::array& dst, const py::array& x, int r, int threads) {
     check_factor(r);
-    require(dst.ndim() == x.ndim() && x.ndim() >= 3,
-            "x and dst must be (..., C, H, W) with the same number of axes, got shapes " +
-                shape_text(x) + " and " + shape_text(dst));
+    require(dst.ndim() == x.ndim() && x.ndim() >= 3, [&] {
+        return "x and dst must be (..., C, H, W) with the same number of axes, got shapes " +
+               shape_text(x) + " and " + shape_text(dst);
+    });
     for (py::ssize_t i = 0; i < x.ndim() - 3; ++i) {
-        require(x.shape(i) == dst.shape(i),
-                "dst of shape " + shape_text(dst) + " does not fit x of shape " + shape_text(x));
+        require(x.shape(i) == dst.shape(i), [&] {
+            return "dst of shape " + shape_text(dst) + " does not fit x of shape " + shape_text(x);
+        });
     }
     const py::array folded_x = fold(x);
     py::array folded_dst = fold(dst);
@@ -79,9 +83,10 @@ void pixel_shuffle_checked(py::array& dst, const py::array& x, int r, int thread
     const ConstPlanes src = planes(folded_x, "x");
     const Planes out = output_planes(folded_dst, "dst");
     require(src.dtype == out.dtype, "x and dst must have the same dtype");
-    require(src.c == out.c * r * r && out.h == src.h * r && out.w == src.w * r,
-            "dst of shape " + shape_text(dst) + " does not fit x of shape " + shape_text(x) +
-                " with r = " + std::to_string(r));
+    require(src.c == out.c * r * r && out.h == src.h * r && out.w == src.w * r, [&] {
+        return "dst of shape " + shape_text(dst) + " does not fit x of shape " + shape_text(x) +
+               " with r = " + std::to_string(r);
+    });
     refuse_overlap(dst, x, "x");
     check_threads(threads);
     const py::gil_scoped_release released;
@@ -96,12 +101,14 @@ void pixel_shuffle_into(const py::object& dst, const py::object& x, int r, int t
 py::array pixel_shuffle(const py::object& x, int r, int threads) {
     const py::array src = as_array(x, "x");
     check_factor(r);
-    require(src.ndim() >= 3, "x must be (..., C, H, W), got shape " + shape_text(src));
+    require(src.ndim() >= 3,
+            [&] { return "x must be (..., C, H, W), got shape " + shape_text(src); });
     std::vector<py::ssize_t> shape(src.shape(), src.shape() + src.ndim());
     py::ssize_t* const last = shape.data() + shape.size() - 3;
-    require(last[0] % (r * r) == 0,
-            "x of shape " + shape_text(src) +
-                " does not have a multiple of r * r = " + std::to_string(r * r) + " channels");
+    require(last[0] % (r * r) == 0, [&] {
+        return "x of shape " + shape_text(src) +
+               " does not have a multiple of r * r = " + std::to_string(r * r) + " channels";
+    });
     last[0] /= r * r;
     last[1] *= r;
     last[2] *= r;
@@ -120,8 +127,10 @@ void pixel_shuffle_prelu_checked(py::array& dst, const py::array& x, int r, cons
     require(src.dtype == out.dtype, "x and dst must have the same dtype");
     require(dst.ndim() == x.ndim() && src.n == out.n && src.c == out.c * r * r &&
                 out.h == src.h * r && out.w == src.w * r,
-            "dst of shape " + shape_text(dst) + " does not fit x of shape " + shape_text(x) +
-                " with r = " + std::to_string(r));
+            [&] {
+                return "dst of shape " + shape_text(dst) + " does not fit x of shape " +
+                       shape_text(x) + " with r = " + std::to_string(r);
+            });
     refuse_overlap(dst, x, "x");
     const float* offsets = nullptr;
     if (!bias.is_none()) {
@@ -170,9 +179,11 @@ void pack_checked(py::array& dst, const py::array& x, int r, const py::object& l
     const Frames out = output_frames(dst, "dst");
     require(dst.ndim() == x.ndim() && src.n == out.n && src.c == 3 * r * r && out.h == src.h * r &&
                 out.w == src.w * r,
-            "dst of shape " + shape_text(dst) + " does not fit x of shape " + shape_text(x) +
-                " with r = " + std::to_string(r) + ": x must be ([N,] 3*r*r, h, w) and dst " +
-                "([N,] h*r, w*r, 3)");
+            [&] {
+                return "dst of shape " + shape_text(dst) + " does not fit x of shape " +
+                       shape_text(x) + " with r = " + std::to_string(r) +
+                       ": x must be ([N,] 3*r*r, h, w) and dst " + "([N,] h*r, w*r, 3)";
+            });
     refuse_overlap(dst, x, "x");
 
     std::optional<py::array> frame;
@@ -208,10 +219,11 @@ py::array pack(const py::object& x, int r, const py::object& lr, const std::stri
 
 void blend_checked(py::array& dst, const py::object& patch, std::int64_t top, std::int64_t left,
                    const py::object& weight_y, const py::object& weight_x, int threads) {
-    require(dst.ndim() == 3, "dst must be (H, W, 3), got shape " + shape_text(dst));
+    require(dst.ndim() == 3, [&] { return "dst must be (H, W, 3), got shape " + shape_text(dst); });
     const Frames out = output_frames(dst, "dst");
     const py::array source = as_array(patch, "patch");
-    require(source.ndim() == 3, "patch must be (H, W, 3), got shape " + shape_text(source));
+    require(source.ndim() == 3,
+            [&] { return "patch must be (H, W, 3), got shape " + shape_text(source); });
     const ConstFrames src = frames(source, "patch");
     refuse_overlap(dst, source, "patch");
     const py::array rows = as_array(weight_y, "weight_y"), columns = as_array(weight_x, "weight_x");

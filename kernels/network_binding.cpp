@@ -31,11 +31,13 @@ std::unique_ptr<cpu::Network> make(const std::vector<LayerArguments>& layers, in
     std::vector<Values> slopes;  // alive until the weights have been packed
     for (const auto& [source, weight, bias, slope, factor, add] : layers) {
         const std::string name = "convolution " + std::to_string(convolutions.size()) + ": ";
-        require(weight.ndim() == 4 && weight.shape(2) == weight.shape(3) && weight.size() > 0,
-                name + "weight must be (outputs, inputs, k, k), got shape " + shape_text(weight));
-        require(bias.ndim() == 1 && bias.shape(0) == weight.shape(0),
-                name + "bias of shape " + shape_text(bias) + " does not fit weight of shape " +
-                    shape_text(weight));
+        require(weight.ndim() == 4 && weight.shape(2) == weight.shape(3) && weight.size() > 0, [&] {
+            return name + "weight must be (outputs, inputs, k, k), got shape " + shape_text(weight);
+        });
+        require(bias.ndim() == 1 && bias.shape(0) == weight.shape(0), [&] {
+            return name + "bias of shape " + shape_text(bias) + " does not fit weight of shape " +
+                   shape_text(weight);
+        });
         cpu::Convolution conv;
         conv.source = source;
         conv.outputs = static_cast<int>(weight.shape(0));
@@ -69,8 +71,10 @@ void run(const cpu::Network& network, const py::object& dst, const py::object& b
     const Frames target = output_frames(out, "dst");
     require(out.ndim() == source.ndim() && target.n == in.n && target.h == in.h * network.scale() &&
                 target.w == in.w * network.scale(),
-            "dst of shape " + shape_text(out) + " does not fit a batch of shape " +
-                shape_text(source) + " enlarged by " + std::to_string(network.scale()));
+            [&] {
+                return "dst of shape " + shape_text(out) + " does not fit a batch of shape " +
+                       shape_text(source) + " enlarged by " + std::to_string(network.scale());
+            });
     refuse_overlap(out, source, "batch");
     check_threads(threads);
     const py::gil_scoped_release released;
