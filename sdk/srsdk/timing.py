@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import deque
+from array import array
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -115,7 +115,7 @@ class StageTimer:
         self._lock = threading.Lock()
         self._totals: dict[str, float] = {}
         self._calls: dict[str, int] = {}
-        self._samples: dict[str, deque[float]] = {}
+        self._samples: dict[str, array[float]] = {}  # full ones are written round and round
         self._paused = False
 
     @contextmanager
@@ -141,9 +141,15 @@ class StageTimer:
         with self._lock:
             if self._paused:
                 return
+            calls = self._calls.get(stage, 0)
             self._totals[stage] = self._totals.get(stage, 0.0) + seconds
-            self._calls[stage] = self._calls.get(stage, 0) + 1
-            self._samples.setdefault(stage, deque(maxlen=KEPT_SAMPLES)).append(seconds)
+            self._calls[stage] = calls + 1
+            if not calls:
+                self._samples[stage] = array("d")
+            if calls < KEPT_SAMPLES:
+                self._samples[stage].append(seconds)
+            else:
+                self._samples[stage][calls % KEPT_SAMPLES] = seconds
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -159,7 +165,9 @@ class StageTimer:
     def samples(self, stage: str) -> list[float]:
         """Seconds of the last calls of `stage`, oldest first."""
         with self._lock:
-            return list(self._samples.get(stage, ()))
+            oldest = max(self._calls.get(stage, 0) - KEPT_SAMPLES, 0) % KEPT_SAMPLES
+            kept = self._samples.get(stage, array("d"))
+            return [*kept[oldest:], *kept[:oldest]]
 
     def summary(self, stage: str) -> StageSummary:
         """Count, total and percentiles of `stage`; all zero for one that never ran."""

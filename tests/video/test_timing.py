@@ -56,3 +56,15 @@ def test_threads_share_a_timer_and_memory_is_bounded() -> None:
     assert timer.summary("work").calls == 80_000
     assert timer.total("work") == 80_000
     assert len(timer.samples("work")) == KEPT_SAMPLES
+
+
+def test_the_last_samples_are_kept_in_order() -> None:
+    timer = StageTimer()
+    for number in range(KEPT_SAMPLES + 3):
+        timer.add("work", float(number))
+    assert timer.samples("work") == [float(n) for n in range(3, KEPT_SAMPLES + 3)]
+    assert timer.summary("work").min == 3
+    assert timer.samples("other") == []
+    with timer.paused(), timer("work"):
+        pass
+    assert timer.summary("work").calls == KEPT_SAMPLES + 3
