@@ -255,6 +255,22 @@ def test_precision_is_for_the_gpu(tmp_path: Path) -> None:
         open_backend("torch", tmp_path / "half.onnx")
 
 
+@pytest.mark.parametrize("name", ZOO)
+def test_float16_as_on_a_gpu(name: str) -> None:
+    """The GPU's arithmetic, on the CPU: within what the exporter asks of float16."""
+    import torch
+
+    from srsdk.backends.torchgraph import Generator
+
+    path, images = Path(zoo.find(name)), noise(2, 13, 17)
+    generator = Generator(path).to(torch.float16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ours = generator(torch.from_numpy(images)).numpy()
+    theirs = open_backend("onnxruntime", path).run(images)
+    error = np.abs(ours.astype(int) - theirs.astype(int))
+    assert error.max() <= 2
+    assert np.mean(error > 1) <= 1e-3
+
+
 def test_damaged_and_missing_files(models: dict[str, Path], tmp_path: Path) -> None:
     data, path = models["edge-x4"].read_bytes(), tmp_path / "damaged.onnx"
     random = np.random.default_rng(0)

@@ -29,6 +29,9 @@ except (ImportError, OSError) as error:  # OSError: one of its own libraries is 
 _KEPT_SIZES = 4
 """Sizes whose idle CUDA graphs are kept; the least recently used go first."""
 
+_TILE = 1280
+"""Side of a tile on a GPU: a frame of 1280x720 is one graph."""
+
 _WARM_UP = 3
 """Runs before a capture: cuDNN tries its algorithms, and allocations settle."""
 
@@ -61,7 +64,9 @@ class TorchBackend:
             torch.set_num_threads(threads)
         name = torch.cuda.get_device_name(self._device) if on_gpu else "cpu"
         cores = 0 if on_gpu else torch.get_num_threads()
-        self._info = BackendInfo("torch", name, torch.__version__, cores, generator.spec)
+        tile = _TILE if on_gpu else BackendInfo.tile
+        version = torch.__version__
+        self._info = BackendInfo("torch", name, version, cores, generator.spec, tile)
         self._idle: OrderedDict[tuple[int, ...], list[_Captured]] = OrderedDict()
         self._lock = threading.Lock()
 
