@@ -70,6 +70,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", default=[], help="rows whose name contains this; may be repeated"
     )
+    parser.add_argument(
+        "--skip", action="append", default=[], help="rows whose name contains this; may be repeated"
+    )
     parser.add_argument("--size", type=_size, default=(320, 180), help="of frames, WIDTHxHEIGHT")
     parser.add_argument("--threads", type=int, default=usable_cores())
     parser.add_argument("--faces", type=int, help="of each development set; a multiple of 4")
@@ -112,7 +115,7 @@ def _measure(
     arguments: argparse.Namespace, progress: Progress, material: Material, file: Path, say: Any
 ) -> None:
     wanted = []
-    for candidate in _named(candidates(), arguments.only):
+    for candidate in _named(candidates(), arguments):
         row = progress.rows.get(candidate.name)
         if row is None or row.rounds < arguments.rounds or not row.judged:
             wanted.append(candidate)
@@ -150,8 +153,13 @@ def _measure(
             worker.close()
 
 
-def _named(rows: list[Candidate], parts: list[str]) -> list[Candidate]:
-    return [row for row in rows if not parts or any(part in row.name for part in parts)]
+def _named(rows: list[Candidate], arguments: argparse.Namespace) -> list[Candidate]:
+    return [row for row in rows if _asked(row.name, arguments)]
+
+
+def _asked(name: str, arguments: argparse.Namespace) -> bool:
+    wanted = not arguments.only or any(part in name for part in arguments.only)
+    return wanted and not any(part in name for part in arguments.skip)
 
 
 def _face_model() -> str:
@@ -163,11 +171,10 @@ def _measure_videos(
     arguments: argparse.Namespace, progress: Progress, file: Path, say: Any
 ) -> None:
     wanted = {"video/faces-off": "none", "video/faces-on": _face_model()}
-    parts = arguments.only
     for number in range(arguments.video_rounds):
         for name, faces in list(wanted.items())[:: 1 if number % 2 else -1]:
             runs = progress.videos.setdefault(name, [])
-            if len(runs) > number or (parts and not any(part in name for part in parts)):
+            if len(runs) > number or not _asked(name, arguments):
                 continue
             try:
                 found = videos.enhance(faces, arguments.threads)
@@ -203,7 +210,7 @@ def _profile(
     names += [
         f"faces/{model}/{progress.chosen.get(model)}" for model in ("srresnet-x4", "portrait-x4")
     ]
-    chosen = [row for row in _named(candidates(), arguments.only) if row.name in names]
+    chosen = [row for row in _named(candidates(), arguments) if row.name in names]
     nothing = Progress(progress.settings)
     rows = rounds.open_rows(
         chosen, nothing, material, ENVIRONMENTS, threads=arguments.threads, install=False, say=say
@@ -213,7 +220,7 @@ def _profile(
     for candidate, worker in rows:
         parts.append(profile.of_row(candidate, worker))
         worker.close()
-    if arguments.video_rounds and (not arguments.only or "video" in arguments.only):
+    if arguments.video_rounds and _asked("video", arguments):
         parts += [profile.of_video(faces, arguments.threads) for faces in ("none", _face_model())]
     file.write_text("\n".join(parts), "utf-8")
 

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("onnx", reason="the comparison needs the extra export")
 
-from comparison import arithmetic, plain
+from comparison import arithmetic, picture, plain
 from comparison.account import account
 from comparison.bars import Bar, bars
 from comparison.progress import Progress, RowProgress
@@ -165,6 +165,18 @@ def test_a_slow_machine_is_not_held_against_the_frames_per_second() -> None:
 def test_networks_alone_have_no_fps() -> None:
     found = account(made_up({"frame/edge-x4/graph-alone": 0.01}, {}), None)
     assert found.entries["frame/edge-x4/graph-alone"].fps is None
+
+
+def test_the_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    image = pytest.importorskip("PIL.Image")
+    names = ["edge-x4/native", "edge-x4/obvious", "edge-x4/ncnn", "bicubic", "realesrgan"]
+    seconds = {f"frame/{name}": 0.01 * (n + 1) for n, name in enumerate(names)}
+    file = tmp_path / "bench.png"
+    assert picture.draw(account(made_up(seconds, {}), None), file)  # says why there is none
+    assert not file.exists()
+    assert picture.draw(account(made_up(seconds, dict.fromkeys(seconds, 28.0)), None), file) == ""
+    assert image.open(file).size[0] > 1000
 
 
 def test_arithmetic_of_the_report_and_of_the_file() -> None:

@@ -98,7 +98,7 @@ def _ceiling(name: str, kind: str) -> Candidate:
 
 
 def _interpolation(kind: str) -> Candidate:
-    label = f"{kind}, OpenCV"
+    label = f"{kind.capitalize()}, OpenCV"
     return Candidate(f"frame/{kind}", label, "frame", "opencv_way", options={"kind": kind})
 
 

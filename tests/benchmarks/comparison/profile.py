@@ -34,7 +34,7 @@ def of_row(candidate: Candidate, worker: Worker, seconds: float = 3.0) -> str:
     """Functions of a row's process while it makes one call after another."""
 
     def work() -> None:
-        found = worker.ask("time", untimed=1, calls=1)["seconds"][0]
+        found = min(worker.ask("time", untimed=1, calls=3)["seconds"])
         worker.ask("time", untimed=0, calls=max(1, round(seconds / found)))
 
     return _recorded(["-p", str(worker.pid)], work, candidate.label)
@@ -52,19 +52,24 @@ def of_video(faces: str, threads: int) -> str:
 def _recorded(what: list[str], work: Callable[[], None] | None, title: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "perf.data")
-        command = ["perf", "record", "-F", _RATE, "-e", "cpu-clock", "-o", file, *what]
+        command = ["perf", "record", "-F", _RATE, "-e", "cpu-clock", "-N", "-o", file, *what]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if work is not None:
             work()
             process.send_signal(signal.SIGINT)
         process.wait(timeout=120)
-        report = ["perf", "report", "-i", file, "--stdio", "--percent-limit", "0.7"]
-        done = subprocess.run(
-            [*report, "--sort", "dso,symbol"], capture_output=True, text=True, check=False
-        )
-    lines = [line.rstrip() for line in done.stdout.splitlines()]
-    kept = [_short(line) for line in lines if re.match(r"\s+\d+\.\d+%", line)]
-    return "\n".join([f"## {title}", "", *(kept or ["nothing was recorded"]), ""])
+        libraries = _report(file, "dso", "0.5")
+        # Functions of stripped libraries are mere addresses, one a line.
+        functions = [line for line in _report(file, "dso,symbol", "0.7") if "] 0x" not in line]
+    both = ["by library", *libraries, "", "by function, where libraries tell", *functions]
+    return "\n".join([f"## {title}", "", *(both if libraries else ["nothing was recorded"]), ""])
+
+
+def _report(file: str, by: str, least: str) -> list[str]:
+    command = ["perf", "report", "-i", file, "--stdio", "--percent-limit", least, "--sort", by]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = [line.rstrip(" -") for line in done.stdout.splitlines()]
+    return [_short(line) for line in lines if re.match(r"\s+\d+\.\d+%", line)]
 
 
 def _short(line: str) -> str:

@@ -195,6 +195,7 @@ def judge_rows(
         if not progress.rows[candidate.name].judged:
             try:
                 judge_row(candidate, worker, progress, material)
+                say(f"judged {candidate.name}")
             except WorkerError as error:
                 say(f"{candidate.name} is not whole: {error}")
             save()
