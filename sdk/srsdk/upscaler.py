@@ -101,6 +101,8 @@ class Upscaler:
             return open_backend(backend, zoo.find(name), threads=threads or 0, color=color)
 
         self._backend = open_model(model)
+        # Asked once: going through a protocol's methods takes longer than all else around a frame.
+        self._gpu = self._backend if isinstance(self._backend, DeviceBackend) else None
         self._face_backend = None if faces is None else open_model(faces)
         self._faces: FaceEnhancer | None = None
         if self._face_backend is not None:
@@ -110,6 +112,7 @@ class Upscaler:
         face_info = None if self._face_backend is None else self._face_backend.info
         info = self._backend.info
         self._info = UpscalerInfo(self.scale, color, tile or info.tile, info, face_info)
+        self._own_tile = tile is not None
 
     @property
     def scale(self) -> int:
@@ -165,7 +168,7 @@ class Upscaler:
         originals = [images.split(frame) for frame in frames]
         shapes = {original.color.shape for original in originals}
         plain = all(original.is_plain for original in originals)
-        if len(shapes) != 1 or not plain or max(*shapes.pop()) > self._info.tile:
+        if len(shapes) != 1 or not plain or not self._whole(shapes.pop(), len(originals)):
             return [self.up(frame) for frame in frames]
         stacked = np.stack([original.color for original in originals])
         results = list(self._backend.run(stacked))
@@ -206,7 +209,7 @@ class Upscaler:
         self.close()
 
     def _up_on_device(self, image: Any, out: Any) -> Any:
-        if not isinstance(self._backend, DeviceBackend):
+        if self._gpu is None:
             name = self._info.frames.name
             raise InputError(
                 f"the image is in device memory and backend {name!r} takes host memory: copy it "
@@ -217,7 +220,7 @@ class Upscaler:
                 "faces are found on the CPU: copy the image to the host, or make an Upscaler "
                 "without faces"
             )
-        return self._backend.run_on_device(image, out)
+        return self._gpu.run_on_device(image, out)
 
     def _up(
         self, image: Any, out: Pixels | None, enhance: Callable[[Pixels, Pixels], None]
@@ -229,25 +232,34 @@ class Upscaler:
     @property
     def _overlaps(self) -> bool:
         """Whether the backend takes a batch before the one before is done."""
-        return isinstance(self._backend, DeviceBackend)
+        return self._gpu is not None
 
     def _start(self, work: Work) -> Ticket:
         """Begin what `_generate` does; where it cannot be left to itself it is done at once."""
-        if isinstance(self._backend, DeviceBackend) and max(work.lr.shape) <= self._info.tile:
-            return self._backend.submit(work.lr[None], work.sr[None])
+        if self._gpu is not None and max(work.lr.shape) <= self._info.tile:
+            return self._gpu.submit(work.lr[None], work.sr[None])
         self._generate(work.lr, work.sr)
         return Done(work.sr[None])
 
     def _generate(self, color: Pixels, out: Pixels) -> None:
-        height, width = color.shape[:2]
-        limit = self._info.tile
-        if height <= limit and width <= limit:
+        if self._whole(color.shape):
             self._backend.run(color[None], out[None])
             return
+        height, width = color.shape[:2]
         halo = self._backend.info.spec.halo
-        for tile in tiles(height, width, limit, halo):
+        for tile in tiles(height, width, self._info.tile, halo):
             result = self._backend.run(color[tile.read][None])[0]
             out[scaled(tile.keep, self.scale)] = result[scaled(tile.inner, self.scale)]
+
+    def _whole(self, shape: tuple[int, ...], count: int = 1) -> bool:
+        """Whether images of this shape go through at once, rather than in tiles."""
+        height, width = shape[:2]
+        if max(height, width) <= self._info.tile:
+            return True
+        backend = self._backend
+        if self._own_tile or not isinstance(backend, DeviceBackend):
+            return False
+        return backend.takes(count, height, width)
 
     def _enhance_faces(self, color: Pixels, out: Pixels) -> None:
         if self._faces is not None:
