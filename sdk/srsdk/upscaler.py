@@ -236,7 +236,7 @@ class Upscaler:
 
     def _start(self, work: Work) -> Ticket:
         """Begin what `_generate` does; where it cannot be left to itself it is done at once."""
-        if self._gpu is not None and max(work.lr.shape) <= self._info.tile:
+        if self._gpu is not None and self._whole(work.lr.shape):
             return self._gpu.submit(work.lr[None], work.sr[None])
         self._generate(work.lr, work.sr)
         return Done(work.sr[None])
@@ -254,12 +254,9 @@ class Upscaler:
     def _whole(self, shape: tuple[int, ...], count: int = 1) -> bool:
         """Whether images of this shape go through at once, rather than in tiles."""
         height, width = shape[:2]
-        if max(height, width) <= self._info.tile:
-            return True
-        backend = self._backend
-        if self._own_tile or not isinstance(backend, DeviceBackend):
-            return False
-        return backend.takes(count, height, width)
+        if self._gpu is not None and not self._own_tile:
+            return self._gpu.takes(count, height, width)
+        return max(height, width) <= self._info.tile
 
     def _enhance_faces(self, color: Pixels, out: Pixels) -> None:
         if self._faces is not None:

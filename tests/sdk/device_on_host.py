@@ -212,6 +212,8 @@ class HostDevice:
 class HostGenerator:
     """A model in ONNX Runtime on the CPU, from address to address."""
 
+    sized = True
+
     def __init__(self, path: Path, *, capturable: bool = True) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1

@@ -425,6 +425,29 @@ def test_stream_of_frames(on_host: Upscaler, models: dict[str, Path]) -> None:
     assert list(on_host.stream().map([])) == []
 
 
+def test_what_fits_goes_whole(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame that an engine was built for is not cut, whatever its suggestion for tiles."""
+    monkeypatch.setitem(BACKENDS, "host", "tests.sdk.device_on_host")
+    shown = frames(0, 520, 30)
+    for tile, whole in ((None, True), (512, False)):
+        with Upscaler(models["edge-x2"], backend="host", tile=tile) as upscaler:
+            assert upscaler.info.tile == 512
+            result = upscaler.up(shown)
+            generator = upscaler._backend._generator  # type: ignore[attr-defined]
+            assert ((1, 520, 30) in generator.resizes) == whole
+            np.testing.assert_array_equal(result, expected(models["edge-x2"], shown[None])[0])
+            generator.resizes.clear()
+            for result, known in zip(
+                upscaler.batch(frames(2, 5, 520, 4)), frames(2, 5, 520, 4), strict=True
+            ):
+                np.testing.assert_array_equal(result, expected(models["edge-x2"], known[None])[0])
+            assert ((5, 520, 4) in generator.resizes) == whole
+            tall = frames(1, 1100, 8)
+            np.testing.assert_array_equal(
+                upscaler.up(tall), expected(models["edge-x2"], tall[None])[0]
+            )
+
+
 def test_stream_takes_no_more_frames_than_it_may(on_host: Upscaler) -> None:
     drawn: list[int] = []
 

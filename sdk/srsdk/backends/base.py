@@ -87,6 +87,10 @@ class Backend(Protocol):
 class DeviceBackend(Backend, Protocol):
     """A backend on a GPU, which takes a batch before the one before is done."""
 
+    def takes(self, count: int, height: int, width: int) -> bool:
+        """Whether so many frames of a size should go through at once, rather than in tiles."""
+        ...
+
     def submit(self, batch: Pixels, out: Pixels | None = None) -> Ticket:
         """Start upscaling a batch, as `run`; `batch` may be changed when this returns."""
         ...

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 _PROVIDER = "CUDAExecutionProvider"
 
-_TILE = 1024
-"""Default side of a tile: a hundred channels of it in float32 are 400 MB."""
+_TILE = 1280
+"""Default side of a tile: sixty-four channels of it in float32 are 400 MB."""
 
 _INSTALL = (
     "pip uninstall onnxruntime, then pip install --force-reinstall 'onnxruntime-gpu[cuda,cudnn]' "
@@ -46,6 +46,8 @@ class SessionGenerator:
     A session has one stream for all of its runs. So the streams of the chain hand over to it and
     take over from it again; copies and kernels of one batch still overlap the graph of another.
     """
+
+    sized = False
 
     def __init__(self, path: Path, device: CudaDevice) -> None:
         import onnxruntime as ort

@@ -28,10 +28,14 @@ ENDINGS = (".engine", ".plan")
 class EngineGenerator:
     """A deserialised engine; see `srsdk.cuda.workspace.Generator`. Made with the device current."""
 
+    sized = True
+
     def __init__(self, path: Path, record: EngineRecord, library: Library) -> None:
         self.library, self.record = library, record
         self.messages = library.messages()
         runtime = library.trt.Runtime(self.messages)
+        if record.flags.get("version_compatible"):
+            runtime.engine_host_code_allowed = True  # it brings its own runtime along
         self.engine = runtime.deserialize_cuda_engine(path.read_bytes())
         if self.engine is None:
             reason = self.why()
@@ -70,6 +74,7 @@ class EngineStep:
         self.capturable = True
         self._generator, self._stream = generator, stream
         self._context = self._make(fixed=False)
+        self._profile: int | None = None  # none was chosen for this context
 
     def resize(self, size: Size, source: int, target: int, *, fixed: bool) -> None:
         """See `Step.resize`."""
@@ -78,20 +83,17 @@ class EngineStep:
         handle = self._stream.handle
         if fixed:
             self._context = None  # its memory first
-            self._context = self._make(fixed=True)
+            self._context, self._profile = self._make(fixed=True), None
         context = self._context
         count, height, width = size
-        done = (
-            (context.active_optimization_profile == profile and not fixed)
-            or context.set_optimization_profile_async(profile, handle)
-        ) and all(
-            (
-                context.set_input_shape(generator.source, (count, 3, height, width)),
-                context.set_tensor_address(generator.source, source),
-                context.set_tensor_address(generator.target, target),
-            )
-        )
-        if not done:
+        done = profile == self._profile or context.set_optimization_profile_async(profile, handle)
+        self._profile = profile if done else None
+        if not (
+            done
+            and context.set_input_shape(generator.source, (count, 3, height, width))
+            and context.set_tensor_address(generator.source, source)
+            and context.set_tensor_address(generator.target, target)
+        ):
             raise explained(generator.why(), f"preparing TensorRT for {count}*{width}x{height}")
         if fixed:
             self.capturable = generator.library.capturable(context, handle)
@@ -134,7 +136,9 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
     device = open_device()
     with device.current(f"loading {path.name}"):
         generator = EngineGenerator(path, record, library)
-    tile = max(max(profile.most[1:]) for profile in record.profiles)
+    # What goes in tiles has margins, and must still fit.
+    side = max(min(profile.most[1:]) for profile in record.profiles)
+    tile = max(side - 2 * record.spec.halo, 1)
     return DeviceChain(
         device, generator, name="tensorrt", version=library.title, color=color, tile=tile
     )

@@ -96,6 +96,16 @@ class DeviceChain:
         """See `Backend.run`."""
         return self.submit(batch, out).result()
 
+    def takes(self, count: int, height: int, width: int) -> bool:
+        """See `DeviceBackend.takes`: what an engine was built for, whatever the size of a tile."""
+        if not self._generator.sized:
+            return max(height, width) <= self._info.tile
+        try:
+            self._generator.check((count, height, width))
+        except InputError:
+            return False
+        return True
+
     def submit(self, batch: Pixels, out: Pixels | None = None) -> Ticket:
         """Start upscaling a batch; the rest as `Backend.run`.
 

@@ -58,6 +58,11 @@ class Generator(Protocol):
         """Raise `InputError` where it takes no batch of this size."""
         ...
 
+    @property
+    def sized(self) -> bool:
+        """Whether it was built for certain sizes, so that `check` is all there is to ask."""
+        ...
+
     def step(self, stream: Stream) -> Step:
         """The generator on a stream."""
         ...
