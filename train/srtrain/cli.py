@@ -80,7 +80,8 @@ def run(
         )  # fmt: skip
     if group.rank == 0:
         for name, score in last.scores.items():
-            entry.say(f"{name}: {score:.3f} dB")
+            unit = " dB" if name.startswith(("psnr", "spectrum")) else ""
+            entry.say(f"{name}: {score:.4f}{unit}")
         entry.say(f"checkpoint: {folder / 'last.pt'}")
 
 
