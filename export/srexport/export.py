@@ -14,6 +14,7 @@ from srexport.precision import Choice, convert
 from srexport.runtimes import Pixels, open_runner
 from srexport.source import read_checkpoint
 from srexport.verify import CERTIFICATE_KEY, Certificate, certify
+from srsdk.errors import InputError
 from srsdk.spec import ModelSpec, Precision
 
 
@@ -55,9 +56,11 @@ def export_onnx(
 
     Raises:
         InputError: The checkpoint is missing or none, int8 was asked for without faces, or the
-            plugin for a generator that has no use for it.
+            plugin for a generator that has no use for it, or for the zoo.
         ParityError: The exported model does not compute what the checkpoint does.
     """
+    if plugin and zoo:
+        raise InputError("models of the zoo run everywhere: leave --plugin out, or --zoo")
     exact = build(read_checkpoint(checkpoint), tail=tail)
     faces = None if calibration is None else _faces(calibration, read_spec(exact))
     choice = convert(exact, precision, faces)

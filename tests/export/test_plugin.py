@@ -7,6 +7,7 @@ built (it needs TensorRT's headers), and a stand-in in Python where the paths to
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -32,7 +33,9 @@ from srsdk import Upscaler, reference
 from srsdk.errors import BackendUnavailableError, InputError, ModelFormatError
 from srsdk.spec import METADATA_KEY, ModelSpec, Precision
 from srsdk.tensorrt_plugin import LIBRARY, PLUGIN, VARIABLE, find_plugin
-from srtrain.models import Edge, SRResNet
+from srtrain.checkpoint import Checkpoint
+from srtrain.config import ModelConfig
+from srtrain.models import Edge, SRResNet, build_generator
 from tests.export.test_precision import faces
 
 
@@ -58,9 +61,15 @@ def run(model: onnx.ModelProto, size: tuple[int, int]) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("scale", "tail", "blocks"), [(4, "subpixel", 1), (4, "image", 2), (8, "subpixel", 2)]
+    ("scale", "tail", "blocks", "precision"),
+    [
+        (4, "subpixel", 1, "fp32"),
+        (4, "image", 2, "fp32"),
+        (8, "subpixel", 2, "fp32"),
+        (4, "image", 2, "fp16"),
+        (4, "subpixel", 1, "int8"),
+    ],
 )
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_it_computes_the_same(scale: int, tail: str, blocks: int, precision: Precision) -> None:
     plain = convert(srresnet(scale, tail, 48 if scale == 8 else 16), precision, faces(4)).model
     before = plain.SerializeToString()
@@ -162,6 +171,36 @@ def test_parity_is_measured_through_the_meaning(exported: Path, tmp_path: Path) 
     certificate = certify(theirs, ours, faces(2), "made up")
     certificate.check()
     assert certificate.parity.largest <= 1
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_cli_exports_and_certifies(checkpoint: Path, tmp_path: Path, precision: Precision) -> None:
+    saved, trained = Checkpoint.load(checkpoint), tmp_path / "srresnet.pt"
+    shape = ModelConfig(architecture="srresnet", scale=4, features=16, blocks=1)
+    torch.manual_seed(1)
+    weights = build_generator(shape).state_dict()
+    recipe = dataclasses.replace(saved.recipe, model=shape)
+    dataclasses.replace(saved, recipe=recipe, generator=weights, ema=weights).save(trained)
+    output = tmp_path / "m.onnx"
+    command = ["onnx", str(trained), "-o", str(output), "--plugin", "--precision", precision]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    model = load(output)
+    assert operators(model).count(PLUGIN) == 1
+    assert read_spec(model).plugin
+    certificate = json.loads(output.with_suffix(".parity.json").read_text())
+    assert certificate["passed"]
+    assert certificate["b"]["runtime"] == "reference"
+    assert certificate["b"]["sha256"] == read_spec(model).sha256
+    result = CliRunner().invoke(app, ["verify", str(trained), str(output)])
+    assert result.exit_code == 0, result.output
+
+
+def test_the_zoo_takes_none(checkpoint: Path, tmp_path: Path) -> None:
+    command = ["onnx", str(checkpoint), "-o", str(tmp_path / "m.onnx"), "--plugin", "--zoo"]
+    result = CliRunner().invoke(app, command)
+    assert isinstance(result.exception, InputError)
+    assert not list(tmp_path.iterdir())
 
 
 def test_cli_refuses_a_generator_without_such_a_block(checkpoint: Path, tmp_path: Path) -> None:

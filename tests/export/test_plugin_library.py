@@ -48,6 +48,7 @@ def test_without_headers_of_tensorrt_10_there_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_it_compiles_without_a_warning(tmp_path: Path) -> None:
     done = cmake(tmp_path, "-DSRSDK_CUDA_ARCHITECTURES=80-real")
     if "TensorRT plugin with the headers" not in done.stdout:
