@@ -48,14 +48,13 @@ def read_images(source: Path, side: int, limit: int = 64) -> Pixels:
     return np.stack(pictures[::step][:limit])
 
 
-def probe_frames(seed: int = 0) -> Pixels:
-    """Four 45x39 frames that reach all of a generator: noise, stripes, a ramp, black and white.
+def probe_frames(height: int = 45, width: int = 39, seed: int = 0) -> Pixels:
+    """Four frames that reach all of a generator: noise, stripes, a ramp, black and white.
 
     Returns:
-        `(4, 45, 39, 3)` u8 RGB.
+        `(4, height, width, 3)` u8 RGB.
     """
     random = np.random.default_rng(seed)
-    height, width = 45, 39
     y, x = np.mgrid[:height, :width]
     noise = random.integers(0, 256, (height, width, 3))
     stripes = np.where((x + y) % 5 < 2, 230, 20)[:, :, None] * np.ones(3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from srsdk.engine_sidecar import read_record, sidecar_path
 from srsdk.errors import BackendUnavailableError, InputError, ModelFormatError, ModelNotFoundError
 from srsdk.spec import ModelSpec, Precision
 
@@ -18,6 +20,9 @@ Pixels = NDArray[np.uint8]
 
 CHECKPOINTS = {".pt", ".pth", ".ckpt"}
 ENGINES = {".engine", ".plan"}
+
+_PROBE = (45, 39)
+"""Height and width of the built-in frames, where nothing asks for others."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ def open_runner(path: Path, runtime: str = "auto") -> Runner:
 
     Args:
         path: The file.
-        runtime: "torch", "reference", a backend of the SDK ("onnxruntime", ...), or "auto": by the
+        runtime: For a checkpoint "torch"; for other files "reference", a backend of the SDK
+            ("onnxruntime", "native", "tensorrt", "cuda", ...), or "auto": by the
             file's ending; "reference" for an ONNX file that needs the TensorRT plugin.
 
     Raises:
@@ -88,13 +94,27 @@ def open_runner(path: Path, runtime: str = "auto") -> Runner:
     if runtime == "auto":
         by_kind = dict.fromkeys(CHECKPOINTS, "torch") | dict.fromkeys(ENGINES, "tensorrt")
         runtime = by_kind.get(kind) or ("reference" if _needs_plugin(path) else "onnxruntime")
-    if (runtime == "torch") != (kind in CHECKPOINTS):
-        raise InputError(f"{path} does not run in {runtime}; see `srsdk-export verify --help`")
-    if runtime == "torch":
+    if kind in CHECKPOINTS:
+        if runtime != "torch":
+            raise InputError(f"{path} does not run in {runtime}; see `srsdk-export verify --help`")
         return _torch(path)
     if runtime == "reference":
         return _reference(path)
     return _backend(path, runtime)
+
+
+def probe_size(*models: Path) -> tuple[int, int]:
+    """Height and width of frames that all of these files take: engines want certain sizes.
+
+    Raises:
+        ModelFormatError: An engine's sidecar is damaged.
+    """
+    for path in models:
+        if sidecar_path(path).is_file():
+            profiles = read_record(path).profiles
+            if not any(profile.covers((1, *_PROBE)) for profile in profiles):
+                return min((profile.best[1:] for profile in profiles), key=math.prod)
+    return _PROBE
 
 
 def _torch(path: Path) -> Runner:
@@ -185,7 +205,10 @@ def _backend(path: Path, runtime: str) -> Runner:
 
     def run(frames: Pixels) -> Output:
         strange = inside.run(frames).non_finite if inside else 0
-        return Output(backend.run(frames), strange)
+        if inside:
+            return Output(backend.run(frames), strange)
+        # One by one: an engine may have been built for that alone.
+        return Output(np.concatenate([backend.run(frame[None]) for frame in frames]), strange)
 
     digest = info.spec.sha256 if inside else _file_hash(path)
     party = Party(path.name, info.name, info.version, info.spec.precision, digest)

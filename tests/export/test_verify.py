@@ -15,10 +15,17 @@ from typer.testing import CliRunner
 from srexport.cli import app
 from srexport.images import probe_frames, read_images
 from srexport.onnx import load, save
-from srexport.runtimes import Output, Party, Runner, open_runner
+from srexport.runtimes import Output, Party, Runner, open_runner, probe_size
 from srexport.verify import CERTIFICATE_KEY, Parity, ParityError, Tolerance, certify, compare
-from srsdk.errors import InputError, ModelFormatError, ModelNotFoundError
+from srsdk.backends import BACKENDS
+from srsdk.errors import (
+    BackendUnavailableError,
+    InputError,
+    ModelFormatError,
+    ModelNotFoundError,
+)
 from srsdk.spec import ModelSpec
+from tests.export.conftest import edit
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +137,41 @@ def test_not_a_number_fails_even_where_no_pixel_shows_it(
     assert "NaN or infinite" in str(result.exception)
 
 
+@pytest.mark.parametrize("runtime", BACKENDS)
+def test_every_backend_is_a_runtime(exported: Path, runtime: str) -> None:
+    """Those that run here agree; those that cannot say why."""
+    on_gpu_or_no_network = ("tensorrt", "cuda", "bicubic")
+    try:
+        runner = open_runner(exported, runtime)
+    except (BackendUnavailableError, ModelNotFoundError):
+        if runtime not in on_gpu_or_no_network:
+            raise
+        pytest.skip(f"{runtime} does not run this here")
+    believed = open_runner(exported, "reference")
+    # torch computes in float16 where there is a GPU.
+    allowed = Tolerance(largest=3, share_above_1=0.01)
+    certificate = certify(believed, runner, probe_frames(), "made", allowed)
+    certificate.check()
+    assert certificate.b.runtime == runtime
+
+
+def test_frames_that_an_engine_takes(engine: Path, exported: Path) -> None:
+    assert probe_size(exported) == (45, 39)
+    assert probe_size(exported, engine) == (45, 39), "a profile covers them"
+    exact = {"name": "e", "least": [1, 180, 320], "best": [1, 180, 320], "most": [1, 180, 320]}
+    small = {"name": "s", "least": [1, 20, 30], "best": [1, 24, 32], "most": [1, 32, 36]}
+    edit(engine, profiles=[exact])
+    assert probe_size(exported, engine) == (180, 320)
+    edit(engine, profiles=[exact, small])
+    assert probe_size(engine, exported) == (24, 32)
+    assert probe_frames(24, 32).shape == (4, 24, 32, 3)
+
+
 def test_what_cannot_be_compared(checkpoint: Path, exported: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="no model file"):
         open_runner(tmp_path / "none.onnx")
     with pytest.raises(InputError, match="does not run in onnxruntime"):
         open_runner(checkpoint, "onnxruntime")
-    with pytest.raises(InputError, match="does not run in torch"):
-        open_runner(exported, "torch")
     with pytest.raises(ImportError, match="known: torch, reference, onnxruntime"):
         open_runner(exported, "abacus")
     (tmp_path / "text.onnx").write_text("not a model")

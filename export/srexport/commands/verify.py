@@ -28,12 +28,12 @@ def verify(
 ) -> None:
     """Run two forms of a generator on the same frames; a certificate is written beside B."""
     from srexport.images import probe_frames, read_images
-    from srexport.runtimes import open_runner
+    from srexport.runtimes import open_runner, probe_size
     from srexport.verify import Tolerance, certify
 
     first, second = open_runner(a, runtime_a), open_runner(b, runtime_b)
     side = second.spec.face_size or 64
-    shown = probe_frames() if frames is None else read_images(frames, side)
+    shown = probe_frames(*probe_size(a, b)) if frames is None else read_images(frames, side)
     allowed = None if tolerance is None else Tolerance(largest=tolerance, share_above_1=1.0)
     source = "built-in" if frames is None else frames.name
     certificate = certify(first, second, shown, source, allowed)
