@@ -17,13 +17,16 @@ def markdown(found: Account, bars: Sequence[Bar]) -> str:
 def _head(found: Account) -> Iterator[str]:
     width, height = found.settings["size"]
     facts = machine()
-    product = found.ceilings.get("matrix_product_gflops", 0.0)
-    copy = found.ceilings.get("copy_gbytes", 0.0)
     load = [str(values[0]) for values in (*found.load[:1], *found.load[-1:]) if values]
     yield f"# {width}x{height} to {4 * width}x{4 * height}, {found.settings['threads']} threads"
     yield ""
     yield f"{facts['processor']}; {facts['system']}; load {' to '.join(load) or 'unknown'}."
-    yield f"Ceilings: float32 matrix product {product:.0f} GFLOP/s, copy {copy:.1f} GB/s."
+    for key, words in (
+        ("matrix_product_gflops", "float32 matrix product, GFLOP/s"),
+        ("copy_gbytes", "memory copy, GB/s"),
+    ):
+        if key in found.ceilings:
+            yield f"Ceiling: {words}: {found.ceilings[key]:.1f}."
     yield ""
 
 
