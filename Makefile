@@ -37,6 +37,7 @@ bench: $(VENV)/tests
 	$(PIP) matplotlib
 	$(BIN)/python tests/benchmarks/kernels.py
 	$(BIN)/python tests/benchmarks/run.py $(BENCH)
+	$(BIN)/python tests/benchmarks/scaling.py
 
 # On a machine with an NVIDIA GPU: build with CUDA, run tests/gpu, measure; see tests/benchmarks/gpu.
 OUT ?= gpu-check
