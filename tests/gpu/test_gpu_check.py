@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -197,4 +198,10 @@ def test_why_a_process_failed(tmp_path: Path) -> None:
     assert "ValueError: no | yes" in run("raise ValueError('no | yes')")
     assert "exit status 3: it said nothing" in run("raise SystemExit(3)")
     assert "exit status -11" in run("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-    assert "took more than 1 s" in run("import time; time.sleep(9)", timeout=1)
+    # What a process started ends with it: a child that would write a file later never does.
+    late = tmp_path / "late"
+    child = f"import time; time.sleep(4); open({str(late)!r}, 'w')"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    assert "took more than 1 s" in run(code, timeout=1)
+    time.sleep(5)
+    assert not late.exists()

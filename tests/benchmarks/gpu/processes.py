@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import site
 import subprocess
 import sys
@@ -31,23 +32,35 @@ def run_module(python: Path, module: str, output: Path, *arguments: str, timeout
 def run_logged(command: list[str], log: Path, timeout: float) -> str:
     """Run a command in the repository with its output in a file; why it failed, or ""."""
     with log.open("wb") as sink:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         try:
-            done = subprocess.run(
-                command,
-                cwd=ROOT,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                timeout=timeout,
-                check=False,
-            )
+            status = process.wait(timeout)
         except subprocess.TimeoutExpired:
             return f"took more than {timeout:.0f} s; see {log.name}"
-    if done.returncode == 0:
+        finally:
+            _end(process)
+    if status == 0:
         return ""
     lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
     telling = [line for line in lines if "rror" in line] or lines or ["it said nothing"]
-    return f"exit status {done.returncode}: {telling[-1].strip()[:300]}; see {log.name}"
+    return f"exit status {status}: {telling[-1].strip()[:300]}; see {log.name}"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End what still runs, with all that it started: compilers outlive the pip that called them."""
+    if process.poll() is None:
+        if os.name == "nt":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def overlay(directory: Path) -> Path:
