@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from srsdk import power
 from srsdk.cli.material import Material
 from srsdk.cli.measure import Choice
 from srsdk.timing import StageTimer
@@ -96,6 +97,37 @@ def test_energy_only_where_there_is_a_sensor(run: Run) -> None:
     shown = run("bench", "--size", "9x9", *FAST, *FEW).out
     assert ("J a frame" in shown) == (record["power"]["sensor"] is not None)
     assert "energy: " in shown
+
+
+class Steps:
+    """Stands in for a sensor: a joule more at every reading."""
+
+    name = "steps"
+    joules_so_far = 0.0
+    closed = False
+
+    def joules(self) -> float:
+        self.joules_so_far += 1
+        return self.joules_so_far
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_joules_are_those_of_the_measured_frames(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    sensor = Steps()
+    meter = power.Meter((sensor,), ("no other sensor",))
+    monkeypatch.setattr(power, "open_meter", lambda *, gpu: meter)
+    chosen = ("--size", "9x9", "-m", "bicubic-x4", "-m", "edge-x4", "--frames", "45")
+    record = json.loads(run("bench", *chosen, "--json", "-").out)
+    assert sensor.closed
+    assert sensor.joules_so_far == 12  # two candidates, three turns, before and after
+    assert [row["joules"] for row in record["rows"]] == [pytest.approx(3 / 45)] * 2
+    assert record["power"]["sensor"] == "steps"
+    assert record["power"]["note"].endswith("idle power included; no other sensor")
+    shown = run("bench", *chosen).out
+    assert "J a frame" in shown
+    assert "0.0667" in shown
 
 
 def test_the_process_that_tells_the_memory() -> None:
