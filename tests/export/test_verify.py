@@ -138,8 +138,11 @@ def test_not_a_number_fails_even_where_no_pixel_shows_it(
 
 
 @pytest.mark.parametrize("runtime", BACKENDS)
-def test_every_backend_is_a_runtime(exported: Path, runtime: str) -> None:
+def test_every_backend_is_a_runtime(
+    exported: Path, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Those that run here agree; those that cannot say why."""
+    monkeypatch.setenv("SRSDK_CACHE", str(tmp_path))
     on_gpu_or_no_network = ("tensorrt", "cuda", "bicubic")
     try:
         runner = open_runner(exported, runtime)
