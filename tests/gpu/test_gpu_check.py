@@ -9,13 +9,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from srsdk.cuda_device import find_device
-from tests.benchmarks.gpu import report
+from srsdk.errors import BackendUnavailableError, CudaError
+from tests.benchmarks.gpu import generators, report
 from tests.benchmarks.gpu.machine import ROOT
 from tests.benchmarks.gpu.processes import overlay, run_logged
 from tests.benchmarks.gpu.run_tests import read_junit
+from tests.benchmarks.gpu.runners import Runner
 
 STEPS = ["build", "tests", "kernels", "engines", "plugin", "generators"]
 
@@ -81,6 +84,63 @@ def test_what_a_processor_can_do(tmp_path: Path) -> None:
     assert again["steps"]["generators"]["made"] == made
     _, fresh, _ = check(tmp_path)
     assert fresh["steps"]["generators"]["result"] == {}
+
+
+class Broken:
+    """A generator in place of those that run it: three calls, then it fails, or wrong pixels."""
+
+    def __init__(self, fails: int, level: int = 0) -> None:
+        self.calls, self.fails, self.level = 0, fails, level
+
+    def turn(self) -> float:
+        self.calls += 1
+        if self.calls > self.fails:
+            raise RuntimeError("illegal memory access\nmore of it")
+        return 0.001
+
+    def result(self) -> Any:
+        return np.full((1, 4, 4, 3), self.level, np.uint8)
+
+
+def test_what_breaks_is_dropped_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {
+        "torch eager": Broken(10**6),
+        "torch.compile": Broken(2),  # while warming up
+        "srsdk torch": Broken(20),  # in its turns
+        "srsdk native": Broken(10**6, level=9),  # another picture
+        "srsdk onnxruntime": BackendUnavailableError("not installed: pip install it"),
+        "srsdk cuda": CudaError("the GPU has too little memory for it"),
+    }
+
+    def open_all(names: list[str], *_: object) -> Any:
+        for name in names:
+            found = made[name]
+            known = isinstance(found, Broken)
+            yield name, Runner(name, "host", found.turn, found.result) if known else found
+
+    monkeypatch.setattr(generators, "open_all", open_all)
+    race = generators.Race("edge-x4", "1*1x1", {})
+    race.open(list(made))
+    race.run(30, 60.0)
+    record = race.record()
+    assert record["status"] == "failed"
+    result = record["result"]
+    assert [row["runner"] for row in result["rows"]] == ["torch eager", "srsdk native"]
+    assert [row["runs"] for row in result["rows"]] == [30, 30]
+    assert [row["largest_difference"] for row in result["rows"]] == [0, 9]
+    assert {row["runner"]: row["reason"] for row in result["left_out"]} == {
+        "torch.compile": "RuntimeError: illegal memory access",
+        "srsdk onnxruntime": "not installed: pip install it",
+        "srsdk cuda": "CudaError: the GPU has too little memory for it",
+    }
+    assert {row["runner"]: row["reason"] for row in result["failures"]} == {
+        "srsdk torch": "RuntimeError: illegal memory access",
+        "srsdk native": "wrong pixels: 9 grey levels from torch eager",
+    }
+    empty = generators.Race("edge-x4", "1*1x1", {})
+    empty.open([])
+    empty.run(3, 1.0)
+    assert empty.record()["status"] == "could not run"
 
 
 def test_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,13 +212,10 @@ def test_outcomes_of_tests(tmp_path: Path) -> None:
     )
     (tmp_path / "test_it.py").write_text(source)
 
-    def outcome(*chosen: str) -> dict[str, Any]:
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=."]
-        command += ["--junitxml=results.xml", *chosen]
-        subprocess.run(command, cwd=tmp_path, check=False, capture_output=True)
-        return read_junit(tmp_path / "results.xml")
-
-    failed = outcome("test_it.py")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=."]
+    command += ["--junitxml=results.xml", "test_it.py"]
+    subprocess.run(command, cwd=tmp_path, check=False, capture_output=True)
+    failed = read_junit(tmp_path / "results.xml")
     assert failed["status"] == "failed"
     result = failed["result"]
     assert [result[name] for name in ("passed", "failed", "errors", "skipped")] == [1, 1, 1, 2]
@@ -168,8 +225,15 @@ def test_outcomes_of_tests(tmp_path: Path) -> None:
         "test_it.test_error",
     ]
     assert "assert 1 == 2" in result["failures"][0]["message"]
-    assert outcome("test_it.py::test_skipped")["status"] == "could not run"
-    assert outcome("test_it.py::test_good")["status"] == "passed"
+    for case, status in (
+        ('<testcase name="a"><skipped message="no GPU"/></testcase>', "could not run"),
+        ('<testcase name="a"/><testcase name="b"><skipped message="x"/></testcase>', "passed"),
+    ):
+        (tmp_path / "some.xml").write_text(
+            f"<testsuites><testsuite>{case}</testsuite></testsuites>"
+        )
+        assert read_junit(tmp_path / "some.xml")["status"] == status
+    assert read_junit(tmp_path / "some.xml", "exit status 3")["status"] == "failed"
     page = report.markdown(assembled(tests=failed))
     assert "1 passed, 1 failed, 1 errors, 2 skipped" in page
     assert "2 of the tests" in page

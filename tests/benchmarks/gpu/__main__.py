@@ -143,8 +143,10 @@ class Check:
                 record = self._module("generators", *more, suffix=suffix)
                 for key, rows in result.items():
                     rows += record["result"].get(key, [])
-                if record["status"] != PASSED:
+                if record["status"] == FAILED:
                     reasons.append(f"{model} at {text}: {record['reason']}")
+        if not reasons and not result["rows"]:
+            return step(COULD_NOT, "nothing runs the generators", **result)
         return step(FAILED if reasons else PASSED, "; ".join(reasons), **result)
 
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tests.benchmarks.gpu.report import FAILED, PASSED, Record, step
+from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
 from tests.benchmarks.gpu.runners import CPU, NAMES, TORCH, Runner, open_all
 
 from srsdk import zoo
@@ -36,58 +36,96 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15, help="for all turns, about")
     parser.add_argument("--files", default="{}", help="JSON: onnx and engine of this model")
     options = parser.parse_args()
-    count, width, height = size(options.input)
-    batch = picture(count, width, height)
-    where = {"model": options.model, "batch": count, "width": width, "height": height}
-    rows: list[Record] = []
-    left_out: list[Record] = []
-    failures: list[Record] = []
-    runners: list[Runner] = []
-    model, files = Path(zoo.find(options.model)), json.loads(options.files)
-    names = list(options.runners)
-    for name in [name for name in names if name.removeprefix("srsdk ") in CPU]:
-        seconds = predicted(name, model, batch)
-        if seconds > PATIENCE:
-            names.remove(name)
-            reason = f"a call on this processor would take about {seconds:.0f} s"
-            left_out.append({**where, "runner": name, "reason": reason})
-    for name, opened in open_all(names, model, files, batch):
-        if isinstance(opened, Runner):
+    race = Race(options.model, options.input, json.loads(options.files))
+    race.open(options.runners)
+    race.run(options.repeats, options.seconds)
+    options.output.write_text(json.dumps(race.record(), indent=2) + "\n", "utf-8")
+
+
+class Race:
+    """One model at one size, and those that run it."""
+
+    def __init__(self, model: str, text: str, files: Record) -> None:
+        self.model, self.files = Path(zoo.find(model)), files
+        count, width, height = size(text)
+        self.batch = picture(count, width, height)
+        self.where = {"model": model, "batch": count, "width": width, "height": height}
+        self.runners: list[Runner] = []
+        self.seconds: dict[str, list[float]] = {}
+        self.left_out: list[Record] = []
+        self.failures: list[Record] = []
+
+    def open(self, names: list[str]) -> None:
+        """Make the runners and warm them up."""
+        able = list(names)
+        for name in [name for name in names if name.removeprefix("srsdk ") in CPU]:
+            seconds = predicted(name, self.model, self.batch)
+            if seconds > PATIENCE:
+                able.remove(name)
+                reason = f"a call on this processor would take about {seconds:.0f} s"
+                self.left_out.append({**self.where, "runner": name, "reason": reason})
+        for name, opened in open_all(able, self.model, self.files, self.batch):
+            if not isinstance(opened, Runner):
+                self._drop(name, opened)
+                continue
             try:
                 for _ in range(WARM_UP):
                     opened.turn()
             except Exception as error:
-                opened = error
+                self._drop(name, error)
             else:
-                runners.append(opened)
-                continue
-        which = left_out if beyond(name, opened) else failures
-        which.append({**where, "runner": name, "reason": line(opened)})
-    turns = take_turns(runners, options.repeats, options.seconds)
-    reference = next((runner for runner in runners if runner.name == "torch eager"), None)
-    for runner in runners:
-        off = "" if reference is None else difference(runner.result(), reference.result())
-        summary = summarise(turns[runner.name])
-        rows.append(
-            {
-                **where,
-                "runner": runner.name,
-                "clock": runner.clock,
-                "runs": summary.calls,
-                "p50_ms": summary.p50 * 1e3,
-                "p95_ms": summary.p95 * 1e3,
-                "p99_ms": summary.p99 * 1e3,
-                "fps": count / summary.p50,
-                "largest_difference": off,
-            }
-        )
+                self.runners.append(opened)
+                self.seconds[name] = []
+
+    def run(self, repeats: int, budget: float) -> None:
+        """Take turns, in a new order every round, until the time is up."""
+        shuffler, started = random.Random(0), time.perf_counter()
+        order = list(self.runners)
+        for turn in range(repeats):
+            if turn >= LEAST and time.perf_counter() - started > budget:
+                break
+            shuffler.shuffle(order)
+            for runner in list(order):
+                try:
+                    runner.turn()  # finds the caches as another left them: not counted
+                    self.seconds[runner.name].append(runner.turn())
+                except Exception as error:
+                    order.remove(runner)
+                    self.runners.remove(runner)
+                    self._drop(runner.name, error)
+
+    def record(self) -> Record:
+        """What it came to, as a step."""
+        eager = next((runner for runner in self.runners if runner.name == "torch eager"), None)
+        reference = None if eager is None else eager.result()
+        rows = [self._row(runner, reference) for runner in self.runners]
+        result = {"rows": rows, "left_out": self.left_out, "failures": self.failures}
+        if self.failures:
+            reasons = [f"{item['runner']}: {item['reason']}" for item in self.failures]
+            return step(FAILED, "; ".join(reasons), **result)
+        return step(PASSED, **result) if rows else step(COULD_NOT, "nothing runs it", **result)
+
+    def _row(self, runner: Runner, reference: Pixels | None) -> Record:
+        off = "" if reference is None else difference(runner.result(), reference)
         if off != "" and int(off) > OFF:
             reason = f"wrong pixels: {off} grey levels from torch eager"
-            failures.append({**where, "runner": runner.name, "reason": reason})
-    status = FAILED if failures else PASSED
-    reason = "; ".join(f"{item['runner']}: {item['reason']}" for item in failures)
-    record = step(status, reason, rows=rows, left_out=left_out, failures=failures)
-    options.output.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+            self.failures.append({**self.where, "runner": runner.name, "reason": reason})
+        summary = summarise(self.seconds[runner.name])
+        return {
+            **self.where,
+            "runner": runner.name,
+            "clock": runner.clock,
+            "runs": summary.calls,
+            "p50_ms": summary.p50 * 1e3,
+            "p95_ms": summary.p95 * 1e3,
+            "p99_ms": summary.p99 * 1e3,
+            "fps": len(self.batch) / summary.p50,
+            "largest_difference": off,
+        }
+
+    def _drop(self, name: str, error: Exception) -> None:
+        which = self.left_out if beyond(name, error) else self.failures
+        which.append({**self.where, "runner": name, "reason": line(error)})
 
 
 def size(text: str) -> tuple[int, int, int]:
@@ -122,22 +160,8 @@ def beyond(name: str, error: Exception) -> bool:
     What torch cannot compile is no fault of srsdk's.
     """
     missing = isinstance(error, (ImportError, FileNotFoundError, InputError))
-    return missing or name in TORCH or "memory" in str(error)
-
-
-def take_turns(runners: list[Runner], repeats: int, budget: float) -> dict[str, list[float]]:
-    """Seconds of each runner's turns, in a new order every round, until the time is up."""
-    seconds: dict[str, list[float]] = {runner.name: [] for runner in runners}
-    shuffler, started = random.Random(0), time.perf_counter()
-    for turn in range(repeats):
-        if turn >= LEAST and time.perf_counter() - started > budget:
-            break
-        shuffler.shuffle(runners)
-        for runner in runners:
-            runner.turn()  # finds the caches as another left them: not counted
-            seconds[runner.name].append(runner.turn())
-    runners.sort(key=lambda runner: NAMES.index(runner.name))
-    return seconds
+    small = any(sign in str(error) for sign in ("too little memory", "out of memory"))
+    return missing or small or name in TORCH
 
 
 def difference(ours: Pixels, theirs: Pixels) -> int:
