@@ -87,8 +87,8 @@ class Backend(Protocol):
 class DeviceBackend(Backend, Protocol):
     """A backend on a GPU, which takes a batch before the one before is done."""
 
-    def takes(self, count: int, height: int, width: int) -> bool:
-        """Whether so many frames of a size should go through at once, rather than in tiles."""
+    def takes(self, height: int, width: int) -> bool:
+        """Whether frames of a size should go through whole, rather than in tiles."""
         ...
 
     def submit(self, batch: Pixels, out: Pixels | None = None) -> Ticket:
@@ -101,7 +101,7 @@ class DeviceBackend(Backend, Protocol):
 
 
 @runtime_checkable
-class ProfiledBackend(Protocol):
+class ProfiledBackend(Backend, Protocol):
     """A backend that can say where its time goes; not all can."""
 
     def profile(self, batch: Pixels, out: Pixels | None = None) -> dict[str, float]:

@@ -55,8 +55,9 @@ class Choice:
 class _Candidate:
     """One `Upscaler` on its way through the frames."""
 
-    def __init__(self, name: str, upscaler: Upscaler, material: Material) -> None:
-        self.name, self.upscaler = name, upscaler
+    def __init__(self, name: str, choice: Choice, upscaler: Upscaler, material: Material) -> None:
+        self.name, self.choice, self.upscaler = name, choice, upscaler
+        self.profiled = _profiled(upscaler, choice)
         self.timer = StageTimer()
         self.stream = upscaler.stream(detect_every=material.detect_every, timer=self.timer)
         self.out: Pixels | None = None
@@ -80,6 +81,17 @@ class _Candidate:
         after = meter.joules()
         if joules is not None and after is not None:
             self.joules = (self.joules or 0.0) + after - joules
+        self._profile(frames, self.out)
+
+    def _profile(self, frames: Sequence[Pixels], out: Pixels) -> None:
+        """The parts of the generator's work, on the same frames: none for frames in tiles."""
+        if self.profiled is None or max(frames[0].shape) > self.upscaler.info.tile:
+            return
+        for number, frame in enumerate(frames):
+            parts = self.profiled.profile(frame[None], out[None])
+            if number:
+                for name, seconds in parts.items():
+                    self.timer.add(name, seconds)
 
     def row(self, stages: dict[str, StageSummary], peak_memory: int | None) -> Row:
         info, total = self.upscaler.info, self.timer.summary("total")
@@ -106,7 +118,7 @@ def measure(
 
     A row's `total` is the whole frame, u8 in to u8 out. Of its stages "frame", "detect", "faces"
     and "blend" are its parts; the parts of "frame", as far as the backend knows them, are measured
-    in a run of their own, and so is "encode"; it and "decode" are in none of the others.
+    right after it on the same frames. "decode" and "encode" are in none of the others.
 
     Returns:
         Width and height of the frames, and a row for each.
@@ -116,7 +128,9 @@ def measure(
     """
     decoding = StageTimer()
     pictures = material.pictures(decoding)
-    candidates = [_Candidate(name, up, material) for name, (_, up) in chosen.items()]
+    candidates = [
+        _Candidate(name, choice, upscaler, material) for name, (choice, upscaler) in chosen.items()
+    ]
     for frame in islice(pictures, material.warmup):
         for candidate in candidates:
             candidate.stream(frame)
@@ -134,38 +148,28 @@ def measure(
             time.sleep(SETTLE)
             candidate.turn(frames, meter)
     rows = []
-    for candidate, (choice, _) in zip(candidates, chosen.values(), strict=True):
+    for candidate in candidates:
         timer = candidate.timer
+        if candidate.profiled is not None:
+            candidate.profiled.close()
         stages = {name: decoding.summary(name) for name in decoding.stages}
         stages |= {name: timer.summary(name) for name in timer.stages if name != "total"}
-        stages |= _parts(candidate.upscaler, choice, size, material)
         if material.source is not None:
             stages |= _encoding(candidate.upscaler, material, material.source)
-        rows.append(candidate.row(stages, _peak_memory(choice, material)))
+        rows.append(candidate.row(stages, _peak_memory(candidate.choice, material)))
     return size, rows
 
 
-def _parts(
-    upscaler: Upscaler, choice: Choice, size: tuple[int, int], material: Material
-) -> dict[str, StageSummary]:
-    """The parts of a frame as its backend has them; none where it cannot tell, or for tiles."""
+def _profiled(upscaler: Upscaler, choice: Choice) -> ProfiledBackend | None:
+    """A backend like the upscaler's own, if it can say where its time goes."""
     info = upscaler.info
-    if max(size) > info.tile:
-        return {}
     backend = open_backend(
         info.frames.name, zoo.find(choice.model), threads=info.frames.threads, color=info.color
     )
-    timer, scale = StageTimer(), upscaler.scale
-    out = np.empty((1, size[1] * scale, size[0] * scale, 3), np.uint8)
     if isinstance(backend, ProfiledBackend):
-        frames = islice(material.pictures(), material.warmup + material.frames)
-        for number, frame in enumerate(frames):
-            parts = backend.profile(frame[None], out)
-            if number >= material.warmup:
-                for name, seconds in parts.items():
-                    timer.add(name, seconds)
+        return backend
     backend.close()
-    return {name: timer.summary(name) for name in timer.stages}
+    return None
 
 
 def _encoding(upscaler: Upscaler, material: Material, source: Path) -> dict[str, StageSummary]:
