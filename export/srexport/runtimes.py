@@ -194,7 +194,6 @@ def _reference(path: Path) -> Runner:
 
 def _backend(path: Path, runtime: str) -> Runner:
     from srsdk.backends import BACKENDS, open_backend
-    from srsdk.backends.base import DeviceBackend
 
     if runtime not in BACKENDS:
         known = ", ".join(["torch", "reference", *BACKENDS])
@@ -206,9 +205,6 @@ def _backend(path: Path, runtime: str) -> Runner:
 
     def run(frames: Pixels) -> Output:
         strange = inside.run(frames).non_finite if inside else 0
-        if isinstance(backend, DeviceBackend) and not backend.takes(*frames.shape[:3]):
-            # An engine that was built for one at a time.
-            return Output(np.concatenate([backend.run(frame[None]) for frame in frames]), strange)
         return Output(backend.run(frames), strange)
 
     digest = info.spec.sha256 if inside else _file_hash(path)

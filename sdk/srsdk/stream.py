@@ -166,7 +166,7 @@ class _FrameTicket:
         self.seconds = 0.0
         self._stream, self._work, self._generated = stream, work, generated
         self._result: Pixels | None = None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     def result(self) -> Pixels:
         """See `Ticket.result`."""
@@ -181,5 +181,7 @@ class _FrameTicket:
         try:
             self._generated.result()
             self._result = self._work.finish(enhance)
-        except Exception as error:
+        except BaseException as error:
             self._error = error
+            if not isinstance(error, Exception):  # Ctrl-C is not for later
+                raise

@@ -168,7 +168,7 @@ class Upscaler:
         originals = [images.split(frame) for frame in frames]
         shapes = {original.color.shape for original in originals}
         plain = all(original.is_plain for original in originals)
-        if len(shapes) != 1 or not plain or not self._whole(shapes.pop(), len(originals)):
+        if len(shapes) != 1 or not plain or not self._whole(shapes.pop()):
             return [self.up(frame) for frame in frames]
         stacked = np.stack([original.color for original in originals])
         results = list(self._backend.run(stacked))
@@ -251,11 +251,11 @@ class Upscaler:
             result = self._backend.run(color[tile.read][None])[0]
             out[scaled(tile.keep, self.scale)] = result[scaled(tile.inner, self.scale)]
 
-    def _whole(self, shape: tuple[int, ...], count: int = 1) -> bool:
+    def _whole(self, shape: tuple[int, ...]) -> bool:
         """Whether images of this shape go through at once, rather than in tiles."""
         height, width = shape[:2]
         if self._gpu is not None and not self._own_tile:
-            return self._gpu.takes(count, height, width)
+            return self._gpu.takes(height, width)
         return max(height, width) <= self._info.tile
 
     def _enhance_faces(self, color: Pixels, out: Pixels) -> None:

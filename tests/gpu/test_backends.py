@@ -259,10 +259,10 @@ def test_sizes_outside_the_profiles(library: str) -> None:
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
     backend = opened(library, "srresnet-x4")
-    for shape in [(1, 400, 400), (20, 32, 32), (1, 4, 4)]:
+    for shape in [(1, 400, 400), (1, 4, 4)]:
         with pytest.raises(InputError, match=r"faces .*close-ups .*--shapes"):
             backend.run(frames(0, *shape))
-    batch = frames(0, 2, 32, 32)
+    batch = frames(0, 20, 32, 32)  # in two parts
     assert_close(backend.run(batch), reference("srresnet-x4").run(batch))
 
 

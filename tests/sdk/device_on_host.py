@@ -227,8 +227,8 @@ class HostGenerator:
         self.spoils_recordings = False
 
     def check(self, size: Size) -> None:
-        if size[1] > 1000:
-            raise InputError("too high for any profile")
+        if size[0] > 6 or size[1] > 1000:
+            raise InputError("too high or too many for any profile")
 
     def step(self, stream: Any) -> HostStep:
         self.steps += 1

@@ -21,7 +21,7 @@ from srsdk.cuda import DeviceArray, is_device_array
 from srsdk.cuda.failure import explained
 from srsdk.cuda.pool import Pool
 from srsdk.errors import CudaError, InputError
-from tests.sdk.device_on_host import HostDevice, HostGenerator, chain, on_device
+from tests.sdk.device_on_host import HostDevice, HostGenerator, HostStream, chain, on_device
 
 NAMES = ["edge-x2", "edge-x3", "edge-x4", "edge-x4-image", "edge-x8", "residual-x4"]
 
@@ -93,6 +93,37 @@ def test_more_tickets_than_workspaces(models: dict[str, Path], order: Any) -> No
     tickets = [backend.submit(batch) for batch in batches]
     for number in order:
         np.testing.assert_array_equal(tickets[number].result(), expected(path, batches[number]))
+
+
+def test_batches_larger_than_an_engine_takes(models: dict[str, Path]) -> None:
+    """Six at most here: seventeen faces go as 6, 6 and 5."""
+    generator = HostGenerator(models["edge-x2"])
+    backend = chain(generator, workspaces=2)
+    batch = frames(3, 17, 5, 6)
+    out = np.zeros((17, 10, 12, 3), np.uint8)
+    ticket = backend.submit(batch, out)
+    assert ticket.result() is out
+    np.testing.assert_array_equal(out, expected(models["edge-x2"], batch))
+    assert {size[0] for size in generator.resizes} == {6, 5}
+
+
+def test_interrupted_while_waiting(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, path = chain(HostGenerator(models["edge-x2"]), workspaces=1), models["edge-x2"]
+    ticket = backend.submit(frames(3, 1, 5, 6))
+
+    def interrupted(_stream: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HostStream, "synchronize", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ticket.result()
+    with pytest.raises(KeyboardInterrupt):
+        ticket.result()  # what it should have filled is not given out
+    batch = frames(4, 1, 5, 6)
+    np.testing.assert_array_equal(backend.run(batch), expected(path, batch))
 
 
 def test_strided_and_read_only(models: dict[str, Path]) -> None:

@@ -27,7 +27,7 @@ class Pending:
     def __init__(self, chain: DeviceChain, workspace: Workspace, out: Pixels) -> None:
         self._chain, self._out = chain, out
         self._workspace: Workspace | None = workspace
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._lock = threading.Lock()
 
     def result(self) -> Pixels:
@@ -45,12 +45,28 @@ class Pending:
             workspace, self._workspace = self._workspace, None
             try:
                 workspace.finish(self._out)
-            except Exception as error:
+            except BaseException as error:
                 self._error = error
                 self._chain.pool.drop()
+                if not isinstance(error, Exception):  # Ctrl-C is not for later
+                    raise
             else:
                 self._chain.pool.give_back(workspace)
-            self._chain.settled(self)
+            finally:
+                self._chain.settled(self)
+
+
+class _Parts:
+    """A batch that went in parts."""
+
+    def __init__(self, tickets: list[Ticket], out: Pixels) -> None:
+        self._tickets, self._out = tickets, out
+
+    def result(self) -> Pixels:
+        """See `Ticket.result`."""
+        for ticket in self._tickets:
+            ticket.result()
+        return self._out
 
 
 class DeviceChain:
@@ -96,29 +112,39 @@ class DeviceChain:
         """See `Backend.run`."""
         return self.submit(batch, out).result()
 
-    def takes(self, count: int, height: int, width: int) -> bool:
+    def takes(self, height: int, width: int) -> bool:
         """See `DeviceBackend.takes`: what an engine was built for, whatever the size of a tile."""
-        if not self._generator.sized:
-            return max(height, width) <= self._info.tile
-        try:
-            self._generator.check((count, height, width))
-        except InputError:
-            return False
-        return True
+        if self._generator.sized:
+            return self._fits((1, height, width))
+        return max(height, width) <= self._info.tile
 
     def submit(self, batch: Pixels, out: Pixels | None = None) -> Ticket:
         """Start upscaling a batch; the rest as `Backend.run`.
 
         Uploads and downloads of some batches overlap the computing of others. Where the GPU has as
-        many as it may, the oldest is waited for first, so that this never blocks for ever.
+        many as it may, the oldest is waited for first, so that this never blocks for ever. A batch
+        larger than an engine was built for goes in parts.
 
         Returns:
             What `Ticket.result` is asked of; `out` is not complete before that returns.
+
+        Raises:
+            InputError: An engine was not built for frames of this size.
         """
         scale = self._info.spec.scale
         count, height, width, _ = batch.shape
         if out is None:
             out = np.empty((count, height * scale, width * scale, 3), np.uint8)
+        most = count
+        while most > 1 and not self._fits((most, height, width)):
+            most -= 1
+        if most == count:
+            return self._submit(batch, out)
+        parts = [slice(start, start + most) for start in range(0, count, most)]
+        return _Parts([self._submit(batch[part], out[part]) for part in parts], out)
+
+    def _submit(self, batch: Pixels, out: Pixels) -> Ticket:
+        count, height, width, _ = batch.shape
         workspace = self._take((count, height, width))
         try:
             workspace.start(batch)
@@ -129,6 +155,13 @@ class DeviceChain:
         with self._lock:
             self._pending.append(ticket)
         return ticket
+
+    def _fits(self, size: Size) -> bool:
+        try:
+            self._generator.check(size)
+        except InputError:
+            return False
+        return True
 
     def run_on_device(self, frames: Any, out: Any = None) -> Any:
         """Upscale frames in device memory; nothing is copied to the host.
