@@ -66,7 +66,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=40, help="turns of each row")
-    parser.add_argument("--minutes", type=float, default=12, help="at most, for the rounds")
+    parser.add_argument("--minutes", type=float, default=10, help="at most, for the rounds")
     parser.add_argument(
         "--only", action="append", default=[], help="rows whose name contains this; may be repeated"
     )

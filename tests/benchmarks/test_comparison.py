@@ -19,6 +19,7 @@ pytest.importorskip("onnx", reason="the comparison needs the extra export")
 from comparison import arithmetic, picture, plain
 from comparison.account import account
 from comparison.bars import Bar, bars
+from comparison.environments import interpreter
 from comparison.progress import Progress, RowProgress
 from comparison.workers import Worker, WorkerError
 
@@ -229,6 +230,12 @@ def test_a_worker_stands_still_between_questions(tmp_path: Path) -> None:
             worker.ask("upscale", source="missing.npy", target="x.npy", batch=1)
     finally:
         worker.close()
+
+
+def test_environments_are_made_only_when_asked(tmp_path: Path) -> None:
+    assert interpreter("main", tmp_path, install=False) == Path(sys.executable)
+    assert "--no-install" in str(interpreter("ncnn", tmp_path, install=False))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_row_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
