@@ -65,6 +65,21 @@ def test_a_size_that_stays_is_a_graph_replayed_on_new_frames(models: dict[str, P
     assert generator.steps == 1
 
 
+def test_graphs_of_both_kinds(models: dict[str, Path]) -> None:
+    """Frames of the host and arrays of the device in turn, in one workspace."""
+    device, path = HostDevice(), models["edge-x4"]
+    generator = HostGenerator(path)
+    backend = chain(generator, device)
+    for seed in range(6):
+        batch = frames(seed, 1, 12, 10)
+        known = expected(path, batch)
+        np.testing.assert_array_equal(backend.run_on_device(on_device(batch)).numpy(), known)
+        np.testing.assert_array_equal(backend.run(batch), known)
+    # Two runs as they are, one of each kind; then the generator's graph and that of everything.
+    assert [graph.launches for graph in device.kernels.graphs] == [5, 5]
+    assert generator.steps == 1
+
+
 def test_sizes_that_change_share_one_workspace(models: dict[str, Path]) -> None:
     device, path = HostDevice(), models["edge-x2"]
     generator = HostGenerator(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +23,12 @@ _RUNS_BEFORE_GRAPH = 2
 Sizes that change from call to call, as crops of faces do, never get that far. The first run of a
 size is also where libraries allocate and choose algorithms, which a recording must not contain.
 """
+
+
+class _Graph(Protocol):
+    """`srsdk._kernels_cuda.Graph`."""
+
+    def launch(self, stream: Stream) -> None: ...
 
 
 class Step(Protocol):
@@ -81,7 +88,8 @@ class Workspace:
         self._spec, self._swap = generator.spec, swap
         self._dtype = np.dtype(np.float32 if self._spec.precision == "fp32" else np.float16)
         self._runs = 0
-        self._graph: Any = None
+        self._whole: _Graph | None = None  # from upload to download
+        self._middle: _Graph | None = None  # the generator alone, for arrays in device memory
         with device.current("preparing the generator"):
             self.stream = device.stream()
             self._step = generator.step(self.stream)
@@ -96,10 +104,9 @@ class Workspace:
             if self._frames is None:
                 self._frames = _Frames(self._device, size, self._spec.scale)
             np.copyto(self._frames.pinned_lr.pixels, batch)
-            if self._graph is None and self._runs == _RUNS_BEFORE_GRAPH and self._step.capturable:
-                self._graph = self._record()
-            if self._graph is not None:
-                self._graph.launch(self.stream)
+            self._whole = self._whole or self._record(self._enqueue)
+            if self._whole is not None:
+                self._whole.launch(self.stream)
             else:
                 self._enqueue()
             self._runs += 1
@@ -123,9 +130,14 @@ class Workspace:
         """
         with self._device.current(_doing(size)):
             self._prepare(size)
+            self._middle = self._middle or self._record(self._step.enqueue)
             self._unpack(frames, batched)
-            self._step.enqueue()
+            if self._middle is not None:
+                self._middle.launch(self.stream)
+            else:
+                self._step.enqueue()
             self._pack(out, frames, batched)
+            self._runs += 1
 
     def _prepare(self, size: Size) -> None:
         if size == self.size:
@@ -146,19 +158,24 @@ class Workspace:
             (count, self._spec.out_channels, scale * height, scale * width),
         )
 
-    def _record(self) -> Any:
-        """The whole chain as a graph; None where it cannot be recorded."""
+    def _record(self, work: Callable[[], None]) -> _Graph | None:
+        """What `work` puts on the stream, as a graph; None before its time or if it cannot be."""
+        if self._runs < _RUNS_BEFORE_GRAPH or not self._step.capturable:
+            return None
         assert self.size is not None
-        kernels = self._device.kernels
-        self._step.resize(self.size, self._tensors.source, self._tensors.target, fixed=True)
-        self._enqueue()  # whatever the step does only once
-        self.stream.synchronize()
-        kernels.begin_capture(self.stream)
+        kernels, stream = self._device.kernels, self.stream
+        if not self.bound:
+            self._step.resize(self.size, self._tensors.source, self._tensors.target, fixed=True)
+        if not self._step.capturable:
+            return None
+        work()  # whatever the step does only once
+        stream.synchronize()
+        kernels.begin_capture(stream)
         try:
             try:
-                self._enqueue()
+                work()
             finally:
-                graph = kernels.end_capture(self.stream)
+                graph: _Graph = kernels.end_capture(stream)
         except CudaError as error:
             log.warning("%s: no CUDA graph, its parts run one by one (%s)", self._spec.name, error)
             self._step.capturable = False
