@@ -18,7 +18,7 @@ from tests.benchmarks.gpu.runners import CPU, NAMES, TORCH, Runner, open_all
 from srsdk import zoo
 from srsdk.backends import Pixels
 from srsdk.errors import InputError
-from srsdk.timing import summarise
+from srsdk.timing import SETTLE, summarise
 
 WARM_UP = 3
 LEAST = 10  # turns, however long they take
@@ -86,6 +86,7 @@ class Race:
                 break
             shuffler.shuffle(order)
             for runner in list(order):
+                time.sleep(SETTLE)  # until idle threads of the last one have stopped spinning
                 try:
                     runner.turn()  # finds the caches as another left them: not counted
                     self.seconds[runner.name].append(runner.turn())
@@ -99,7 +100,7 @@ class Race:
         eager = next((runner for runner in self.runners if runner.name == "torch eager"), None)
         reference = None if eager is None else eager.result()
         rows = [self._row(runner, reference) for runner in self.runners]
-        result = {"rows": rows, "left_out": self.left_out, "failures": self.failures}
+        result: Record = {"rows": rows, "left_out": self.left_out, "failures": self.failures}
         if self.failures:
             reasons = [f"{item['runner']}: {item['reason']}" for item in self.failures]
             return step(FAILED, "; ".join(reasons), **result)
