@@ -105,7 +105,7 @@ class Pool(Generic[Item]):
         best, rank = None, 0
         for item in self._idle:
             fits = (3 if item.bound else 2) if item.size == size else 0 if item.bound else 1
-            if fits and fits >= rank:
+            if fits > rank:  # of equals the one that was used longest ago
                 best, rank = item, fits
         self._idle = [item for item in self._idle if item is not best]
         return best
