@@ -8,15 +8,18 @@ faces       `FaceEnhancer.apply` on 1 to 20 faces of the trained size in a 640x3
 stream      Resident memory of the process over 10,000 frames through `Upscaler.stream`.
 job         The same over a video of 10,000 frames, decoded and encoded by `enhance_video`.
 
-All sizes take turns in one run. A part's "spread" is its dearest unit over its cheapest, by the
-fastest calls and by the medians; "growth" is the last memory reading over the one after the first
-tenth, by which time every buffer exists.
+All sizes take turns in one run, the small ones several calls a turn, so that a turn does at least a
+quarter of the largest one's work; a "call" is then the mean of a turn. A part's "spread" is its
+dearest unit over its cheapest, by the fastest calls and by the medians; "growth" is the last memory
+reading over the one after the first tenth, by which time every buffer exists.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -141,16 +144,28 @@ def timed(
     programs: dict[str, Callable[[], object]], units: Sequence[float], rounds: int
 ) -> dict[str, Any]:
     rows = []
-    seconds = interleave(programs, rounds=rounds, warmup=2)
-    for (name, values), unit in zip(seconds.items(), units, strict=True):
-        total = summarise(values)
+    # A core that wakes from a pause is slow for some milliseconds, which short calls would pay for.
+    times = [math.ceil(max(units) / (4 * unit)) for unit in units]
+    several = {
+        name: partial(repeat, program, count)
+        for (name, program), count in zip(programs.items(), times, strict=True)
+    }
+    seconds = interleave(several, rounds=rounds, warmup=1)
+    for (name, values), unit, count in zip(seconds.items(), units, times, strict=True):
+        total = summarise([value / count for value in values])
         per_unit = {key: getattr(total, key) / unit for key in ("min", "p50")}
         rows.append({"name": name, "units": unit, "total": asdict(total), "per_unit": per_unit})
     spread = {
         key: max(row["per_unit"][key] for row in rows) / min(row["per_unit"][key] for row in rows)
         for key in ("min", "p50")
     }
-    return {"rows": rows, "spread": spread}
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return {"load_average": load, "rows": rows, "spread": spread}
+
+
+def repeat(program: Callable[[], object], times: int) -> None:
+    for _ in range(times):
+        program()
 
 
 def pictures(size: tuple[int, int], count: int) -> list[Pixels]:
@@ -169,8 +184,9 @@ def markdown(record: dict[str, Any]) -> str:
         for row in found["rows"]:
             values = [row["total"]["min"], row["total"]["p50"], *row["per_unit"].values()]
             lines += [f"| {row['name']} | " + " | ".join(f"{1e3 * v:.2f}" for v in values) + " |"]
-        spread = found["spread"]
-        lines += [f"| dearest over cheapest | | | {spread['min']:.2f} | {spread['p50']:.2f} |", ""]
+        spread, load = found["spread"], found["load_average"]
+        lines += [f"| dearest over cheapest | | | {spread['min']:.2f} | {spread['p50']:.2f} |"]
+        lines += ["", "" if load is None else f"Load average of the machine: {load:.1f}.", ""]
     memory = [part for part in ("stream", "job") if part in record["parts"]]
     if memory:
         lines += [
