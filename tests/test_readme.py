@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from srsdk import Upscaler, zoo
 from tests.examples.test_examples import first_second
 from tests.train.conftest import write_shard
 
@@ -59,6 +60,15 @@ def test_command(command: str, folder: Path) -> None:
         stdin=subprocess.DEVNULL,
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_the_table_of_models_is_that_of_the_cards() -> None:
+    for model in zoo.models():
+        (row,) = [line for line in README.splitlines() if line.startswith(f"| `{model.name}` |")]
+        with Upscaler(model.name) as upscaler:
+            scores = upscaler.info.frames.spec.training.scores
+        for name in ("dev-real192", "dev-synthetic256"):
+            assert f" {scores[f'psnr_rgb/{name}']:.2f} dB" in row
 
 
 def test_enhanced_video_is_whole(folder: Path) -> None:
