@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,10 +17,12 @@ from srsdk.timing import StageTimer
 
 if TYPE_CHECKING:
     from srsdk.faces import FaceResult
-    from srsdk.upscaler import Upscaler
 
-_IN_FLIGHT = 2
-"""Frames that may be on their way at a time: one is computed while the other is copied."""
+
+class _Faces(Protocol):
+    """`srsdk.faces.FaceStream`."""
+
+    def enhance(self, lr: Pixels, sr: Pixels) -> FaceResult: ...
 
 
 class Work:
@@ -55,31 +57,33 @@ class Work:
 class UpscalerStream:
     """The frames of one video, in order, from one thread at a time; made by `Upscaler.stream`.
 
+    Args:
+        start: Begins to fill the `sr` of a frame's `Work`.
+        scale: Upscaling factor.
+        in_flight: Frames that are worth having on their way at a time.
+        faces: What enhances the faces of frame after frame; None: nothing.
+        timer: See `Upscaler.stream`.
+
     Attributes:
+        scale: Upscaling factor.
+        in_flight: Frames that are worth having on their way at a time: 2 on a GPU, otherwise 1.
         faces: Faces enhanced so far, counted once a frame.
     """
 
     def __init__(
-        self, upscaler: Upscaler, *, detect_every: int = 5, timer: StageTimer | None = None
+        self,
+        start: Callable[[Work], Ticket],
+        *,
+        scale: int,
+        in_flight: int,
+        faces: _Faces | None,
+        timer: StageTimer | None,
     ) -> None:
-        if detect_every < 1:
-            raise InputError(f"detect_every is {detect_every}, expected at least 1")
-        enhancer = upscaler._faces
-        self._upscaler = upscaler
-        self._stream = None if enhancer is None else enhancer.stream(every=detect_every)
+        self.scale, self.in_flight = scale, in_flight
+        self._start, self._enhancer = start, faces
         self._timer = timer or StageTimer()
         self._on_the_way: deque[_FrameTicket] = deque()
         self.faces = 0
-
-    @property
-    def scale(self) -> int:
-        """Upscaling factor."""
-        return self._upscaler.scale
-
-    @property
-    def in_flight(self) -> int:
-        """Frames that are worth having on their way at a time: 2 on a GPU, otherwise 1."""
-        return _IN_FLIGHT if self._upscaler._overlaps else 1
 
     def __call__(self, frame: Any, out: Pixels | None = None) -> Pixels:
         """Upscale the next frame; otherwise as `Upscaler.up` of an image in host memory."""
@@ -103,7 +107,7 @@ class UpscalerStream:
         """
         started = perf_counter()
         work = Work(frame, out, self.scale)
-        ticket = _FrameTicket(self, work, self._upscaler._start(work))
+        ticket = _FrameTicket(self, work, self._start(work))
         ticket.seconds = perf_counter() - started
         self._on_the_way.append(ticket)
         return ticket
@@ -145,9 +149,9 @@ class UpscalerStream:
             self._timer.add("frame", ticket.seconds + perf_counter() - started - faces.seconds)
 
     def _enhance(self, faces: _Stopwatch, lr: Pixels, sr: Pixels) -> None:
-        if self._stream is None:
+        if self._enhancer is None:
             return
-        result: FaceResult = self._stream.enhance(lr, sr)
+        result = self._enhancer.enhance(lr, sr)
         self.faces += result.count
         faces.seconds = result.detect + result.generate + result.blend
         self._timer.add("detect", result.detect)

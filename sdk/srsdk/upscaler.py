@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _FACE_SIZE = 32
 """Size of faces for a face generator that was trained on whole frames."""
 
+_IN_FLIGHT = 2
+"""Frames of a video on a GPU at a time: one is computed while the other is copied."""
+
 
 @dataclass(frozen=True)
 class UpscalerInfo:
@@ -73,6 +76,8 @@ class Upscaler:
         ModelNotFoundError: No such model.
         ModelFormatError: The file is not a usable model.
         BackendUnavailableError: The backend is unknown or cannot run here.
+        EngineMismatchError: The engine was built for another GPU, TensorRT or model.
+        CudaError: The GPU has no room for the model.
         InputError: An option is out of its range, or the two models' scales differ.
     """
 
@@ -148,6 +153,7 @@ class Upscaler:
 
         Raises:
             InputError: `image` or `out` is not as described.
+            CudaError: It failed on the GPU, for instance for want of memory.
         """
         if is_device_array(image):
             return self._up_on_device(image, out)
@@ -189,7 +195,15 @@ class Upscaler:
         Raises:
             InputError: `detect_every` is below 1.
         """
-        return UpscalerStream(self, detect_every=detect_every, timer=timer)
+        if detect_every < 1:
+            raise InputError(f"detect_every is {detect_every}, expected at least 1")
+        return UpscalerStream(
+            self._start,
+            scale=self.scale,
+            in_flight=1 if self._gpu is None else _IN_FLIGHT,
+            faces=None if self._faces is None else self._faces.stream(every=detect_every),
+            timer=timer,
+        )
 
     def close(self) -> None:
         """Free the generators; the object cannot be used afterwards."""
@@ -228,11 +242,6 @@ class Upscaler:
         work = Work(image, out, self.scale)
         self._generate(work.lr, work.sr)
         return work.finish(enhance)
-
-    @property
-    def _overlaps(self) -> bool:
-        """Whether the backend takes a batch before the one before is done."""
-        return self._gpu is not None
 
     def _start(self, work: Work) -> Ticket:
         """Begin what `_generate` does; where it cannot be left to itself it is done at once."""

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from srsdk.backends.base import Backend, BackendInfo, Pixels
-from srsdk.errors import BackendUnavailableError
+from srsdk.errors import BackendUnavailableError, InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +47,7 @@ def open_backend(
 
     Raises:
         BackendUnavailableError: The backend is unknown, or a package that it needs is missing.
+        InputError: "bicubic-xN" in another backend.
         ModelNotFoundError: There is no such file.
         ModelFormatError: The file is damaged or carries no `ModelSpec`.
     """
@@ -56,6 +57,8 @@ def open_backend(
     if name not in BACKENDS:
         known = ", ".join(["auto", *BACKENDS])
         raise BackendUnavailableError(f"unknown backend {name!r}; known: {known}")
+    if isinstance(model, str) and name != "bicubic":
+        raise InputError(f'{model} is no network: it runs in backend="bicubic" or "auto"')
     module = cast("_Opener", import_module(BACKENDS[name]))
     return module.open(model, threads=threads, color=color)
 

@@ -20,7 +20,6 @@ from srsdk.cuda.failure import explained
 from srsdk.engine_sidecar import Size
 from srsdk.errors import (
     BackendUnavailableError,
-    InputError,
     ModelFormatError,
     ModelNotFoundError,
 )
@@ -52,7 +51,7 @@ class SessionGenerator:
     def __init__(self, path: Path, device: CudaDevice) -> None:
         import onnxruntime as ort
 
-        from srsdk.backends.onnxruntime import _check_graph
+        from srsdk.backends.onnxruntime import check_graph
 
         self.device, self.stream = device, device.stream()
         self.session = _open_session(path, device.index, self.stream)
@@ -60,7 +59,7 @@ class SessionGenerator:
         self._spec = ModelSpec.from_metadata(metadata, source=str(path))
         if self._spec.value_range != (0.0, 1.0):
             raise ModelFormatError(f"{path}: value range {self._spec.value_range} is not supported")
-        _check_graph(self.session, self._spec, path)
+        check_graph(self.session, self._spec, path)
         self.options = ort.RunOptions()
         self.shares_stream = _has_stream(self.session, self.stream)
         if self.shares_stream:
@@ -128,8 +127,7 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
         BackendUnavailableError: onnxruntime-gpu, PyCUDA, the CUDA kernels, the driver or the GPU is
             missing.
     """
-    if isinstance(model, str):
-        raise InputError(f"{model} is no network; backend cuda runs ONNX files")
+    model = Path(model)
     if not model.is_file():
         raise ModelNotFoundError(f"there is no model file {model}")
     version = _check_provider()

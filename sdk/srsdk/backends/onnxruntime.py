@@ -70,7 +70,7 @@ class OnnxRuntimeBackend:
         spec = ModelSpec.from_metadata(metadata, source=str(path))
         if spec.value_range != (0.0, 1.0):
             raise ModelFormatError(f"{path}: value range {spec.value_range} is not supported")
-        self._dtype = _check_graph(self._session, spec, path)
+        self._dtype = check_graph(self._session, spec, path)
         self._swap = color != spec.channel_order
         self._info = BackendInfo("onnxruntime", "cpu", ort.__version__, self._threads, spec)
         self._idle: OrderedDict[tuple[int, int, int], list[_Workspace]] = OrderedDict()
@@ -159,7 +159,7 @@ def _open_session(path: Path, threads: int) -> Any:
         raise ModelFormatError(f"{path} is not a model ONNX Runtime can load: {reason}") from error
 
 
-def _check_graph(session: Any, spec: ModelSpec, path: Path) -> Any:
+def check_graph(session: Any, spec: ModelSpec, path: Path) -> Any:
     """The graph's element type; raises where inputs and outputs are not what the spec says."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or len(outputs) != 1:

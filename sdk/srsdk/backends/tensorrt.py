@@ -14,7 +14,7 @@ from srsdk.cuda.chain import DeviceChain
 from srsdk.cuda.device import Stream, open_device
 from srsdk.cuda.failure import explained
 from srsdk.engine_sidecar import EngineRecord, Size, check_engine, read_record
-from srsdk.errors import EngineMismatchError, InputError, ModelFormatError
+from srsdk.errors import EngineMismatchError, ModelFormatError
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt_library import Library, load_library
 from srsdk.tensorrt_plugin import load_plugin
@@ -120,8 +120,6 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
             missing.
     """
     path = Path(model)
-    if isinstance(model, str):
-        raise InputError(f"{model} is no network; backend tensorrt runs engines and ONNX files")
     if path.suffix.lower() not in ENDINGS:
         open_device()  # before minutes are spent on an engine that could not run
         from srsdk.zoo.engines import cached_engine
