@@ -162,11 +162,12 @@ def certify(
         tolerance: What is allowed; None takes that of the less exact side's precision.
 
     Raises:
-        InputError: The two have different scales.
+        InputError: The two differ in architecture or scale, so they are not one generator.
     """
-    if a.spec.scale != b.spec.scale:
+    ours, theirs = (f"{one.spec.architecture} x{one.spec.scale}" for one in (a, b))
+    if ours != theirs:
         raise InputError(
-            f"{a.party.file} is x{a.spec.scale}, {b.party.file} is x{b.spec.scale}: "
+            f"{a.party.file} is {ours}, {b.party.file} is {theirs}: "
             "compare two forms of one generator"
         )
     count, height, width, _ = frames.shape

@@ -31,7 +31,7 @@ from srsdk import Upscaler, zoo
 from srsdk.backends.base import usable_cores
 
 RESULTS = Path(__file__).parent / "results"
-ENVIRONMENTS = ROOT / "build" / "bench" / "peers"
+ENVIRONMENTS = ROOT / "build" / "peers"
 
 
 def main() -> None:
@@ -125,15 +125,13 @@ def _measure(
     def save() -> None:
         progress.save(file)
 
-    environments = ROOT / "build" / "peers"
-    install = not arguments.no_install
     rows = rounds.open_rows(
         wanted,
         progress,
         material,
-        environments,
+        ENVIRONMENTS,
         threads=arguments.threads,
-        install=install,
+        install=not arguments.no_install,
         say=say,
     )
     try:

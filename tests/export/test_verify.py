@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from srexport.images import probe_frames, read_images
 from srexport.onnx import load, save
 from srexport.runtimes import Output, Party, Runner, open_runner, probe_size
 from srexport.verify import CERTIFICATE_KEY, Parity, ParityError, Tolerance, certify, compare
+from srsdk import zoo
 from srsdk.backends import BACKENDS
 from srsdk.errors import (
     BackendUnavailableError,
@@ -76,6 +78,17 @@ def test_all_runtimes_agree(checkpoint: Path, exported: Path) -> None:
         assert certificate.a.runtime == "torch"
         assert certificate.b.runtime == runtime
         assert certificate.frames == "made, 4 of 39x45"
+
+
+def test_two_generators_are_no_parity(tmp_path: Path) -> None:
+    """Refused before the certificate that lies there is overwritten."""
+    models = [tmp_path / f"{name}.onnx" for name in ("edge-x4", "srresnet-x4")]
+    for model in models:
+        shutil.copy(zoo.find(model.stem), model)
+    result = CliRunner().invoke(app, ["verify", *map(str, models)])
+    assert isinstance(result.exception, InputError)
+    assert "edge-x4.onnx is edge x4, srresnet-x4.onnx is srresnet x4" in str(result.exception)
+    assert sorted(tmp_path.iterdir()) == sorted(models)
 
 
 def test_export_ships_the_certificate(exported: Path) -> None:

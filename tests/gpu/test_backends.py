@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib.util
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -21,6 +20,7 @@ from srsdk.cuda_device import find_device
 from srsdk.engine_sidecar import sidecar_path
 from srsdk.errors import BackendUnavailableError, CudaError, EngineMismatchError, InputError
 from srsdk.zoo.engines import cached_engine
+from tests.gpu.pictures import frames
 
 pytestmark = pytest.mark.gpu
 
@@ -64,15 +64,6 @@ def edge(kind: str) -> Iterator[Any]:
 @cache
 def reference(name: str, color: Any = "bgr") -> Backend:
     return open_backend("onnxruntime", zoo.find(name), color=color)
-
-
-def frames(seed: int, *shape: int) -> Pixels:
-    """Shades and noise."""
-    count, height, width = shape
-    y, x = np.mgrid[0:height, 0:width]
-    shades = np.stack([x * 200 // width, y * 200 // height, (x + y) % 200], axis=-1)
-    noise = np.random.default_rng(seed).integers(0, 56, (count, height, width, 3))
-    return (shades + noise).astype(np.uint8)
 
 
 def assert_close(ours: Pixels, theirs: Pixels) -> None:
@@ -212,24 +203,16 @@ def test_device_arrays_from_several_threads(edge: Any) -> None:
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("torch sees no GPU")
-    failed: list[BaseException] = []
 
     def work(seed: int) -> None:
-        try:
-            pixels = frames(seed, 1, 64, 64 + seed)[0]
-            known = reference("edge-x4").run(pixels[None])[0]
-            for _ in range(10):
-                result = edge.run_on_device(torch.from_numpy(pixels).cuda())
-                assert_close(torch.from_dlpack(result).cpu().numpy(), known)
-        except BaseException as error:
-            failed.append(error)
+        pixels = frames(seed, 1, 64, 64 + seed)[0]
+        known = reference("edge-x4").run(pixels[None])[0]
+        for _ in range(10):
+            result = edge.run_on_device(torch.from_numpy(pixels).cuda())
+            assert_close(torch.from_dlpack(result).cpu().numpy(), known)
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failed, failed
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(work, range(5)))
 
 
 def test_memory_is_flat(edge: Any) -> None:

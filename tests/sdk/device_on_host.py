@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ import numpy as np
 import onnxruntime as ort
 
 from srsdk import _kernels
-from srsdk.backends.base import Pixels
+from srsdk.backends import open_backend
+from srsdk.backends.base import Backend, Pixels
 from srsdk.cuda.chain import DeviceChain
 from srsdk.cuda.failure import explained
 from srsdk.engine_sidecar import Size
@@ -29,6 +31,21 @@ from srsdk.spec import ModelSpec
 Operation = Callable[[], None]
 
 _FRESH, _FREED = 0xCD, 0xEE
+
+
+def frames(seed: int, *shape: int) -> Pixels:
+    """Noise, three channels besides `shape`."""
+    return np.random.default_rng(seed).integers(0, 256, (*shape, 3), np.uint8)
+
+
+def expected(path: Path, batch: Pixels, color: Any = "bgr") -> Pixels:
+    """What ONNX Runtime makes of a batch."""
+    return _reference(path, color).run(batch)
+
+
+@cache
+def _reference(path: Path, color: Any) -> Backend:
+    return open_backend("onnxruntime", path, threads=1, color=color)
 
 
 class HostStream:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -25,33 +25,16 @@ from srsdk import (
     _kernels,
     zoo,
 )
-from srsdk.backends import Pixels, onnxfile, open_backend
+from srsdk.backends import Color, Pixels, onnxfile, open_backend
 from srsdk.backends.native import NativeBackend
+from tests.sdk.agreement import assert_close, beside_onnxruntime, noise
 
 MODELS = ["edge-x2", "edge-x3", "edge-x4", "edge-x4-image", "edge-x8", "residual-x4"]
 SIZES = [(1, 1), (1, 50), (3, 2), (4, 4), (5, 9), (64, 48)]
 
 
-def noise(*shape: int, seed: int = 0) -> Pixels:
-    return np.random.default_rng(seed).integers(0, 256, (*shape, 3)).astype(np.uint8)
-
-
-def both(path: Path | str, images: Pixels, **options: str) -> tuple[Pixels, Pixels]:
-    path = Path(path)
-    results = []
-    for name in ("native", "onnxruntime"):
-        backend = open_backend(name, path, **options)  # type: ignore[arg-type]
-        results.append(backend.run(images))
-        backend.close()
-    return results[0], results[1]
-
-
-def assert_close(ours: Pixels, theirs: Pixels) -> None:
-    """At most one grey level apart, and that only where rounding is a close call."""
-    assert ours.shape == theirs.shape
-    error = np.abs(ours.astype(int) - theirs.astype(int))
-    assert error.max() <= 1
-    assert np.count_nonzero(error) <= max(2, error.size // 1000)
+def both(path: Path | str, images: Pixels, color: Color = "bgr") -> tuple[Pixels, Pixels]:
+    return beside_onnxruntime("native", Path(path), images, color)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -162,22 +145,14 @@ def test_many_threads_share_one_backend(models: dict[str, Path]) -> None:
     backend = open_backend("native", models["residual-x4"], threads=2)
     images = [noise(1, 60 + 3 * n, 140 - n, seed=n) for n in range(6)]
     expected = [backend.run(image) for image in images]
-    errors: list[BaseException] = []
 
     def work(first: int) -> None:
-        try:
-            for n in range(12):
-                which = (first + n) % len(images)
-                np.testing.assert_array_equal(backend.run(images[which]), expected[which])
-        except BaseException as error:
-            errors.append(error)
+        for n in range(12):
+            which = (first + n) % len(images)
+            np.testing.assert_array_equal(backend.run(images[which]), expected[which])
 
-    workers = [threading.Thread(target=work, args=(n,)) for n in range(5)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert not errors
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(work, range(5)))
 
 
 def test_closed_is_closed(models: dict[str, Path]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ from onnx import helper, numpy_helper
 from srexport.onnx import load, save
 from srexport.precision import convert
 from srsdk import InputError, ModelFormatError, ModelNotFoundError, Upscaler, zoo
-from srsdk.backends import Backend, Pixels, open_backend
+from srsdk.backends import Backend, Color, Pixels, open_backend
+from tests.sdk.agreement import assert_any_layout, assert_close, beside_onnxruntime, noise
 
 pytest.importorskip("torch")
 
@@ -32,30 +33,13 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
 
 
-def noise(*shape: int, seed: int = 0) -> Pixels:
-    return np.random.default_rng(seed).integers(0, 256, (*shape, 3)).astype(np.uint8)
-
-
-def both(path: Path, images: Pixels, **options: str) -> tuple[Pixels, Pixels]:
-    results = []
-    for name in ("torch", "onnxruntime"):
-        backend = open_backend(name, path, **options)  # type: ignore[arg-type]
-        results.append(backend.run(images))
-        backend.close()
-    return results[0], results[1]
-
-
-def assert_close(ours: Pixels, theirs: Pixels) -> None:
-    """At most one grey level apart, and that only where rounding is a close call."""
-    assert ours.shape == theirs.shape
-    error = np.abs(ours.astype(int) - theirs.astype(int))
-    assert error.max(initial=0) <= 1
-    assert np.count_nonzero(error) <= max(2, error.size // 1000)
+def both(path: Path, images: Pixels, color: Color = "bgr") -> tuple[Pixels, Pixels]:
+    return beside_onnxruntime("torch", path, images, color)
 
 
 @pytest.mark.parametrize("color", ["bgr", "rgb"])
 @pytest.mark.parametrize("name", MODELS)
-def test_equals_onnx_runtime(models: dict[str, Path], name: str, color: str) -> None:
+def test_equals_onnx_runtime(models: dict[str, Path], name: str, color: Color) -> None:
     assert_close(*both(models[name], noise(2, 23, 37), color=color))
 
 
@@ -75,26 +59,7 @@ def test_any_size(models: dict[str, Path], size: tuple[int, int, int], name: str
 
 
 def test_input_and_output_in_any_layout(models: dict[str, Path]) -> None:
-    wide = noise(2, 60, 80)
-    before = wide.copy()
-    wide.flags.writeable = False
-    backend = open_backend("torch", models["edge-x4"])
-    for view in (
-        wide[:, ::2],
-        wide[:, :, ::3],
-        wide[:, ::-1],
-        wide[..., ::-1],
-        wide[:, 3:40, 5:33],
-    ):
-        expected = backend.run(np.ascontiguousarray(view))
-        count, height, width, _ = view.shape
-        canvas = np.full((count, 4 * height + 9, 4 * width + 5, 3), 77, np.uint8)
-        region = canvas[:, 7 : 7 + 4 * height, 2 : 2 + 4 * width]
-        assert backend.run(view, region) is region
-        np.testing.assert_array_equal(region, expected)
-        region[:] = 77
-        assert (canvas == 77).all()
-    np.testing.assert_array_equal(wide, before)
+    assert_any_layout(open_backend("torch", models["edge-x4"]), noise(2, 60, 80))
 
 
 def test_results_do_not_share_memory(models: dict[str, Path]) -> None:
@@ -109,22 +74,14 @@ def test_several_threads(models: dict[str, Path]) -> None:
     backend = open_backend("torch", models["residual-x4"])
     images = [noise(1 + n % 2, 8 + n, 15 - n, seed=n) for n in range(6)]
     expected = [backend.run(image) for image in images]
-    errors: list[BaseException] = []
 
     def work(first: int) -> None:
-        try:
-            for n in range(12):
-                which = (first + n) % len(images)
-                np.testing.assert_array_equal(backend.run(images[which]), expected[which])
-        except BaseException as error:
-            errors.append(error)
+        for n in range(12):
+            which = (first + n) % len(images)
+            np.testing.assert_array_equal(backend.run(images[which]), expected[which])
 
-    workers = [threading.Thread(target=work, args=(n,)) for n in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert not errors
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
 
 
 def test_through_upscaler(models: dict[str, Path]) -> None:

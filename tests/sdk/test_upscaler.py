@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -12,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srsdk import InputError, ModelSpec, Upscaler
-from srsdk.backends import Pixels
+from srsdk import InputError, ModelFormatError, ModelSpec, Upscaler
+from srsdk.backends import BACKENDS, Pixels
 
 MODELS = ["edge-x2", "edge-x3", "edge-x4", "edge-x4-image", "edge-x8", "residual-x4"]
 
@@ -193,26 +194,24 @@ def test_batch_equals_one_by_one(models: dict[str, Path]) -> None:
         assert upscaler.batch([]) == []
 
 
+@pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "bicubic"])
+def test_bicubic_runs_in_one_backend(backend: str) -> None:
+    with pytest.raises(ModelFormatError, match=r"bicubic-x4 is no network.*bicubic.*auto"):
+        Upscaler("bicubic-x4", backend=backend)
+
+
 def test_many_threads_share_one_upscaler(models: dict[str, Path]) -> None:
     images = [noise(10 + 3 * n, 40 - n, n) for n in range(8)]
     with Upscaler(models["edge-x4"], tile=24) as upscaler:
         expected = [upscaler.up(image) for image in images]
-        errors: list[BaseException] = []
 
         def work(first: int) -> None:
-            try:
-                for n in range(40):
-                    which = (first + n) % len(images)
-                    np.testing.assert_array_equal(upscaler.up(images[which]), expected[which])
-            except BaseException as error:
-                errors.append(error)
+            for n in range(40):
+                which = (first + n) % len(images)
+                np.testing.assert_array_equal(upscaler.up(images[which]), expected[which])
 
-        threads = [threading.Thread(target=work, args=(n,)) for n in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert not errors
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(work, range(6)))
 
 
 def test_closing_while_others_work_is_clean(models: dict[str, Path]) -> None:

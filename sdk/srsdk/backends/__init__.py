@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from srsdk.backends.base import Backend, BackendInfo, Pixels
-from srsdk.errors import BackendUnavailableError, InputError
+from srsdk.errors import BackendUnavailableError, ModelFormatError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,9 +47,8 @@ def open_backend(
 
     Raises:
         BackendUnavailableError: The backend is unknown, or a package that it needs is missing.
-        InputError: "bicubic-xN" in another backend.
         ModelNotFoundError: There is no such file.
-        ModelFormatError: The file is damaged or carries no `ModelSpec`.
+        ModelFormatError: The file is damaged, carries no `ModelSpec`, or is not for this backend.
     """
     if name == "auto":
         name = _suitable(model)
@@ -58,7 +57,7 @@ def open_backend(
         known = ", ".join(["auto", *BACKENDS])
         raise BackendUnavailableError(f"unknown backend {name!r}; known: {known}")
     if isinstance(model, str) and name != "bicubic":
-        raise InputError(f'{model} is no network: it runs in backend="bicubic" or "auto"')
+        raise ModelFormatError(f'{model} is no network: it runs in backend="bicubic" or "auto"')
     module = cast("_Opener", import_module(BACKENDS[name]))
     return module.open(model, threads=threads, color=color)
 

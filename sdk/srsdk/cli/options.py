@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "edge-x4"
 
 Model = Annotated[
-    str, typer.Option("--model", "-m", help="Name (see `srsdk models`) or path of an ONNX file.")
+    str,
+    typer.Option(
+        "--model", "-m", help="Name (see `srsdk models`), or path of an ONNX file or engine."
+    ),
 ]
 Faces = Annotated[
     str, typer.Option("--faces", "-f", help="Model to run on detected faces, or none.")

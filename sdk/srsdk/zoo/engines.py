@@ -1,4 +1,8 @@
-"""Engines that were built from models on first use, and where they are kept."""
+"""Engines that were built from models on first use, and where they are kept.
+
+The one place where srsdk calls srexport: building is its work. It is imported when an engine is
+asked for, and not before.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +84,7 @@ def cached_engine(model: Path, library: str = "auto") -> Path:
         from srexport.onnx import load, read_spec
     except ImportError as error:
         raise BackendUnavailableError(
-            f"building an engine needs another package ({error}): pip install 'srsdk[tensorrt]'"
+            f"building an engine needs another package ({error}): pip install onnx"
         ) from error
     spec = read_spec(load(model), str(model))
     flavour = find_flavour(library)

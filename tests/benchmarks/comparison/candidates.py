@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from srsdk import zoo
-from srsdk.backends import BACKENDS
 
 Group = Literal["frame", "faces", "ceiling"]
 
@@ -15,9 +14,7 @@ FRAME_MODELS = ("edge-x4", "srresnet-x4")
 FACE_MODELS = ("srresnet-x4", "portrait-x4")
 
 #: Backends that compute on the CPU; others are for machines with a GPU.
-CPU_BACKENDS = tuple(
-    name for name in ("native", "onnxruntime", "torch", "openvino") if name in BACKENDS
-)
+CPU_BACKENDS = ("native", "onnxruntime", "torch")
 
 #: The same weights in another runtime: name of the row, module of peers/, environment, options.
 _RUNTIMES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (

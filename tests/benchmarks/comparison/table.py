@@ -62,7 +62,7 @@ def _table(entries: Sequence[Entry], sets: Sequence[str]) -> Iterator[str]:
         rate = entry.images * total.calls / total.total if faces else entry.fps
         if row.scope == "network":
             rate = None
-        memory = row.peak_memory / 2**20 if row.peak_memory else None
+        memory = row.peak_memory / 1e6 if row.peak_memory else None
         yield _line(
             [
                 f"**{entry.label}**" if entry.kind == "ours" else entry.label,
@@ -90,7 +90,7 @@ def _videos(videos: Sequence[Entry]) -> Iterator[str]:
     )
     yield "|---|--:|--:|--:|--:|---|"
     for entry in videos:
-        memory = entry.row.peak_memory / 2**20 if entry.row.peak_memory else None
+        memory = entry.row.peak_memory / 1e6 if entry.row.peak_memory else None
         yield _line(
             [
                 entry.label,

@@ -1,0 +1,16 @@
+"""Frames for the tests on a GPU: float16 has its usual range of values to get through."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from srsdk.backends import Pixels
+
+
+def frames(seed: int, *shape: int) -> Pixels:
+    """`(count, height, width, 3)`: shades, and noise within the range of a camera's."""
+    count, height, width = shape
+    y, x = np.mgrid[0:height, 0:width]
+    shades = np.stack([x * 200 // width, y * 200 // height, (x + y) % 200], axis=-1)
+    noise = np.random.default_rng(seed).integers(0, 56, (count, height, width, 3))
+    return (shades + noise).astype(np.uint8)

@@ -1,0 +1,61 @@
+"""How tests of backends compare them: with ONNX Runtime, and with themselves on odd memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from srsdk.backends import Backend, Color, Pixels, open_backend
+
+
+def noise(*shape: int, seed: int = 0) -> Pixels:
+    """Three channels besides `shape`."""
+    return np.random.default_rng(seed).integers(0, 256, (*shape, 3)).astype(np.uint8)
+
+
+def beside_onnxruntime(
+    name: str, path: Path, images: Pixels, color: Color = "bgr"
+) -> tuple[Pixels, Pixels]:
+    """What a backend makes of images, and what ONNX Runtime does."""
+    results = []
+    for one in (name, "onnxruntime"):
+        backend = open_backend(one, path, color=color)
+        results.append(backend.run(images))
+        backend.close()
+    return results[0], results[1]
+
+
+def assert_close(ours: Pixels, theirs: Pixels) -> None:
+    """At most one grey level apart, and that only where rounding is a close call."""
+    assert ours.shape == theirs.shape
+    error = np.abs(ours.astype(int) - theirs.astype(int))
+    assert error.max(initial=0) <= 1
+    assert np.count_nonzero(error) <= max(2, error.size // 1000)
+
+
+def assert_any_layout(backend: Backend, wide: Pixels) -> None:
+    """Strided, reversed and read-only input, a region as output: nothing else is touched.
+
+    Args:
+        backend: A generator x4.
+        wide: `(N, H, W, 3)` from 40x33 on.
+    """
+    before = wide.copy()
+    wide.flags.writeable = False
+    for view in (
+        wide[:, ::2],
+        wide[:, :, ::3],
+        wide[:, ::-1],
+        wide[..., ::-1],
+        wide[:, 3:40, 5:33],
+    ):
+        expected = backend.run(np.ascontiguousarray(view))
+        count, height, width, _ = view.shape
+        canvas = np.full((count, 4 * height + 9, 4 * width + 5, 3), 77, np.uint8)
+        region = canvas[:, 7 : 7 + 4 * height, 2 : 2 + 4 * width]
+        assert backend.run(view, region) is region
+        np.testing.assert_array_equal(region, expected)
+        region[:] = 77
+        assert (canvas == 77).all()
+    np.testing.assert_array_equal(wide, before)
