@@ -54,7 +54,8 @@ _COLUMNS = {
 
 def _scores(scores: Mapping[str, float]) -> list[str]:
     """A row for each set, a column for each kind of score (`KIND/SET`)."""
-    kinds = list(dict.fromkeys(name.partition("/")[0] for name in scores))
+    kinds = list(dict.fromkeys([*_COLUMNS, *(name.partition("/")[0] for name in scores)]))
+    kinds = [kind for kind in kinds if any(name.startswith(f"{kind}/") for name in scores)]
     sets = list(dict.fromkeys(name.partition("/")[2] for name in scores))
     titles = [_COLUMNS.get(kind, (kind, 4))[0] for kind in kinds]
     lines = [f"| scores | {' | '.join(titles)} |", "| --- |" + " ---: |" * len(kinds)]
