@@ -57,6 +57,7 @@ def check(said: str, folder: Path, architectures: list[int]) -> None:
         assert {int(sm) for sm in re.findall(r"sm_(\d+)", listed)} == set(architectures)
 
 
+@pytest.mark.slow  # where nvcc is, the wheel has compiled the same code already
 @pytest.mark.timeout(1200)
 def test_one_architecture(tmp_path: Path) -> None:
     check(build("cuda", tmp_path, "-DSRSDK_CUDA_ARCHITECTURES=80-real"), tmp_path, [80])

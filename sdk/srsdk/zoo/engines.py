@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ANY_SIZE = "1*1x1:1*640x360:1*1408x1408"
-"""Frames of any size, besides those that have a profile of their own: larger ones go in tiles of
-1280 pixels, with the margin around them."""
+"""Frames of any size, besides those that have a profile of their own: larger ones go in tiles that
+fit with their margins."""
 
 _FORMAT = 1  # of the key: a change makes all engines new
 
