@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from srsdk.engine_sidecar import read_record, sidecar_path
-from srsdk.errors import BackendUnavailableError, InputError, ModelFormatError, ModelNotFoundError
+from srsdk.engine_sidecar import is_engine, read_record, sidecar_path
+from srsdk.errors import InputError, ModelFormatError, ModelNotFoundError
 from srsdk.spec import ModelSpec, Precision
 
 Pixels = NDArray[np.uint8]
 
 CHECKPOINTS = {".pt", ".pth", ".ckpt"}
-ENGINES = {".engine", ".plan"}
 
 _PROBE = (45, 39)
 """Height and width of the built-in frames, where nothing asks for others."""
@@ -85,15 +84,14 @@ def open_runner(path: Path, runtime: str = "auto") -> Runner:
 
     Raises:
         ModelNotFoundError: There is no such file.
-        InputError: The file does not go with the runtime.
-        BackendUnavailableError: The runtime is unknown or not installed.
+        InputError: The runtime is unknown, or the file does not go with it.
+        BackendUnavailableError: The runtime is not installed.
     """
     if not path.is_file():
         raise ModelNotFoundError(f"there is no model file {path}")
     kind = path.suffix.lower()
     if runtime == "auto":
-        by_kind = dict.fromkeys(CHECKPOINTS, "torch") | dict.fromkeys(ENGINES, "tensorrt")
-        runtime = by_kind.get(kind) or ("reference" if _needs_plugin(path) else "onnxruntime")
+        runtime = _suitable(path)
     if kind in CHECKPOINTS:
         if runtime != "torch":
             raise InputError(f"{path} does not run in {runtime}; see `srsdk-export verify --help`")
@@ -101,6 +99,15 @@ def open_runner(path: Path, runtime: str = "auto") -> Runner:
     if runtime == "reference":
         return _reference(path)
     return _backend(path, runtime)
+
+
+def _suitable(path: Path) -> str:
+    """What "auto" stands for."""
+    if path.suffix.lower() in CHECKPOINTS:
+        return "torch"
+    if is_engine(path):
+        return "tensorrt"
+    return "reference" if _needs_plugin(path) else "onnxruntime"
 
 
 def probe_size(*models: Path) -> tuple[int, int]:
@@ -196,8 +203,8 @@ def _backend(path: Path, runtime: str) -> Runner:
     from srsdk.backends import BACKENDS, open_backend
 
     if runtime not in BACKENDS:
-        known = ", ".join(["torch", "reference", *BACKENDS])
-        raise BackendUnavailableError(f"no runtime {runtime!r} in this version; known: {known}")
+        known = ", ".join(["auto", "reference", *BACKENDS])
+        raise InputError(f"no runtime {runtime!r} in this version; known: {known}")
     backend = open_backend(runtime, path, color="rgb")
     info = backend.info
     # A backend gives pixels, in which a NaN no longer shows; the graph is looked at beside it.

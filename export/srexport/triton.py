@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from srexport.onnx import INPUT, OUTPUT, load, read_spec
-from srexport.runtimes import ENGINES
 from srsdk.backends import open_backend
-from srsdk.engine_sidecar import check_whole
+from srsdk.engine_sidecar import check_whole, is_engine
 from srsdk.errors import InputError
 from srsdk.spec import ModelSpec
 
@@ -81,7 +80,7 @@ def write_repository(
         EngineMismatchError: The engine is not the one that its sidecar speaks of.
         InputError: The engine is one of TensorRT-RTX, or the batch is larger than it takes.
     """
-    if model.suffix.lower() in ENGINES:
+    if is_engine(model):
         served = _engine(model, name, max_batch)
     else:
         spec = read_spec(load(model), str(model))

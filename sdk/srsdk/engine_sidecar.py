@@ -28,6 +28,11 @@ Size = tuple[int, int, int]
 """Batch, height, width."""
 
 
+def is_engine(path: Path) -> bool:
+    """Whether a file's name says that it is a TensorRT engine."""
+    return path.suffix.lower() in (".engine", ".plan")
+
+
 @dataclass(frozen=True)
 class Profile:
     """Input sizes that an engine takes.

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import time
@@ -88,8 +89,10 @@ def _arguments() -> argparse.Namespace:
 
 
 def _size(text: str) -> tuple[int, int]:
-    width, height = map(int, text.split("x"))
-    return width, height
+    found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text}: expected WIDTHxHEIGHT")
+    return int(found[1]), int(found[2])
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -188,7 +188,7 @@ def test_what_cannot_be_compared(checkpoint: Path, exported: Path, tmp_path: Pat
         open_runner(tmp_path / "none.onnx")
     with pytest.raises(InputError, match="does not run in onnxruntime"):
         open_runner(checkpoint, "onnxruntime")
-    with pytest.raises(ImportError, match="known: torch, reference, onnxruntime"):
+    with pytest.raises(InputError, match="known: auto, reference, onnxruntime"):
         open_runner(exported, "abacus")
     (tmp_path / "text.onnx").write_text("not a model")
     with pytest.raises(ModelFormatError):

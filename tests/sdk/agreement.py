@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,21 @@ def assert_close(ours: Pixels, theirs: Pixels) -> None:
     error = np.abs(ours.astype(int) - theirs.astype(int))
     assert error.max(initial=0) <= 1
     assert np.count_nonzero(error) <= max(2, error.size // 1000)
+
+
+def assert_same_from_threads(
+    run: Callable[[Pixels], Pixels], images: Sequence[Pixels], *, threads: int, calls: int
+) -> None:
+    """What each image gives does not depend on who else is at work."""
+    expected = [run(image) for image in images]
+
+    def work(first: int) -> None:
+        for n in range(calls):
+            which = (first + n) % len(images)
+            np.testing.assert_array_equal(run(images[which]), expected[which])
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, range(threads)))
 
 
 def assert_any_layout(backend: Backend, wide: Pixels) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,12 @@ from srsdk import (
 )
 from srsdk.backends import Color, Pixels, onnxfile, open_backend
 from srsdk.backends.native import NativeBackend
-from tests.sdk.agreement import assert_close, beside_onnxruntime, noise
+from tests.sdk.agreement import (
+    assert_close,
+    assert_same_from_threads,
+    beside_onnxruntime,
+    noise,
+)
 
 MODELS = ["edge-x2", "edge-x3", "edge-x4", "edge-x4-image", "edge-x8", "residual-x4"]
 SIZES = [(1, 1), (1, 50), (3, 2), (4, 4), (5, 9), (64, 48)]
@@ -144,15 +148,7 @@ def test_thread_counts_and_repetitions_give_the_same_bits() -> None:
 def test_many_threads_share_one_backend(models: dict[str, Path]) -> None:
     backend = open_backend("native", models["residual-x4"], threads=2)
     images = [noise(1, 60 + 3 * n, 140 - n, seed=n) for n in range(6)]
-    expected = [backend.run(image) for image in images]
-
-    def work(first: int) -> None:
-        for n in range(12):
-            which = (first + n) % len(images)
-            np.testing.assert_array_equal(backend.run(images[which]), expected[which])
-
-    with ThreadPoolExecutor(5) as pool:
-        list(pool.map(work, range(5)))
+    assert_same_from_threads(backend.run, images, threads=5, calls=12)
 
 
 def test_closed_is_closed(models: dict[str, Path]) -> None:

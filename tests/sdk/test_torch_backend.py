@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,13 @@ from srexport.onnx import load, save
 from srexport.precision import convert
 from srsdk import InputError, ModelFormatError, ModelNotFoundError, Upscaler, zoo
 from srsdk.backends import Backend, Color, Pixels, open_backend
-from tests.sdk.agreement import assert_any_layout, assert_close, beside_onnxruntime, noise
+from tests.sdk.agreement import (
+    assert_any_layout,
+    assert_close,
+    assert_same_from_threads,
+    beside_onnxruntime,
+    noise,
+)
 
 pytest.importorskip("torch")
 
@@ -73,15 +78,7 @@ def test_results_do_not_share_memory(models: dict[str, Path]) -> None:
 def test_several_threads(models: dict[str, Path]) -> None:
     backend = open_backend("torch", models["residual-x4"])
     images = [noise(1 + n % 2, 8 + n, 15 - n, seed=n) for n in range(6)]
-    expected = [backend.run(image) for image in images]
-
-    def work(first: int) -> None:
-        for n in range(12):
-            which = (first + n) % len(images)
-            np.testing.assert_array_equal(backend.run(images[which]), expected[which])
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(work, range(4)))
+    assert_same_from_threads(backend.run, images, threads=4, calls=12)
 
 
 def test_through_upscaler(models: dict[str, Path]) -> None:

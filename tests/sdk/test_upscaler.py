@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 from srsdk import InputError, ModelFormatError, ModelSpec, Upscaler
 from srsdk.backends import BACKENDS, Pixels
+from tests.sdk.agreement import assert_same_from_threads
 
 MODELS = ["edge-x2", "edge-x3", "edge-x4", "edge-x4-image", "edge-x8", "residual-x4"]
 
@@ -203,15 +203,7 @@ def test_bicubic_runs_in_one_backend(backend: str) -> None:
 def test_many_threads_share_one_upscaler(models: dict[str, Path]) -> None:
     images = [noise(10 + 3 * n, 40 - n, n) for n in range(8)]
     with Upscaler(models["edge-x4"], tile=24) as upscaler:
-        expected = [upscaler.up(image) for image in images]
-
-        def work(first: int) -> None:
-            for n in range(40):
-                which = (first + n) % len(images)
-                np.testing.assert_array_equal(upscaler.up(images[which]), expected[which])
-
-        with ThreadPoolExecutor(6) as pool:
-            list(pool.map(work, range(6)))
+        assert_same_from_threads(upscaler.up, images, threads=6, calls=40)
 
 
 def test_closing_while_others_work_is_clean(models: dict[str, Path]) -> None:

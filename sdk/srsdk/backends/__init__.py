@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from pathlib import Path
+from typing import Literal, Protocol, cast
 
 from srsdk.backends.base import Backend, BackendInfo, Pixels
+from srsdk.engine_sidecar import is_engine
 from srsdk.errors import BackendUnavailableError, ModelFormatError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["BACKENDS", "Backend", "BackendInfo", "Color", "Pixels", "open_backend"]
 
@@ -58,6 +57,8 @@ def open_backend(
         raise BackendUnavailableError(f"unknown backend {name!r}; known: {known}")
     if isinstance(model, str) and name != "bicubic":
         raise ModelFormatError(f'{model} is no network: it runs in backend="bicubic" or "auto"')
+    if isinstance(model, Path) and is_engine(model) and name != "tensorrt":
+        raise ModelFormatError(f'{model} is an engine: it runs in backend="tensorrt" or "auto"')
     module = cast("_Opener", import_module(BACKENDS[name]))
     return module.open(model, threads=threads, color=color)
 
@@ -71,7 +72,7 @@ def _suitable(model: Path | str) -> str:
     """
     if isinstance(model, str):
         return "bicubic"
-    if model.suffix.lower() in (".engine", ".plan"):
+    if is_engine(model):
         return "tensorrt"
     from srsdk import _kernels
     from srsdk.backends import native

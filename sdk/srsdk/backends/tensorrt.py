@@ -13,16 +13,13 @@ from typing import Any
 from srsdk.cuda.chain import DeviceChain
 from srsdk.cuda.device import Stream, open_device
 from srsdk.cuda.failure import explained
-from srsdk.engine_sidecar import EngineRecord, Size, check_engine, read_record
+from srsdk.engine_sidecar import EngineRecord, Size, check_engine, is_engine, read_record
 from srsdk.errors import EngineMismatchError, ModelFormatError
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt_library import Library, load_library
 from srsdk.tensorrt_plugin import load_plugin
 
 log = logging.getLogger(__name__)
-
-ENDINGS = (".engine", ".plan")
-"""What engines' names end in."""
 
 
 class EngineGenerator:
@@ -120,7 +117,7 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
             missing.
     """
     path = Path(model)
-    if path.suffix.lower() not in ENDINGS:
+    if not is_engine(path):
         open_device()  # before minutes are spent on an engine that could not run
         from srsdk.zoo.engines import cached_engine
 

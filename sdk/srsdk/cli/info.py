@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srsdk.cli import entry
+from srsdk.engine_sidecar import is_engine
 from srsdk.errors import InputError, VideoError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _facts(what: str) -> Mapping[str, object]:
         raise InputError(f"{what} is a folder; give a file")
     if not path.is_file() or path.suffix.lower() == ".onnx":
         return _model(what)
-    if path.suffix.lower() in (".engine", ".plan"):
+    if is_engine(path):
         return _engine(path)
     with path.open("rb") as file:
         start = file.read(12)

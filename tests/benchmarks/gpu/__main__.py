@@ -43,6 +43,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=8, help="for each size, about")
     parser.add_argument("--timeout", type=float, default=900, help="seconds for each process")
     options = parser.parse_args()
+    if options.directory.exists() and not options.directory.is_dir():
+        parser.error(f"{options.directory} is no folder")
     for text in options.inputs:
         if not re.fullmatch(r"[1-9]\d*\*[1-9]\d*x[1-9]\d*", text):
             parser.error(f"--inputs {text}: expected BATCH*WIDTHxHEIGHT")
