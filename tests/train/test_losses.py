@@ -26,6 +26,7 @@ from srtrain.losses import (
     gradient_penalty,
     load_vgg,
 )
+from srtrain.losses.content import at_phases
 from srtrain.losses.vgg import LAYERS
 
 RANDOM = torch.Generator()
@@ -314,3 +315,32 @@ def test_the_real_short_vgg(real_data: Path) -> None:
     x = features(images)["conv3_1"]
     assert x.shape == (1, 256, 8, 8)
     assert 0.1 < x.mean() < 10  # "normalised activations"
+
+
+def test_a_grid_at_the_pools_period_costs_the_same_at_every_phase() -> None:
+    """Images of a batch are compared at different offsets, so no phase of a grid is cheaper."""
+    torch.manual_seed(0)
+    vgg = VggLoss(VggFeatures(short_state(), ["conv3_1"]))
+    loss = ContentLoss(LossConfig(vgg=1.0), vgg)
+    hr = torch.rand(1, 3, 67, 67).repeat(16, 1, 1, 1)
+
+    def cost(phase: int, each: bool) -> float:
+        sr = hr.clone()
+        sr[:, :, phase::4, phase::4] += 0.1
+        return float(loss(sr, hr) if each else vgg(sr, hr))
+
+    plain, phased = ([cost(phase, each) for phase in range(4)] for each in (False, True))
+    assert max(phased) / min(phased) < 1 + 0.5 * (max(plain) / min(plain) - 1)
+
+
+def test_offsets_cut_both_images_alike() -> None:
+    hr = torch.rand(5, 3, 32, 40)
+    sr, same = at_phases(hr, hr)
+    assert sr.shape == (5, 3, 29, 37)
+    assert torch.equal(sr, same)
+    assert torch.equal(sr[0], hr[0, :, :29, :37])
+    assert torch.equal(sr[1], hr[1, :, 1:30, 1:38])
+    offsets = {(n % 4, (n + n // 4) % 4) for n in range(16)}
+    assert len(offsets) == 16
+    small = torch.rand(2, 3, 16, 16)
+    assert at_phases(small, small)[0] is small
