@@ -108,7 +108,7 @@ def find_flavour(name: str = "auto") -> Flavour:
     for known in order:
         try:
             installed.append(Flavour(known, import_module(known), device))
-        except ImportError:
+        except (ImportError, OSError):  # OSError: one of its own libraries is missing
             continue
     if not installed:
         remedies = ", or ".join(INSTALL[known] for known in order)

@@ -30,6 +30,7 @@ from srexport.runtimes import open_runner
 from srexport.source import Source, fold
 from srexport.verify import certify
 from srsdk import Upscaler, reference
+from srsdk.cli import app as srsdk_app
 from srsdk.errors import BackendUnavailableError, InputError, ModelFormatError
 from srsdk.spec import METADATA_KEY, ModelSpec, Precision
 from srsdk.tensorrt_plugin import LIBRARY, PLUGIN, VARIABLE, find_plugin
@@ -161,6 +162,12 @@ def test_other_runtimes_say_why_they_cannot(exported: Path, backend: str) -> Non
     with pytest.raises(ModelFormatError, match="--plugin, for TensorRT only") as raised:
         Upscaler(exported, backend=backend)
     assert "\n" not in str(raised.value)
+
+
+def test_info_tells_what_it_is(exported: Path) -> None:
+    result = CliRunner().invoke(srsdk_app, ["info", str(exported), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["plugin"] == "srsdk.SrsdkPixelShufflePReLU 1"
 
 
 def test_parity_is_measured_through_the_meaning(exported: Path, tmp_path: Path) -> None:

@@ -264,8 +264,8 @@ def test_why_a_process_failed(tmp_path: Path) -> None:
     assert "exit status -11" in run("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     # What a process started ends with it: a child that would write a file later never does.
     late = tmp_path / "late"
-    child = f"import time; time.sleep(4); open({str(late)!r}, 'w')"
+    child = f"import time; time.sleep(1.5); open({str(late)!r}, 'w')"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     assert "took more than 1 s" in run(code, timeout=1)
-    time.sleep(5)
+    time.sleep(2)
     assert not late.exists()

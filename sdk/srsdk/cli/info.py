@@ -14,6 +14,8 @@ from srsdk.errors import InputError, VideoError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from srsdk.spec import ModelSpec
+
 
 def info(
     what: Annotated[str, typer.Argument(help="Model name, ONNX file, engine, video or image.")],
@@ -79,15 +81,9 @@ def _model(what: str) -> dict[str, object]:
     import dataclasses
 
     from srsdk import zoo
-    from srsdk.backends import open_backend
 
     found = zoo.find(what)
-    backend = open_backend("auto", found, threads=1)
-    try:
-        spec = backend.info.spec
-    finally:
-        backend.close()
-    facts = dataclasses.asdict(spec)
+    facts = dataclasses.asdict(_spec(found))
     training = facts.pop("training")
     scores = training.pop("scores")
     facts["file"] = str(found)
@@ -96,6 +92,26 @@ def _model(what: str) -> dict[str, object]:
     facts.update({f"training {key}": value for key, value in training.items() if value})
     facts.update({f"score {key}": value for key, value in scores.items()})
     return facts
+
+
+def _spec(found: Path | str) -> ModelSpec:
+    """Of a model that can be opened, or that is for TensorRT's plugin, which needs a GPU."""
+    from contextlib import suppress
+
+    from srsdk.backends import onnxfile, open_backend
+    from srsdk.errors import ModelFormatError
+    from srsdk.spec import ModelSpec
+
+    if isinstance(found, Path):
+        with suppress(ModelFormatError):  # opening it says more
+            spec = ModelSpec.from_metadata(onnxfile.read(found).metadata, source=str(found))
+            if spec.plugin:
+                return spec
+    backend = open_backend("auto", found, threads=1)
+    try:
+        return backend.info.spec
+    finally:
+        backend.close()
 
 
 def _image(path: Path) -> dict[str, object]:
