@@ -37,7 +37,12 @@ from srsdk.spec import ModelSpec, Precision
 from srtrain.models import SRResNet
 from tests.export.test_precision import faces
 
-ZOO = [model.name for model in zoo.models()]
+# Generators of the report have the same kinds of layers: one of them shows what the others would.
+QUICK = ("edge-x4", "srresnet-x4")
+ZOO = [
+    pytest.param(model.name, marks=() if model.name in QUICK else pytest.mark.slow)
+    for model in zoo.models()
+]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
 _made: dict[tuple[str, str], onnx.ModelProto] = {}
