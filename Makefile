@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .PHONY: demo test lint bench gpu-check clean
 
 # The runtime alone: no torch.
-$(VENV)/runtime: pyproject.toml CMakeLists.txt constraints.txt $(shell find kernels cmake -type f)
+$(VENV)/runtime: pyproject.toml CMakeLists.txt constraints.txt $(shell find kernels -type f)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip
 	$(PIP) --editable .
