@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("demo"), help="folder to write into")
     parser.add_argument("--shown", type=int, default=110, help="frame in the picture")
     parser.add_argument("--model", default="edge-x4")
-    parser.add_argument("--faces", default="srresnet-x4")
+    parser.add_argument("--faces", default="portrait-x4")
     arguments = parser.parse_args()
     folder: Path = arguments.output
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ def main(source: str, target: str) -> None:
     image = cv2.imread(source, cv2.IMREAD_UNCHANGED)
     if image is None:
         raise SystemExit(f"cannot read {source}")
-    with Upscaler("edge-x4", faces="srresnet-x4") as upscaler:
+    with Upscaler("edge-x4", faces="portrait-x4") as upscaler:
         cv2.imwrite(target, upscaler.up(image))
 
 

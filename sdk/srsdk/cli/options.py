@@ -69,7 +69,7 @@ def open_upscaler(
     if faces == "none":
         if detector != "slimface" or max_face is not None:
             raise InputError(
-                "--detector and --max-face need --faces MODEL, for instance --faces srresnet-x4"
+                "--detector and --max-face need --faces MODEL, for instance --faces portrait-x4"
             )
         return Upscaler(model, backend=backend, threads=threads)
     if max_face is not None and max_face < 1:
