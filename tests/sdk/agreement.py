@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from srsdk.backends import Backend, Color, Pixels, open_backend
+from srsdk.errors import ModelFormatError
 
 
 def noise(*shape: int, seed: int = 0) -> Pixels:
@@ -76,3 +78,24 @@ def assert_any_layout(backend: Backend, wide: Pixels) -> None:
         region[:] = 77
         assert (canvas == 77).all()
     np.testing.assert_array_equal(wide, before)
+
+
+def refuses_damage(backend: str, model: Path, folder: Path, *, changes: int) -> None:
+    """A cut file is an error that names it; one with bytes changed at random too, or it runs."""
+    data, path = model.read_bytes(), folder / "damaged.onnx"
+    random = np.random.default_rng(0)
+    for end in (0, 1, 7, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:end])
+        with pytest.raises(ModelFormatError, match=r"damaged\.onnx"):
+            open_backend(backend, path)
+    for _ in range(changes):
+        changed = bytearray(data)
+        for at in random.integers(0, len(data), 3):
+            changed[at] = random.integers(256)
+        path.write_bytes(changed)
+        try:
+            opened = open_backend(backend, path)
+        except ModelFormatError:
+            continue
+        with np.errstate(all="ignore"):
+            opened.run(noise(1, 5, 6))

@@ -24,6 +24,7 @@ from tests.sdk.agreement import (
     assert_same_from_threads,
     beside_onnxruntime,
     noise,
+    refuses_damage,
 )
 
 pytest.importorskip("torch")
@@ -226,22 +227,6 @@ def test_float16_as_on_a_gpu(name: str) -> None:
 
 
 def test_damaged_and_missing_files(models: dict[str, Path], tmp_path: Path) -> None:
-    data, path = models["edge-x4"].read_bytes(), tmp_path / "damaged.onnx"
-    random = np.random.default_rng(0)
-    for end in (0, 1, len(data) // 2, len(data) - 1):
-        path.write_bytes(data[:end])
-        with pytest.raises(ModelFormatError, match=r"damaged\.onnx"):
-            open_backend("torch", path)
-    for _ in range(100):  # bytes changed at random: an error that says so, or a model that runs
-        changed = bytearray(data)
-        for at in random.integers(0, len(data), 3):
-            changed[at] = random.integers(256)
-        path.write_bytes(changed)
-        try:
-            backend = open_backend("torch", path)
-        except ModelFormatError:
-            continue
-        with np.errstate(all="ignore"):
-            backend.run(noise(1, 5, 6))
+    refuses_damage("torch", models["edge-x4"], tmp_path, changes=100)
     with pytest.raises(ModelNotFoundError, match="no model file"):
         open_backend("torch", tmp_path / "missing.onnx")

@@ -20,7 +20,6 @@ from srtrain.batches import Batches
 from srtrain.checkpoint import Checkpoint
 from srtrain.config import Recipe
 from srtrain.data import Pairs, load_training, teach
-from srtrain.degrade import Pixels
 from srtrain.ema import Ema
 from srtrain.images import fade, reduce, to_pixels, to_tensor
 from srtrain.judge import score_sets
@@ -32,7 +31,7 @@ from srtrain.record import Record
 from srtrain.schedule import growth, learning_rate, progress
 from srtrain.scoring import load_sets
 from srtrain.start import first_weights
-from srtrain.upscalers import Upscaler, open_upscaler
+from srtrain.upscalers import Upscaler, network_upscaler, open_upscaler
 
 __all__ = ["TrainingDivergedError", "evaluate", "load_dev", "run", "to_pixels", "to_tensor"]
 
@@ -254,7 +253,7 @@ def _final_scores(
     recipe: Recipe, model: nn.Module, dev: dict[str, Pairs], data: Path
 ) -> dict[str, float]:
     """What the card tells: the protocol's scores, and for a recipe of cameras theirs as well."""
-    device, sets = next(model.parameters()).device, dict(dev)
+    sets = dict(dev)
     if recipe.data.degradation == "camera":
         scale, side = recipe.model.scale, recipe.data.hr_side
         camera = load_sets(data, recipe.data.dev, scale, side, camera=True)
@@ -262,12 +261,8 @@ def _final_scores(
     vgg = None
     if recipe.vgg.weights:
         vgg = VggLoss(load_vgg(Path(recipe.vgg.weights), recipe.vgg.layers))
-
-    def upscale(lr: Pixels) -> Pixels:
-        with torch.inference_mode():
-            return to_pixels(model(to_tensor(lr, device)))
-
-    return score_sets(Upscaler(recipe.name, recipe.model.scale, upscale), sets, vgg)
+    upscaler = network_upscaler(recipe.name, model, recipe.model.scale)
+    return score_sets(upscaler, sets, vgg)
 
 
 def _teacher(recipe: Recipe, device: str) -> Upscaler | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from srsdk.errors import InputError
 from srtrain.checkpoint import Checkpoint
@@ -70,11 +71,18 @@ def open_upscaler(path: Path, device: str = "cpu") -> Upscaler:
     if isinstance(model, SRPGGAN) and not model.grown:
         raise InputError(f"{path} is still growing; run its recipe to the end")
 
+    return network_upscaler(saved.recipe.name, model, model.scale)
+
+
+def network_upscaler(name: str, model: nn.Module, scale: int) -> Upscaler:
+    """A network as it is, on the device that it is on."""
+    device = next(model.parameters()).device
+
     def upscale(lr: Pixels) -> Pixels:
         with torch.inference_mode():
-            return to_pixels(model(to_tensor(lr, torch.device(device))))
+            return to_pixels(model(to_tensor(lr, device)))
 
-    return Upscaler(saved.recipe.name, model.scale, upscale)
+    return Upscaler(name, scale, upscale)
 
 
 def bicubic_upscaler(scale: int) -> Upscaler:
