@@ -16,6 +16,17 @@ FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".we
 # Default speed setting of each encoder, fit for encoding while a generator has the processor.
 _PRESETS = {"libx264": "superfast", "libx265": "ultrafast", "libsvtav1": "10", "libvpx-vp9": "8"}
 
+#: Encoders of HEVC.
+HEVC = ("libx265",)
+
+#: Largest width and height that an encoder takes; measured by starting each.
+LARGEST = {
+    "libx264": (16384, 16384),
+    "libx265": (65535, 65535),
+    "libsvtav1": (16384, 8704),
+    "libvpx-vp9": (65535, 65535),
+}
+
 # x264 prints a line of its own for a preset that it does not know, so the names are checked here.
 _X26X_PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
