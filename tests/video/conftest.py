@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from srsdk.backends.base import Pixels
+from srsdk.types import Pixels
 
 
 @dataclass

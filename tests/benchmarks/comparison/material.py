@@ -13,7 +13,7 @@ import numpy as np
 from comparison import plain
 from comparison.candidates import Candidate
 from srsdk import zoo
-from srsdk.backends import Pixels
+from srsdk.types import Pixels
 
 ROOT = Path(__file__).resolve().parents[3]
 CLIP = ROOT / "examples" / "portrait.mp4"
