@@ -9,9 +9,9 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from tests.benchmarks.gpu.report import Record
 
 from srsdk.backends import BACKENDS, Pixels, open_backend
+from tests.benchmarks.gpu.report import Record
 
 ENGINES, HALVES = {"tensorrt"}, {"cuda"}  # backends that take an engine, or an ONNX file in float16
 TORCH = ("torch eager", "torch eager, with transfers", "torch.compile", "torch + CUDA graph")
