@@ -44,7 +44,8 @@ class IdentityLoss(nn.Module):
 
     def distances(self, sr: Tensor, hr: Tensor) -> Tensor:
         """Euclidean distance `(N,)` of each pair; below about 0.6 it is the same person to dlib."""
-        return (self.describe(sr) - self.describe(hr)).norm(dim=1)
+        distances: Tensor = (self.describe(sr) - self.describe(hr)).norm(dim=1)
+        return distances
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
         """Scalar loss of `(N, 3, H, W)` images in [0, 1]; gradients flow to `sr` alone."""

@@ -8,6 +8,7 @@ than about 0.6 apart (Euclidean distance).
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -170,7 +171,9 @@ def _layers(data: bytes) -> Iterator[tuple[str, NDArray[np.float32]]]:
         for _ in range(5):
             value, at = _integer(data, at)
             sizes.append(value)
-        count = int(np.prod(sizes[1:]))
+        count = math.prod(sizes[1:])
+        if not 0 < count <= len(data) // 4:
+            raise ValueError(f"a layer of {count} values")
         yield kind, np.frombuffer(data, "<f4", count, at).astype(np.float32)
         at += 4 * count
 
