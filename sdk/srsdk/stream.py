@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from time import perf_counter
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from srsdk.errors import InputError
 from srsdk.timing import StageTimer
 
 if TYPE_CHECKING:
-    from srsdk.faces import FaceResult
+    from srsdk.faces import FaceResult, FrameFace
 
 
 class _Faces(Protocol):
@@ -57,6 +58,8 @@ class Work:
 class UpscalerStream:
     """The frames of one video, in order, from one thread at a time; made by `Upscaler.stream`.
 
+    A context manager: it ends with `close`. A stream that is not closed costs memory, nothing else.
+
     Args:
         start: Begins to fill the `sr` of a frame's `Work`.
         scale: Upscaling factor.
@@ -67,7 +70,9 @@ class UpscalerStream:
     Attributes:
         scale: Upscaling factor.
         in_flight: Frames that are worth having on their way at a time: 2 on a GPU, otherwise 1.
-        faces: Faces enhanced so far, counted once a frame.
+        faces: The faces in the frame whose result came last; their boxes are in pixels of the input
+            frame, and a face keeps its id while it is followed. Empty without a face generator.
+        faces_total: Faces enhanced in all frames so far, each counted once a frame.
     """
 
     def __init__(
@@ -83,10 +88,12 @@ class UpscalerStream:
         self._start, self._enhancer = start, faces
         self._timer = timer or StageTimer()
         self._on_the_way: deque[_FrameTicket] = deque()
-        self.faces = 0
+        self._closed = False
+        self.faces: tuple[FrameFace, ...] = ()
+        self.faces_total = 0
 
     def __call__(self, frame: Any, out: Pixels | None = None) -> Pixels:
-        """Upscale the next frame; otherwise as `Upscaler.up` of an image in host memory."""
+        """Upscale the next frame; as `Upscaler.__call__` of an image in host memory."""
         return self.submit(frame, out).result()
 
     def submit(self, frame: Any, out: Pixels | None = None) -> Ticket:
@@ -96,15 +103,17 @@ class UpscalerStream:
         frames before come first.
 
         Args:
-            frame: As for `Upscaler.up`; it must stay as it is until its result comes.
-            out: As for `Upscaler.up`.
+            frame: As for `Upscaler.__call__`; it must stay as it is until its result comes.
+            out: As for `Upscaler.__call__`.
 
         Returns:
             The ticket for its result.
 
         Raises:
-            InputError: `frame` or `out` is not as described.
+            InputError: `frame` or `out` is not as described, or the stream is closed.
         """
+        if self._closed:
+            raise InputError("this stream is closed; make a new one with Upscaler.stream()")
         started = perf_counter()
         work = Work(frame, out, self.scale)
         ticket = _FrameTicket(self, work, self._start(work))
@@ -130,6 +139,23 @@ class UpscalerStream:
             raise InputError(f"in_flight is {in_flight}, expected at least 1")
         return self._map(frames, in_flight or self.in_flight)
 
+    def close(self) -> None:
+        """Wait for the frames on their way; their results can still be asked for, more cannot."""
+        self._closed = True
+        if self._on_the_way:
+            self._settle(self._on_the_way[-1])
+
+    def __enter__(self) -> UpscalerStream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
     def _map(self, frames: Iterable[Any], in_flight: int) -> Iterator[Pixels]:
         tickets: deque[Ticket] = deque()
         for frame in frames:
@@ -152,7 +178,8 @@ class UpscalerStream:
         if self._enhancer is None:
             return
         result = self._enhancer.enhance(lr, sr)
-        self.faces += result.count
+        self.faces = result.faces
+        self.faces_total += result.count
         faces.seconds = result.detect + result.generate + result.blend
         self._timer.add("detect", result.detect)
         self._timer.add("faces", result.generate)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -51,7 +51,7 @@ class UpscalerInfo:
 
 
 class Upscaler:
-    """Upscales images and video frames.
+    """Upscales images and video frames: `upscaler(frame)`, or `upscaler(frame, out=array)`.
 
     One object may be used by several threads at once; each call stands alone. Video, where faces
     are tracked from frame to frame, goes through `stream`.
@@ -130,10 +130,10 @@ class Upscaler:
         return self._info
 
     @overload
-    def up(self, image: NDArray[Any], out: Pixels | None = None) -> Pixels: ...
+    def __call__(self, image: NDArray[Any], out: Pixels | None = None) -> Pixels: ...
     @overload
-    def up(self, image: Any, out: Any = None) -> Any: ...
-    def up(self, image: Any, out: Any = None) -> Any:
+    def __call__(self, image: Any, out: Any = None) -> Any: ...
+    def __call__(self, image: Any, out: Any = None) -> Any:
         """Upscale one image.
 
         Args:
@@ -156,26 +156,28 @@ class Upscaler:
             CudaError: It failed on the GPU, for instance for want of memory.
         """
         if is_device_array(image):
-            return self._up_on_device(image, out)
-        return self._up(image, out, self._enhance_faces)
+            return self._on_device(image, out)
+        work = Work(image, out, self.scale)
+        self._generate(work.lr, work.sr)
+        return work.finish(self._enhance_faces)
 
     def batch(self, frames: Sequence[Any]) -> list[Pixels]:
         """Upscale several images; colour images of one size go through the generator together.
 
         Args:
-            frames: Images as `up` takes them, or one `(N, H, W, 3)` array.
+            frames: Images as for a call, or one `(N, H, W, 3)` array.
 
         Returns:
             The results, in order.
 
         Raises:
-            InputError: An image is not as `up` takes them.
+            InputError: An image is not as described.
         """
         originals = [images.split(frame) for frame in frames]
         shapes = {original.color.shape for original in originals}
         plain = all(original.is_plain for original in originals)
         if len(shapes) != 1 or not plain or not self._whole(shapes.pop()):
-            return [self.up(frame) for frame in frames]
+            return [self(frame) for frame in frames]
         stacked = np.stack([original.color for original in originals])
         results = list(self._backend.run(stacked))
         for original, result in zip(originals, results, strict=True):
@@ -183,10 +185,14 @@ class Upscaler:
         return results
 
     def stream(self, *, detect_every: int = 5, timer: StageTimer | None = None) -> UpscalerStream:
-        """A stream for the frames of one video, in which faces are tracked.
+        """Open a stream for the frames of one video, in which faces are tracked.
 
-        `stream()(frame)` upscales the next one; `stream().map(frames)` goes through all of them and
-        on a GPU copies some while it computes others.
+        The stream is called with one frame after another, or goes through all of them:
+
+            with upscaler.stream() as stream:
+                large = stream(frame)
+                for large in stream.map(frames):  # on a GPU, copies some while it computes others
+                    ...
 
         Args:
             detect_every: Frames from one face detection to the next.
@@ -222,7 +228,7 @@ class Upscaler:
     ) -> None:
         self.close()
 
-    def _up_on_device(self, image: Any, out: Any) -> Any:
+    def _on_device(self, image: Any, out: Any) -> Any:
         if self._gpu is None:
             name = self._info.frames.name
             raise InputError(
@@ -235,13 +241,6 @@ class Upscaler:
                 "without faces"
             )
         return self._gpu.run_on_device(image, out)
-
-    def _up(
-        self, image: Any, out: Pixels | None, enhance: Callable[[Pixels, Pixels], None]
-    ) -> Pixels:
-        work = Work(image, out, self.scale)
-        self._generate(work.lr, work.sr)
-        return work.finish(enhance)
 
     def _start(self, work: Work) -> Ticket:
         """Begin what `_generate` does; where it cannot be left to itself it is done at once."""

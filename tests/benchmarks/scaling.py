@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.scaling [--json FILE] [--markdown FILE] [--only PART] ...
 
-megapixels  `Upscaler.up` of frames from 160x90 to 1920x1080, per megapixel of the input.
+megapixels  `upscaler(frame)` with frames from 160x90 to 1920x1080, per megapixel of the input.
 faces       `FaceEnhancer.apply` on 1 to 20 faces of the trained size in a 640x360 frame: cut out,
             generate, match the tone, blend; per face. Detection is per frame, and not in it.
 stream      Resident memory of the process over 10,000 frames through `Upscaler.stream`.
@@ -53,7 +53,7 @@ def megapixels(options: argparse.Namespace) -> dict[str, Any]:
         for width, height in SIZES:
             frame = pictures((width, height), 1)[0]
             out = np.empty((height * upscaler.scale, width * upscaler.scale, 3), np.uint8)
-            programs[f"{width}x{height}"] = partial(upscaler.up, frame, out)
+            programs[f"{width}x{height}"] = partial(upscaler, frame, out)
         units = [width * height / 1e6 for width, height in SIZES]
         info = upscaler.info.frames
         rows = timed(programs, units, options.rounds)

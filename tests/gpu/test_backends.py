@@ -151,8 +151,8 @@ def test_stream(kind: str) -> None:
         for shot, result in zip(shown, upscaler.stream().map(shown, in_flight=3), strict=True):
             assert_close(result, reference("edge-x4").run(shot[None])[0])
         large = frames(1, 1, 1500, 1700)[0]
-        whole = Upscaler("edge-x4", backend="onnxruntime").up(large)
-        assert_close(upscaler.up(large), whole)  # in tiles
+        whole = Upscaler("edge-x4", backend="onnxruntime")(large)
+        assert_close(upscaler(large), whole)  # in tiles
 
 
 @pytest.mark.parametrize("batched", [False, True])

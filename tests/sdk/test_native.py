@@ -157,7 +157,7 @@ def test_closed_is_closed(models: dict[str, Path]) -> None:
     upscaler.close()
     upscaler.close()
     with pytest.raises(InputError, match="closed"):
-        upscaler.up(noise(4, 4))
+        upscaler(noise(4, 4))
 
 
 def test_info_and_auto(models: dict[str, Path], tmp_path: Path) -> None:

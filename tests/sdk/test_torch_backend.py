@@ -94,7 +94,7 @@ def test_through_upscaler(models: dict[str, Path]) -> None:
             Upscaler(models["edge-x4"], backend="onnxruntime") as theirs,
         ):
             for view in (image, image[..., :3], image[..., 0]):
-                assert_close(ours.up(view), theirs.up(view))
+                assert_close(ours(view), theirs(view))
             info = ours.info.frames
     finally:
         torch.set_num_threads(before)

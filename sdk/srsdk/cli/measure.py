@@ -73,11 +73,11 @@ class _Candidate:
             )
         with self.timer.paused():
             self.stream(frames[0], out=self.out)
-        faces, joules = self.stream.faces, meter.joules()
+        faces, joules = self.stream.faces_total, meter.joules()
         for frame in frames[1:]:
             with self.timer("total"):
                 self.stream(frame, out=self.out)
-        self.faces += self.stream.faces - faces
+        self.faces += self.stream.faces_total - faces
         after = meter.joules()
         if joules is not None and after is not None:
             self.joules = (self.joules or 0.0) + after - joules
