@@ -115,7 +115,7 @@ def test_onnx_with_an_operator_that_nothing_takes(
     model.graph.node[1].domain = domain
     save(model, path)
     output = tmp_path / "out"
-    arguments = [path, path] if name == "verify" else [path, "-o", output]
+    arguments: list[object] = [path, path] if name == "verify" else [path, "-o", output]
     if name == "engine":
         pytest.importorskip("tensorrt_rtx")
         arguments += ["--library", "tensorrt_rtx"]

@@ -9,10 +9,10 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from tests.benchmarks.gpu.report import Record
 
 from srsdk.backends import BACKENDS, open_backend
 from srsdk.types import Pixels
+from tests.benchmarks.gpu.report import Record
 
 ENGINES = {"tensorrt"}  # backends that take an engine
 HALVES = {"onnxruntime-cuda"}  # backends that take an ONNX file in float16
