@@ -29,15 +29,15 @@ lint: $(VENV)/tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'kernels/*.h' 'kernels/*.cpp')
+	$(BIN)/clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')
 
 # The README's figures: native kernels against a copy; srsdk beside what a user would pick instead
 # (SRSDK_DATA: a folder with data/ and peers/). BENCH: options, for instance "--rounds 5 --resume".
 bench: $(VENV)/tests
 	$(PIP) matplotlib
-	$(BIN)/python tests/benchmarks/kernels.py
-	$(BIN)/python tests/benchmarks/run.py $(BENCH)
-	$(BIN)/python tests/benchmarks/scaling.py
+	$(BIN)/python -m tests.benchmarks.kernels
+	$(BIN)/python -m tests.benchmarks.run $(BENCH)
+	$(BIN)/python -m tests.benchmarks.scaling
 
 # On a machine with an NVIDIA GPU: build with CUDA, run tests/gpu, measure; see tests/benchmarks/gpu.
 OUT ?= gpu-check

@@ -79,7 +79,7 @@ def open_runner(path: Path, runtime: str = "auto") -> Runner:
     Args:
         path: The file.
         runtime: For a checkpoint "torch"; for other files "reference", a backend of the SDK
-            ("onnxruntime", "native", "tensorrt", "cuda", ...), or "auto": by the
+            ("onnxruntime", "native", "tensorrt", "onnxruntime-cuda", ...), or "auto": by the
             file's ending; "reference" for an ONNX file that needs the TensorRT plugin.
 
     Raises:
@@ -120,7 +120,7 @@ def probe_size(*models: Path) -> tuple[int, int]:
         if sidecar_path(path).is_file():
             profiles = read_record(path).profiles
             if not any(profile.covers((1, *_PROBE)) for profile in profiles):
-                return min((profile.best[1:] for profile in profiles), key=math.prod)
+                return min((profile.opt[1:] for profile in profiles), key=math.prod)
     return _PROBE
 
 

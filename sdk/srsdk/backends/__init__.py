@@ -5,23 +5,22 @@ from __future__ import annotations
 import logging
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
-from srsdk.backends.base import Backend, BackendInfo, Pixels
+from srsdk.backends.base import Backend, BackendInfo
 from srsdk.engine_sidecar import is_engine
 from srsdk.errors import BackendUnavailableError, ModelFormatError
+from srsdk.types import Color
 
-__all__ = ["BACKENDS", "Backend", "BackendInfo", "Color", "Pixels", "open_backend"]
+__all__ = ["BACKENDS", "Backend", "BackendInfo", "open_backend"]
 
 log = logging.getLogger(__name__)
-
-Color = Literal["bgr", "rgb"]
 
 BACKENDS: dict[str, str] = {
     "onnxruntime": "srsdk.backends.onnxruntime",
     "native": "srsdk.backends.native",
     "tensorrt": "srsdk.backends.tensorrt",
-    "cuda": "srsdk.backends.cuda",
+    "onnxruntime-cuda": "srsdk.backends.onnxruntime_cuda",
     "torch": "srsdk.backends.torch",
     "bicubic": "srsdk.backends.bicubic",
 }

@@ -201,7 +201,7 @@ def _upscaled(backend: str, model: str) -> str:
     y, x = np.mgrid[0:24, 0:32].astype(np.float32)
     lr = np.stack([4 * x + 60, 5 * y + 60, 200 - 3 * x], axis=-1).astype(np.uint8)
     with Upscaler(model, backend=backend) as upscaler:
-        sr = upscaler.up(lr)
+        sr = upscaler(lr)
         info = upscaler.info.frames
     size = (lr.shape[1] * upscaler.scale, lr.shape[0] * upscaler.scale)
     expected = cv2.resize(lr, size, interpolation=cv2.INTER_CUBIC)

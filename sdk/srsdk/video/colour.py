@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import av
 
-    from srsdk.backends.base import Pixels
+    from srsdk.types import Pixels
 
 UNSPECIFIED = 2
 _PQ, _HLG = 16, 18

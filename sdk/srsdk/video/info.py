@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
     from pathlib import Path
 
-    from srsdk.backends.base import Pixels
+    from srsdk.types import Pixels
     from srsdk.video.colour import Colour
     from srsdk.video.orientation import Orientation
 

@@ -17,7 +17,6 @@ import numpy as np
 from srsdk.cuda.chain import DeviceChain
 from srsdk.cuda.device import CudaDevice, Stream, open_device
 from srsdk.cuda.failure import explained
-from srsdk.engine_sidecar import Size
 from srsdk.errors import (
     BackendUnavailableError,
     ModelFormatError,
@@ -25,6 +24,7 @@ from srsdk.errors import (
 )
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt_plugin import PLUGIN, plugin_refusal
+from srsdk.types import Size
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,12 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
     with device.current(f"loading {model.name}"):
         generator = SessionGenerator(model, device)
     return DeviceChain(
-        device, generator, name="cuda", version=f"onnxruntime {version}", color=color, tile=_TILE
+        device,
+        generator,
+        name="onnxruntime-cuda",
+        version=f"onnxruntime {version}",
+        color=color,
+        tile=_TILE,
     )
 
 
@@ -145,12 +150,12 @@ def _check_provider() -> str:
         import onnxruntime as ort
     except ImportError as error:
         raise BackendUnavailableError(
-            f"backend cuda needs onnxruntime-gpu ({error}): {_INSTALL}"
+            f"backend onnxruntime-cuda needs onnxruntime-gpu ({error}): {_INSTALL}"
         ) from error
     if _PROVIDER not in ort.get_available_providers():
         raise BackendUnavailableError(
-            f"backend cuda needs onnxruntime-gpu, and this onnxruntime {ort.__version__} is built "
-            f"for {', '.join(ort.get_available_providers())}: {_INSTALL}"
+            "backend onnxruntime-cuda needs onnxruntime-gpu, and this onnxruntime "
+            f"{ort.__version__} is built for {', '.join(ort.get_available_providers())}: {_INSTALL}"
         )
     return str(ort.__version__)
 
