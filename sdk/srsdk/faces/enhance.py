@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from srsdk import snapshot
 from srsdk.errors import InputError
 from srsdk.faces.blend import blend_faces, match_tone
 from srsdk.faces.crop import (
@@ -252,6 +253,19 @@ class FaceStream:
         boxes = [track.box for track in tracks]
         plans = self._enhancer.plan_boxes(lr, boxes, list(strengths.values()))
         return plans, tuple(FrameFace(track.id, track.box) for track in tracks)
+
+    def state(self) -> bytes:
+        """Everything that the stream remembers, for `restore` in another process."""
+        return snapshot.dump(vars(self), self._shared())
+
+    def restore(self, state: bytes) -> None:
+        """Go on as the stream that `state` came from, which had the same models and options."""
+        vars(self).update(snapshot.load(state, self._shared()))
+
+    def _shared(self) -> list[object]:
+        """What has no memory: the enhancer, and the models that it holds."""
+        held = [v for v in vars(self._enhancer).values() if not isinstance(v, (int, float, str))]
+        return [self._enhancer, *(value for value in held if value is not None)]
 
     def reset(self) -> None:
         """Start over, as for a new video."""

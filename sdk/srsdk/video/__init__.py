@@ -1,16 +1,21 @@
 """Video in, video out. Importing this loads PyAV; `import srsdk` does not import this."""
 
+from srsdk.video.conversion import TrackOptions
+from srsdk.video.damage import Damage
 from srsdk.video.encoding import EncodeOptions
+from srsdk.video.enhance import enhance_video
 from srsdk.video.info import Frame, VideoInfo
-from srsdk.video.pipeline import FrameProcessor, enhance_video
+from srsdk.video.processor import FrameProcessor
 from srsdk.video.reader import VideoReader
 from srsdk.video.report import VideoReport
 from srsdk.video.writer import VideoWriter
 
 __all__ = [
+    "Damage",
     "EncodeOptions",
     "Frame",
     "FrameProcessor",
+    "TrackOptions",
     "VideoInfo",
     "VideoReader",
     "VideoReport",

@@ -193,7 +193,7 @@ class Converter:
     def to_bgr(
         cls, frame: av.VideoFrame, colour: Colour, size: tuple[int, int] | None = None
     ) -> Converter:
-        """From frames like `frame` to bgr24, resized to `size` (width, height) where it is given."""
+        """From frames like `frame` to bgr24, resized to `size` where it is given."""
         settings = f"flags={_DECODE_FLAGS}"
         if size is not None:
             settings = f"{size[0]}:{size[1]}:flags=bicubic+accurate_rnd+full_chroma_int"
@@ -203,10 +203,20 @@ class Converter:
         return cls(frame.width, frame.height, frame.format.name, "bgr24", settings)
 
     @classmethod
-    def from_bgr(cls, width: int, height: int, target: str, colour: Colour) -> Converter:
-        """From bgr24 to the pixel format `target`."""
-        settings = (
-            f"flags={_ENCODE_FLAGS}:in_range=pc"
+    def from_bgr(
+        cls,
+        width: int,
+        height: int,
+        target: str,
+        colour: Colour,
+        size: tuple[int, int] | None = None,
+    ) -> Converter:
+        """From bgr24 to the pixel format `target`, resized to `size` where it is given."""
+        settings = f"flags={_ENCODE_FLAGS}"
+        if size is not None:
+            settings = f"{size[0]}:{size[1]}:flags=lanczos+accurate_rnd+full_chroma_inp"
+        settings += (
+            ":in_range=pc"
             f":out_color_matrix={_MATRICES[colour.matrix]}:out_range={colour.range_name}"
         )
         return cls(width, height, "bgr24", target, settings)

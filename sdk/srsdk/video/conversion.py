@@ -71,7 +71,9 @@ class Conversion(Protocol):
         ...
 
 
-def conversion_of(stream: Any, options: TrackOptions, kind: str, *, fits: bool) -> Conversion | None:
+def conversion_of(
+    stream: Any, options: TrackOptions, kind: str, *, fits: bool
+) -> Conversion | None:
     """The conversion that a track needs; None for one that is copied or left out.
 
     Args:

@@ -16,6 +16,9 @@ FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".we
 # Default speed setting of each encoder, fit for encoding while a generator has the processor.
 _PRESETS = {"libx264": "superfast", "libx265": "ultrafast", "libsvtav1": "10", "libvpx-vp9": "8"}
 
+# Constant quality of each encoder that looks alike: VP9 and AV1 count to 63, the others to 51.
+_CRF = {"libx264": 18.0, "libx265": 20.0, "libsvtav1": 24.0, "libvpx-vp9": 24.0}
+
 #: Encoders of HEVC.
 HEVC = ("libx265",)
 
@@ -78,6 +81,11 @@ class EncodeOptions:
             )
         if self.threads < 1:
             raise InputError(f"threads is {self.threads}; choose 1 or more")
+
+    @classmethod
+    def for_format(cls, kind: str) -> EncodeOptions:
+        """The defaults for a format, as FFmpeg calls it: WebM holds no H.264."""
+        return cls(codec="libvpx-vp9", crf=_CRF["libvpx-vp9"]) if kind == "webm" else cls()
 
     def settings(self) -> dict[str, str]:
         """The encoder's own options."""

@@ -52,8 +52,8 @@ class Frame:
     """One frame.
 
     Attributes:
-        pixels: `(H, W, 3)` uint8 BGR, upright; rows may be padded. None where the reader was told
-            to skip the frame.
+        pixels: `(H, W, 3)` uint8 BGR, upright; rows may be padded. Of no size where the reader was
+            told to skip the frame.
         pts: When it is shown, in units of the stream's time base; strictly increasing.
         duration: How long, in the same unit; 0 where the file does not say.
         key: Whether decoding can begin here.

@@ -27,7 +27,7 @@ def is_cover(stream: Any) -> bool:
 
 
 def check_file(path: Path, *, whole: bool = True) -> None:
-    """Raise `VideoError` for what is no file or empty, and, with `whole`, for what lacks its end."""
+    """Raise `VideoError` for what is no file or empty; with `whole`, also for what is cut short."""
     if not path.exists():
         raise VideoError(f"{path} does not exist; check the path")
     if path.is_dir():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,8 @@ class PictureFormat:
     """How the picture is stored: all that an encoder must know.
 
     Attributes:
-        width: Width of every frame.
-        height: Height of every frame.
+        width: Width of the picture.
+        height: Height of the picture.
         time_base: Unit of timestamps, in seconds.
         rate: Nominal frames per second.
         colour: Matrix and range to convert to, and all tags.
@@ -87,22 +87,35 @@ class PictureEncoder:
     the frame is shown that lies `delay` frames before it in the order of showing, for the whole
     video, which increases whatever the frames' distances are.
 
+    MP4 takes the sum of the distances of decoding times for a track's length, and the latest end of
+    a frame for how long it is shown. The last packet's decoding time is chosen so that both are
+    right.
+
     Args:
         stored: How the picture is stored.
+        frame_size: Width and height of the frames given.
         delay: Frames that an encoder of this kind may show before one that it encodes earlier.
+        lead: Whether the first packets are decoded whole frames before the first is shown, as MP4
+            has it. Else they are as little earlier as can be: Matroska has no negative times.
     """
 
-    def __init__(self, stored: PictureFormat, delay: int) -> None:
-        self._stored, self._delay = stored, delay
+    def __init__(
+        self, stored: PictureFormat, frame_size: tuple[int, int], delay: int, *, lead: bool
+    ) -> None:
+        self._stored, self._delay, self._leads = stored, delay, lead
+        size = (stored.width, stored.height)
         self._convert = Converter.from_bgr(
-            stored.width, stored.height, stored.options.pixel_format, stored.colour
+            *frame_size,
+            stored.options.pixel_format,
+            stored.colour,
+            size=None if size == frame_size else size,
         )
         self._context: Any = None
         self._given = self._made = 0
         self._in_chunk = 0
         # Timestamps of frames in the order of showing whose turn as a decoding time has not come.
         self._shown: deque[int] = deque()
-        self._first: list[int] = []
+        self._first: list[int] = []  # timestamps of the first frames, one more than the delay
         self._durations: dict[int, int] = {}
         self._last: tuple[int, int] | None = None
         self._waiting: deque[Any] = deque()  # packets of frames whose duration is not known yet
@@ -116,7 +129,7 @@ class PictureEncoder:
             self._durations[before] = min(given, gap) if given else gap
         self._last = (pts, duration)
         self._shown.append(pts)
-        if len(self._first) < 32:
+        if len(self._first) <= self._delay:
             self._first.append(pts)
         self._given += 1
         self._in_chunk += 1
@@ -144,15 +157,25 @@ class PictureEncoder:
         """
         if self._last is not None:
             pts, given = self._last
-            if next_pts is not None:
-                gap = next_pts - pts
-                self._durations[pts] = min(given, gap) if given else gap
-            else:
-                self._durations[pts] = given or self._step
+            gap = self._step if next_pts is None else next_pts - pts
+            self._durations[pts] = min(given, gap) if given and next_pts else given or gap
         if self._context is not None:
-            yield from self._packets(None)
+            packets = list(self._packets(None))
             self._context = None
+            if next_pts is None and packets and self._leads:
+                packets[-1] = self._last_packet(packets[-1])
+            yield from packets
+        if next_pts is not None:
+            self._last = None  # its duration is known
         self._in_chunk = 0
+
+    def _last_packet(self, packet: EncodedPacket) -> EncodedPacket:
+        assert self._last is not None
+        pts, given = self._last
+        end, lead = pts + (given or self._step), self._first[0] - self._early(0)
+        dts = max(packet.dts, packet.pts - lead)
+        shown = end - pts if packet.pts == pts else 1
+        return replace(packet, dts=dts, duration=max(shown, end - lead - dts))
 
     @property
     def lost(self) -> int:
@@ -177,11 +200,28 @@ class PictureEncoder:
             yield EncodedPacket(bytes(packet), packet.pts, dts, duration, key, after)
 
     def _take_dts(self) -> int:
-        index, delay = self._made, self._delay
+        """When the next packet, in the order of decoding, is decoded."""
+        index = self._made
         self._made += 1
-        if index >= delay:
+        if index >= self._delay:
             return self._shown.popleft()
-        first = self._first
-        if len(first) > delay:
-            return first[index] - (first[delay] - first[0])
-        return first[0] - (delay - index) * self._step
+        return self._early(index)
+
+    def _early(self, index: int) -> int:
+        """When one of the first packets is decoded, before the first frame is shown."""
+        first, delay = self._first, self._delay
+        if not self._leads:
+            return first[0] - (delay - index)
+        if len(first) <= delay or index >= delay:
+            return first[0] - (delay - index) * self._step
+        return first[index] - (first[delay] - first[0])  # as x264 does
+
+
+def reordering(context: Any) -> int:
+    """Frames that an open encoder may show before one that it encodes earlier."""
+    depth = getattr(context, "reorder_depth", None)  # PyAV 17
+    if depth is None:
+        depth = 2 if context.has_b_frames else 0
+    if context.name in ("libx264", "libsvtav1", "libvpx-vp9"):
+        return int(depth)
+    return max(2, int(depth))  # x265 and hardware reorder and do not say so

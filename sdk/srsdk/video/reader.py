@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
-import av.error
+import numpy as np
 
 from srsdk.errors import VideoError
 from srsdk.video.colour import Colour, Converter, FrameBuffer, refuse_unsupported
@@ -32,12 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from srsdk.types import Pixels
     from srsdk.video.damage import Damage
 
 _log = logging.getLogger(__name__)
 
 # Stream clocks of these start anywhere, often hours in; everything is moved to start at zero.
 _BROADCAST = {"mpegts", "mpeg"}
+
+_NO_PIXELS: Pixels = np.empty((0, 0, 3), np.uint8)
 
 
 class VideoReader:
@@ -66,6 +69,8 @@ class VideoReader:
         self.origin = Fraction(0)
         #: Timestamps that were missing or did not increase and were put right.
         self.repaired_timestamps = 0
+        #: Seconds at which the part that is read begins, and its length; None: to the end.
+        self.section: tuple[float, float | None] = (0.0, None)
         self._log = DamageLog()
         self._on_damage: OnDamage = on_damage
         check_file(self.path, whole=on_damage != "salvage")
@@ -127,6 +132,7 @@ class VideoReader:
         stream, context = self._video, self._video.codec_context
         self._last_pts: int | None = None
         self._resized, self._resized_at = 0, ""
+        self._skip = 0
         self._decoder = Decoder(
             self.path,
             self.container,
@@ -181,12 +187,16 @@ class VideoReader:
         """The frames alone."""
         return (item for item in self.read() if isinstance(item, Frame))
 
-    def read(self) -> Iterator[Frame | Any]:
+    def read(self, *, skip: int = 0) -> Iterator[Frame | Any]:
         """Frames, and the packets (`av.Packet`) of `side_streams`, in the order of the file.
+
+        Args:
+            skip: So many of the first frames are decoded but not converted, and have no pixels.
 
         Raises:
             VideoError: The file is damaged at this point, and damage stops; or it cannot be read.
         """
+        self._skip = skip
         while self._ahead:
             yield self._finish(self._ahead.popleft())
         for item in self._source:
@@ -194,12 +204,13 @@ class VideoReader:
 
     def _finish(self, item: Any) -> Any:
         if isinstance(item, av.VideoFrame):
-            return self._frame(item)
+            self._skip -= 1
+            return self._frame(item, wanted=self._skip < 0)
         if item.dts is None and is_cover(item.stream):
             item.pts = item.dts = 0
         return item
 
-    def _frame(self, frame: av.VideoFrame) -> Frame:
+    def _frame(self, frame: av.VideoFrame, *, wanted: bool) -> Frame:
         """Convert, turn, and settle the timestamp."""
         if frame.interlaced_frame:
             refuse_unsupported(frame, source=str(self.path))
@@ -209,8 +220,10 @@ class VideoReader:
         if len(durations) > 1024:  # a container whose packets and frames disagree
             durations.clear()
         pts = self._settle(stored)
-        converted = self._converter(frame)(frame)
-        pixels = self.info.orientation.apply(FrameBuffer(converted).pixels)
+        convert = self._converter(frame)
+        pixels = _NO_PIXELS
+        if wanted:
+            pixels = self.info.orientation.apply(FrameBuffer(convert(frame)).pixels)
         return Frame(pixels, pts, duration, bool(frame.key_frame))
 
     def _converter(self, frame: av.VideoFrame) -> Converter:
@@ -238,10 +251,8 @@ class VideoReader:
     def _settle(self, stored: int | None) -> int:
         """A timestamp after the last one: the file's own if it is one."""
         last = self._last_pts
-        if stored is not None:
-            pts = stored
-        else:
-            pts = 0 if last is None else last + self._step
+        guess = 0 if last is None else last + self._step
+        pts = guess if stored is None else stored
         if stored is None or (last is not None and pts <= last):
             self.repaired_timestamps += 1
             if self.repaired_timestamps == 1:

@@ -31,7 +31,8 @@ def check_target(path: Path, *, overwrite: bool) -> str:
         raise VideoError(f"{path} is a folder; give the output a file name")
     if path.exists() and not overwrite:
         raise VideoError(
-            f"{path} exists already; choose another name, or overwrite it (--overwrite, overwrite=True)"
+            f"{path} exists already; choose another name, or overwrite it "
+            "(--overwrite, overwrite=True)"
         )
     if not path.parent.is_dir():
         raise VideoError(f"{path.parent} is not a folder; create it first")
@@ -63,5 +64,3 @@ def check_size(path: Path, width: int, height: int, options: EncodeOptions) -> N
             f"a picture of {width}x{height} does not fit {pixel_format}, which needs even sizes; "
             "choose pixel format yuv444p, or crop the input"
         )
-
-

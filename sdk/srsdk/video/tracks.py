@@ -67,6 +67,7 @@ class TrackPlan:
         self.timecode: str | None = None
         self.dropped: list[str] = []
         self.converted: list[str] = []
+        self._kinds: list[str] = []
         for stream in reader.container.streams:
             if stream.index != reader.video_stream.index:
                 self._decide(stream)
@@ -80,6 +81,7 @@ class TrackPlan:
         if stream.type == "data" and stream.metadata.get("timecode"):
             # FFmpeg writes this track itself; in other formats the time code is a tag.
             self.timecode = self.timecode or stream.metadata["timecode"]
+            self._kinds.append("data")
             return
         fits = _fits(stream, self._kind)
         conversion = conversion_of(stream, self._options, self._kind, fits=fits)
@@ -87,14 +89,30 @@ class TrackPlan:
             self._check_conversion(conversion, label)
             self.conversions[stream.index] = conversion
             self.converted.append(label)
+            self._kinds.append(stream.type)
         elif fits:
             self.copied.append(stream)
+            self._kinds.append(stream.type)
         elif stream.type in ("audio", "subtitle"):
-            raise VideoError(
-                f"{self._path.suffix} files cannot hold {label} of the input; {self._advice(stream)}"
-            )
+            suffix, advice = self._path.suffix, self._advice(stream)
+            raise VideoError(f"{suffix} files cannot hold {label} of the input; {advice}")
         else:
             self.dropped.append(f"{label}, which {self._path.suffix} files have no place for")
+
+    @property
+    def audio(self) -> int:
+        """Sound tracks in the output."""
+        return self._kinds.count("audio")
+
+    @property
+    def subtitles(self) -> int:
+        """Subtitle tracks in the output."""
+        return self._kinds.count("subtitle")
+
+    @property
+    def data(self) -> int:
+        """Data tracks, time codes, attachments and covers in the output."""
+        return len(self._kinds) - self.audio - self.subtitles
 
     def _check_conversion(self, conversion: Conversion, label: str) -> None:
         try:
@@ -115,7 +133,7 @@ class TrackPlan:
         name = "audio" if stream.type == "audio" else "subtitles"
         change = TrackOptions(audio="aac", subtitles="convert")
         possible = conversion_of(stream, change, self._kind, fits=False)
-        if possible is not None and self._kind != "webm" or (possible and name == "subtitles"):
+        if (possible is not None and self._kind != "webm") or (possible and name == "subtitles"):
             advice.append(f"convert it (--{name} {getattr(change, name)})")
         advice.append(f"leave it out (--{name} none)")
         return ", or ".join(advice)

@@ -19,7 +19,7 @@ from srsdk.video.colour import Colour, FrameBuffer
 from srsdk.video.conversion import TrackOptions
 from srsdk.video.encoding import HEVC, EncodeOptions, container_options
 from srsdk.video.opening import reason
-from srsdk.video.picture import EncodedPacket, PictureEncoder, PictureFormat
+from srsdk.video.picture import EncodedPacket, PictureEncoder, PictureFormat, reordering
 from srsdk.video.target import check_size, check_target
 from srsdk.video.tracks import OutputTracks, TrackPlan, clean_metadata, set_duration
 
@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from srsdk.video.reader import VideoReader
 
 
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
+_DISK_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EIO,
+    errno.EFBIG,
+)
 
 
 class VideoWriter:
@@ -46,13 +54,15 @@ class VideoWriter:
 
     Args:
         path: The output; its ending (.mp4, .m4v, .mov, .mkv, .webm) chooses the format.
-        width: Width of every frame.
-        height: Height of every frame.
+        width: Width of the output.
+        height: Height of the output.
         time_base: Unit of the frames' timestamps, in seconds.
         rate: Nominal frames per second, a hint only.
         colour: Colour of the output: matrix and range to convert to, and all tags; None for BT.709.
         sample_aspect_ratio: Width of a pixel over its height; None for square ones.
-        options: How to encode; None for the defaults.
+        options: How to encode; None for the defaults of the format.
+        frame_size: Width and height of the frames given, which are resized to the output's; None
+            for the same.
         template: Reader whose sound, subtitles, chapters and metadata go along.
         tracks: What becomes of those; None copies them.
         overwrite: Replace a file that is there already.
@@ -60,8 +70,9 @@ class VideoWriter:
 
     Attributes:
         path: The output.
-        width: Width of every frame.
-        height: Height of every frame.
+        width: Width of the output.
+        height: Height of the output.
+        frame_size: Width and height of the frames given.
         frames: Frames given to `write`.
         tracks: What becomes of the tracks beside the picture; None without a template.
 
@@ -82,6 +93,7 @@ class VideoWriter:
         colour: Colour | None = None,
         sample_aspect_ratio: Fraction | None = None,
         options: EncodeOptions | None = None,
+        frame_size: tuple[int, int] | None = None,
         template: VideoReader | None = None,
         tracks: TrackPlan | None = None,
         overwrite: bool = False,
@@ -89,11 +101,12 @@ class VideoWriter:
     ) -> None:
         self.path = Path(path)
         self.width, self.height = width, height
+        self.frame_size = frame_size or (width, height)
         self.frames = 0
-        self._options = options = options or EncodeOptions()
         self._own: FrameBuffer | None = None
         self._closed = False
         kind = check_target(self.path, overwrite=overwrite)
+        self._options = options = options or EncodeOptions.for_format(kind)
         check_size(self.path, width, height, options)
         self._stored = PictureFormat(
             width,
@@ -121,7 +134,10 @@ class VideoWriter:
             if template is not None and tracks is not None:
                 self._side = OutputTracks(self._container, self._stream, template, tracks, kind)
             self._start()
-            self._encoder = PictureEncoder(self._stored, self._stream.codec_context.has_b_frames)
+            delay = reordering(self._stream.codec_context)
+            self._encoder = PictureEncoder(
+                self._stored, self.frame_size, delay, lead=kind in ("mp4", "mov")
+            )
         except BaseException:
             self.abort()
             raise
@@ -164,7 +180,7 @@ class VideoWriter:
         """Encode one frame and write what is ready.
 
         Args:
-            frame: `(height, width, 3)` uint8 BGR, any strides; as a `FrameBuffer` it is not copied,
+            frame: uint8 BGR of `frame_size`, any strides; as a `FrameBuffer` it is not copied,
                 and may be written to again as soon as this returns.
             pts: When it is shown, in units of the time base; must increase.
             duration: How long, in the same unit; 0 leaves it to the next frame.
@@ -245,13 +261,13 @@ class VideoWriter:
             raise self._failure(error) from error
 
     def _copy(self, pixels: Pixels) -> FrameBuffer:
-        if pixels.shape != (self.height, self.width, 3) or pixels.dtype != np.uint8:
+        width, height = self.frame_size
+        if pixels.shape != (height, width, 3) or pixels.dtype != np.uint8:
             raise InputError(
-                f"frame is {pixels.dtype} {pixels.shape}, expected uint8 "
-                f"{(self.height, self.width, 3)}"
+                f"frame is {pixels.dtype} {pixels.shape}, expected uint8 {(height, width, 3)}"
             )
         if self._own is None:
-            self._own = FrameBuffer.empty(self.width, self.height)
+            self._own = FrameBuffer.empty(width, height)
         np.copyto(self._own.pixels, pixels)
         return self._own
 
