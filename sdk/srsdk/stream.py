@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class _Faces(Protocol):
     """`srsdk.faces.FaceStream`."""
 
+    detect_every: int
+
     def enhance(self, lr: Pixels, sr: Pixels) -> FaceResult: ...
 
 
@@ -73,6 +75,8 @@ class UpscalerStream:
         faces: The faces in the frame whose result came last; their boxes are in pixels of the input
             frame, and a face keeps its id while it is followed. Empty without a face generator.
         faces_total: Faces enhanced in all frames so far, each counted once a frame.
+        enhance_faces: Whether the next frames' faces are detected and enhanced. Setting it to False
+            saves their time; tracks go on from the last frame when it is True again.
     """
 
     def __init__(
@@ -91,6 +95,17 @@ class UpscalerStream:
         self._closed = False
         self.faces: tuple[FrameFace, ...] = ()
         self.faces_total = 0
+        self.enhance_faces = faces is not None
+
+    @property
+    def detect_every(self) -> int:
+        """Frames from one face detection to the next, from now on; 0 without a face generator."""
+        return 0 if self._enhancer is None else self._enhancer.detect_every
+
+    @detect_every.setter
+    def detect_every(self, frames: int) -> None:
+        if self._enhancer is not None:
+            self._enhancer.detect_every = frames
 
     def __call__(self, frame: Any, out: Pixels | None = None) -> Pixels:
         """Upscale the next frame; as `Upscaler.__call__` of an image in host memory."""
@@ -175,7 +190,8 @@ class UpscalerStream:
             self._timer.add("frame", ticket.seconds + perf_counter() - started - faces.seconds)
 
     def _enhance(self, faces: _Stopwatch, lr: Pixels, sr: Pixels) -> None:
-        if self._enhancer is None:
+        if self._enhancer is None or not self.enhance_faces:
+            self.faces = ()
             return
         result = self._enhancer.enhance(lr, sr)
         self.faces = result.faces
