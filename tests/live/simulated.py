@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -76,11 +77,11 @@ class Run:
     def changes(self) -> int:
         """How often the kind of level changed."""
         kinds = [r.level.kind for r in self.shown]
-        return sum(a != b for a, b in zip(kinds, kinds[1:], strict=False))
+        return sum(a != b for a, b in itertools.pairwise(kinds))
 
 
 def play(machine: Machine, seconds: float, *, fps: float = FPS) -> Run:
-    """A camera at `fps` in front of a `Live` on the machine; a picture is shown when it is ready."""
+    """A camera in front of a `Live` on the machine; a picture is shown when it is ready."""
     live = Live(machine, fps=fps, clock=machine.clock)
     run, frame, sent = Run(), np.zeros((2, 2, 3), np.uint8), 0
     while machine.now < seconds:

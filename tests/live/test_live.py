@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from srsdk import DetectorError, InputError, Upscaler
+from srsdk.faces import Face
 from srsdk.live import Level, Live
 from srsdk.live.incoming import Cadence, to_frame
 from srsdk.live.levels import ladder
+from srsdk.live.render import UpscalerRenderer
 from tests.live.simulated import Machine
 
 GRAY = np.full((6, 8), 100, np.uint8)
@@ -214,8 +216,6 @@ def test_fast_must_have_the_same_scale(bicubic: Upscaler) -> None:
 
 
 def test_each_level_gives_its_own_picture() -> None:
-    from srsdk.live.render import UpscalerRenderer
-
     frame = np.random.default_rng(0).integers(0, 256, (24, 32, 3)).astype(np.uint8)
     with Upscaler("edge-x4") as upscaler, Upscaler("bicubic-x4") as fast:
         renderer = UpscalerRenderer(upscaler, fast=fast)
@@ -227,13 +227,37 @@ def test_each_level_gives_its_own_picture() -> None:
         assert np.array_equal(plain, expected)
 
 
+class Detector:
+    """Finds one face, and counts how often it was asked."""
+
+    calls = 0
+
+    def detect(self, frame: np.ndarray) -> list[Face]:
+        self.calls += 1
+        return [Face((10.0, 8.0, 30.0, 36.0), 0.9)]
+
+
+def test_detection_gets_rarer_and_stops_with_the_level() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (60, 60, 3)).astype(np.uint8)
+    detector = Detector()
+    with Upscaler("bicubic-x4", faces="portrait-x4", detector=detector) as upscaler:
+        renderer = UpscalerRenderer(upscaler)
+        calls = {}
+        for level in renderer.levels:
+            before = detector.calls
+            faces = [renderer.render(frame, level)[1] for _ in range(20)]
+            calls[str(level)] = detector.calls - before
+            assert set(faces) == {int(level.kind == "faces")}
+    assert calls == {"faces/5": 4, "faces/10": 2, "faces/20": 1, "frame": 0, "bicubic": 0}
+
+
 def _burn(stop: Any) -> None:
     while not stop.is_set():
         sum(range(10_000))
 
 
 def test_under_real_load_pictures_keep_coming() -> None:
-    """Two busy processes beside it: in order, and no queue; how many is the benchmark's business."""
+    """Two busy processes beside it; how many pictures come is the benchmark's business."""
     stop = multiprocessing.get_context("spawn").Event()
     burners = [
         multiprocessing.get_context("spawn").Process(target=_burn, args=(stop,), daemon=True)

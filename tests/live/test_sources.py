@@ -18,6 +18,7 @@ from srsdk.live.network import Stream
 from srsdk.live.sources import Camera, ReconnectingSource
 from tests.cli.conftest import clip
 
+
 def frames_of(path: Path) -> int:
     with av.open(str(path)) as container:
         return sum(1 for _ in container.decode(video=0))
@@ -135,7 +136,7 @@ def stream(tmp_path: Path) -> Iterator[str]:
     data = clip(tmp_path / "a.ts", frames=25).read_bytes()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "video/mp2t")
             self.end_headers()

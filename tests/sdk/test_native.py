@@ -24,8 +24,9 @@ from srsdk import (
     _kernels,
     zoo,
 )
-from srsdk.backends import Color, Pixels, onnxfile, open_backend
+from srsdk.backends import onnxfile, open_backend
 from srsdk.backends.native import NativeBackend
+from srsdk.types import Color, Pixels
 from tests.sdk.agreement import (
     assert_close,
     assert_same_from_threads,

@@ -17,7 +17,8 @@ from onnx import helper, numpy_helper
 from srexport.onnx import load, save
 from srexport.precision import convert
 from srsdk import InputError, ModelFormatError, ModelNotFoundError, Upscaler, zoo
-from srsdk.backends import Backend, Color, Pixels, open_backend
+from srsdk.backends import Backend, open_backend
+from srsdk.types import Color, Pixels
 from tests.sdk.agreement import (
     assert_any_layout,
     assert_close,

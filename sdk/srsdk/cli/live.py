@@ -23,9 +23,8 @@ _REPORT = 10.0  # seconds between two lines in a log
 
 def live(
     source: Annotated[
-        str | None,
-        typer.Argument(help="Camera number, video file, or rtsp:// or http:// URL."),
-    ] = None,
+        str, typer.Argument(help="Camera number, video file, or rtsp:// or http:// URL.")
+    ],
     model: options.Model = options.DEFAULT_MODEL,
     faces: options.Faces = "none",
     fast: Annotated[
@@ -46,15 +45,6 @@ def live(
     no_output: Annotated[
         bool, typer.Option("--no-output", help="Show nothing, for measuring.")
     ] = False,
-    web: Annotated[
-        bool, typer.Option("--web", help="Serve a page that upscales the browser's own camera.")
-    ] = False,
-    host: Annotated[str, typer.Option(help="For --web: address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="For --web: port; 0 for any free one.")] = 8080,
-    token: Annotated[
-        str | None,
-        typer.Option(help="For --web on other addresses: what the page's URL must carry."),
-    ] = None,
     fps: Annotated[
         float | None, typer.Option(help="Frames a second of the source.", show_default="measured")
     ] = None,
@@ -79,31 +69,11 @@ def live(
 
     if duration is not None and duration <= 0:
         raise InputError(f"--duration is {duration}, expected more than 0 seconds")
-    if web:
-        from srsdk.live.web import serve
-
-        if source is not None or output or virtual_camera or no_output:
-            raise InputError("--web takes the browser's camera: give no SOURCE and no other output")
-        serve(
-            model,
-            faces=None if faces == "none" else faces,
-            backend=backend,
-            threads=threads,
-            host=host,
-            port=port,
-            token=token,
-            say=(lambda text: None) if quiet else entry.say,
-        )
-        return
-    if source is None:
-        raise InputError("give a SOURCE: a camera number such as 0, a video file or a URL")
     with ExitStack() as stack:
 
         def opened(name: str, face_model: str) -> Upscaler:
             face = None if face_model == "none" else face_model
-            return stack.enter_context(
-                Upscaler(name, faces=face, backend=backend, threads=threads)
-            )
+            return stack.enter_context(Upscaler(name, faces=face, backend=backend, threads=threads))
 
         upscaler = opened(model, faces)
         quick = None if fast is None else opened(fast, "none")
@@ -124,9 +94,7 @@ def live(
         entry.say(_summary(stats))
 
 
-def _run(
-    live: Live, source: Source, sink: Sink, duration: float | None, quiet: bool
-) -> LiveStats:
+def _run(live: Live, source: Source, sink: Sink, duration: float | None, quiet: bool) -> LiveStats:
     """Show the pictures until the source, the user or the time ends it; Ctrl-C is an end too."""
     ended = threading.Event()
     reporter = threading.Thread(target=_report, args=(live, source, ended), daemon=True)

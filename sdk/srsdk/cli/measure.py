@@ -25,8 +25,8 @@ from srsdk.cli.record import Row
 from srsdk.timing import SETTLE, StageSummary, StageTimer, summarise
 
 if TYPE_CHECKING:
-    from srsdk.backends import Pixels
     from srsdk.power import Meter
+    from srsdk.types import Pixels
     from srsdk.upscaler import Upscaler
 
 _TURN = 20

@@ -7,14 +7,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from srsdk.errors import InputError
+from srsdk.types import Pixels
 
 _USUAL = 1 / 30  # seconds; what webcams give
 
 
-def to_frame(image: Any) -> NDArray[np.uint8]:
+def to_frame(image: Any) -> Pixels:
     """A frame of three channels, in memory that the caller may not change.
 
     Args:

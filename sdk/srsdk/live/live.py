@@ -20,8 +20,8 @@ from srsdk.live.slot import Slot
 from srsdk.live.stats import Counts, LiveStats, State
 
 if TYPE_CHECKING:
-    from srsdk.backends import Pixels
     from srsdk.live.sources import Source
+    from srsdk.types import Pixels
     from srsdk.upscaler import Upscaler
 
 _STARVED = 0.5  # seconds without a picture after which a late one is better than none

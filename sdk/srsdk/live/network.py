@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
-from numpy.typing import NDArray
 
 from srsdk.errors import VideoError
 from srsdk.live.sources import Pace
+from srsdk.types import Pixels
 from srsdk.video.colour import Colour, Converter, FrameBuffer
 from srsdk.video.opening import orientation_of, reason
 from srsdk.video.orientation import Orientation
-
-Pixels = NDArray[np.uint8]
 
 _LOW_DELAY = {"analyzeduration": "500000"}  # microseconds of a stream that are read to know it
 _RTSP = {"rtsp_transport": "tcp"}  # UDP loses packets in most home networks
@@ -76,7 +73,7 @@ class Stream:
         self._frames.close()
         self._container.close()
 
-    def _decode(self) -> Iterator[Pixels]:
+    def _decode(self) -> Generator[Pixels, None, None]:
         for frame in self._container.decode(self._stream):
             if self._pace is not None and frame.time is not None:
                 self._pace.wait(frame.time)

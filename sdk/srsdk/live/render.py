@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from srsdk.errors import InputError
 from srsdk.live.levels import Level, ladder
+from srsdk.types import Pixels
 
 if TYPE_CHECKING:
     from srsdk.upscaler import Upscaler
-
-Pixels = NDArray[np.uint8]
 
 
 @runtime_checkable

@@ -25,8 +25,14 @@ class Slot(Generic[T]):
         return lost
 
     def take(self, timeout: float | None = None) -> T | None:
-        """The item, which is then gone; None if there is none after `timeout` seconds, or none
-        comes because the slot is closed."""
+        """Take the item out.
+
+        Args:
+            timeout: Seconds to wait for one; None: until one comes or the slot is closed.
+
+        Returns:
+            The item; None if there was none.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._item is not None or self._closed, timeout)
             item, self._item = self._item, None

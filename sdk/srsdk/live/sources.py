@@ -11,13 +11,17 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from srsdk.errors import InputError, VideoError
+from srsdk.types import Pixels
 
-Pixels = NDArray[np.uint8]
-
-_BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before each attempt to connect again; then the last
+_BACK_OFF = (
+    0.5,
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+)  # seconds before each attempt to connect again; then the last
 
 
 class Source(Protocol):
@@ -114,7 +118,9 @@ class Camera:
         with _quiet():
             self._capture: Any = cv2.VideoCapture(number)
         if not self._capture.isOpened():
-            raise VideoError(f"cannot open {self._name}; check that it is plugged in and not in use")
+            raise VideoError(
+                f"cannot open {self._name}; check that it is plugged in and not in use"
+            )
         # One frame in the driver's queue: a second one is 33 ms of delay.
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
@@ -134,7 +140,7 @@ class Camera:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the lines that OpenCV prints for each interface by which it does not find a camera."""
+    """Without the lines that OpenCV prints for each interface that has no such camera."""
     logging: Any = cv2.utils.logging
     level = logging.getLogLevel()
     logging.setLogLevel(logging.LOG_LEVEL_SILENT)

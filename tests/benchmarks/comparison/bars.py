@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from comparison.account import Account, Entry
+from tests.benchmarks.comparison.account import Account, Entry
 
 FRAME_MODEL, FACE_MODEL = "edge-x4", "srresnet-x4"
 
