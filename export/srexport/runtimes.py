@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srsdk.backends.onnxruntime_library import load_onnxruntime
-from srsdk.engine_sidecar import is_engine, read_record, sidecar_path
 from srsdk.errors import InputError, ModelFormatError, ModelNotFoundError
 from srsdk.spec import ModelSpec, Precision
+from srsdk.tensorrt.sidecar import is_engine, read_record, sidecar_path
 
 Pixels = NDArray[np.uint8]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from srsdk.backends.base import Backend, BackendInfo
-from srsdk.engine_sidecar import is_engine
 from srsdk.errors import BackendUnavailableError, ModelFormatError
+from srsdk.tensorrt.sidecar import is_engine
 from srsdk.types import Color
 
 __all__ = ["BACKENDS", "Backend", "BackendInfo", "open_backend"]

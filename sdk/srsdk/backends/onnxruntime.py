@@ -22,7 +22,7 @@ from srsdk.backends.base import BackendInfo, usable_cores
 from srsdk.backends.onnxruntime_library import load_onnxruntime
 from srsdk.errors import InputError, ModelFormatError, ModelNotFoundError
 from srsdk.spec import ModelSpec
-from srsdk.tensorrt_plugin import PLUGIN, plugin_refusal
+from srsdk.tensorrt.plugin import PLUGIN, plugin_refusal
 from srsdk.types import Pixels
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from srsdk.errors import (
     ModelNotFoundError,
 )
 from srsdk.spec import ModelSpec
-from srsdk.tensorrt_plugin import PLUGIN, plugin_refusal
+from srsdk.tensorrt.plugin import PLUGIN, plugin_refusal
 from srsdk.types import Size
 
 log = logging.getLogger(__name__)
