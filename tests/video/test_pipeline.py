@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from srsdk.errors import InputError, VideoError
-from srsdk.video import EncodeOptions, VideoReader, enhance_video
+from srsdk.video import EncodeOptions, ReadOptions, VideoReader, enhance_video
 
 
 def names(folder: Path) -> list[str]:
@@ -192,7 +192,9 @@ def test_a_damaged_input_ends_the_job(make: Any, tmp_path: Path, tools: Any) -> 
     raw[position + 5 : position + size] = b"\xa5" * (size - 5)
     source.write_bytes(bytes(raw))
     with pytest.raises(VideoError, match=r"in\.mp4.*damaged"):
-        enhance_video(source, tmp_path / "out.mp4", tools.doubler(), on_damage="stop")
+        enhance_video(
+            source, tmp_path / "out.mp4", tools.doubler(), read=ReadOptions(on_damage="stop")
+        )
     assert names(tmp_path) == ["in.mp4"]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from srsdk.errors import SrsdkError, VideoError
-from srsdk.video import VideoReader
+from srsdk.video import ReadOptions, VideoReader
 
 KR_KB = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 
@@ -210,7 +210,7 @@ def refusal(path: Path, on_damage: Any = "conceal") -> str:
     """The message, which must be one line naming the file."""
     with (
         pytest.raises(VideoError) as caught,
-        VideoReader(path, on_damage=on_damage) as reader,
+        VideoReader(path, options=ReadOptions(on_damage=on_damage)) as reader,
     ):
         for _ in reader.read():
             pass
@@ -319,7 +319,7 @@ def test_a_clean_clip_with_slices_and_open_groups_is_not_taken_for_damaged(make:
         size=(160, 128),
         options={"x264-params": "slices=4:open-gop=1:keyint=10:bframes=3"},
     )
-    with VideoReader(path, threads=2) as reader:
+    with VideoReader(path, options=ReadOptions(threads=2)) as reader:
         assert len(list(reader)) == 40
 
 

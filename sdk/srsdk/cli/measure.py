@@ -20,7 +20,7 @@ from srsdk import zoo
 from srsdk.backends import open_backend
 from srsdk.backends.base import ProfiledBackend
 from srsdk.cli import options
-from srsdk.cli.material import Material
+from srsdk.cli.bench_frames import BenchFrames
 from srsdk.cli.record import Row
 from srsdk.timing import SETTLE, StageSummary, StageTimer, summarise
 
@@ -55,11 +55,11 @@ class Choice:
 class _Candidate:
     """One `Upscaler` on its way through the frames."""
 
-    def __init__(self, name: str, choice: Choice, upscaler: Upscaler, material: Material) -> None:
+    def __init__(self, name: str, choice: Choice, upscaler: Upscaler, given: BenchFrames) -> None:
         self.name, self.choice, self.upscaler = name, choice, upscaler
         self.profiled = _profiled(upscaler, choice)
         self.timer = StageTimer()
-        self.stream = upscaler.stream(detect_every=material.detect_every, timer=self.timer)
+        self.stream = upscaler.stream(detect_every=given.detect_every, timer=self.timer)
         self.out: Pixels | None = None
         self.faces = 0
         self.joules: float | None = None
@@ -112,7 +112,7 @@ class _Candidate:
 
 
 def measure(
-    chosen: dict[str, tuple[Choice, Upscaler]], material: Material, meter: Meter
+    chosen: dict[str, tuple[Choice, Upscaler]], given: BenchFrames, meter: Meter
 ) -> tuple[tuple[int, int], list[Row]]:
     """Run the frames through streams of all, in turns of `_TURN` and in a new order each time.
 
@@ -127,14 +127,14 @@ def measure(
         InputError: The video cannot be read.
     """
     decoding = StageTimer()
-    pictures = material.pictures(decoding)
+    pictures = given.pictures(decoding)
     candidates = [
-        _Candidate(name, choice, upscaler, material) for name, (choice, upscaler) in chosen.items()
+        _Candidate(name, choice, upscaler, given) for name, (choice, upscaler) in chosen.items()
     ]
-    for frame in islice(pictures, material.warmup):
+    for frame in islice(pictures, given.warmup):
         for candidate in candidates:
             candidate.stream(frame)
-    order, shuffler, left = list(candidates), random.Random(0), material.frames
+    order, shuffler, left = list(candidates), random.Random(0), given.frames
     for candidate in candidates:
         candidate.timer.reset()
     decoding.reset()
@@ -154,9 +154,9 @@ def measure(
             candidate.profiled.close()
         stages = {name: decoding.summary(name) for name in decoding.stages}
         stages |= {name: timer.summary(name) for name in timer.stages if name != "total"}
-        if material.source is not None:
-            stages |= _encoding(candidate.upscaler, material, material.source)
-        rows.append(candidate.row(stages, _peak_memory(candidate.choice, material)))
+        if given.source is not None:
+            stages |= _encoding(candidate.upscaler, given, given.source)
+        rows.append(candidate.row(stages, _peak_memory(candidate.choice, given)))
     return size, rows
 
 
@@ -172,13 +172,13 @@ def _profiled(upscaler: Upscaler, choice: Choice) -> ProfiledBackend | None:
     return None
 
 
-def _encoding(upscaler: Upscaler, material: Material, source: Path) -> dict[str, StageSummary]:
+def _encoding(upscaler: Upscaler, given: BenchFrames, source: Path) -> dict[str, StageSummary]:
     """Encoding as `srsdk enhance` does it, what the encoder owes at the end shared out evenly."""
     from srsdk.video import VideoReader, VideoWriter
     from srsdk.video.colour import FrameBuffer
 
     seconds: list[float] = []
-    stream = upscaler.stream(detect_every=material.detect_every)
+    stream = upscaler.stream(detect_every=given.detect_every)
     with tempfile.TemporaryDirectory() as folder, VideoReader(source) as reader:
         info = reader.info
         size = (info.width * stream.scale, info.height * stream.scale)
@@ -189,7 +189,7 @@ def _encoding(upscaler: Upscaler, material: Material, source: Path) -> dict[str,
         with VideoWriter(
             target, *size, info.time_base, rate=info.rate, colour=info.colour
         ) as writer:
-            for frame in islice(reader, min(material.frames, _ENCODED)):
+            for frame in islice(reader, min(given.frames, _ENCODED)):
                 stream(frame.pixels, out=sr.pixels)
                 began = time.perf_counter()
                 writer.write(sr, frame.pts, frame.duration)
@@ -200,15 +200,15 @@ def _encoding(upscaler: Upscaler, material: Material, source: Path) -> dict[str,
     return {"encode": summarise([value + owed for value in seconds])}
 
 
-def _peak_memory(choice: Choice, material: Material) -> int | None:
-    """Of a process that does nothing but run a few of these frames; see `srsdk.cli.alone`."""
+def _peak_memory(choice: Choice, given: BenchFrames) -> int | None:
+    """Of a process that only runs a few of these frames; see `srsdk.cli.memory_probe`."""
     arguments = {
         "choice": asdict(choice),
-        "source": None if material.source is None else str(material.source),
-        "size": material.size,
-        "detect_every": material.detect_every,
+        "source": None if given.source is None else str(given.source),
+        "size": given.size,
+        "detect_every": given.detect_every,
     }
-    command = [sys.executable, "-m", "srsdk.cli.alone", json.dumps(arguments)]
+    command = [sys.executable, "-m", "srsdk.cli.memory_probe", json.dumps(arguments)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return int(done.stdout) or None

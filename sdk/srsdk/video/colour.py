@@ -105,7 +105,11 @@ class Colour:
 
 
 def refuse_unsupported(
-    frame: av.VideoFrame, *, source: str, tags: Mapping[str, str] | None = None
+    frame: av.VideoFrame,
+    *,
+    source: str,
+    tags: Mapping[str, str] | None = None,
+    progressive: bool = False,
 ) -> None:
     """Raise `VideoError` for pixels that 8-bit BGR cannot hold without silent loss.
 
@@ -117,6 +121,7 @@ def refuse_unsupported(
         source: What to call the file in an error.
         tags: Metadata of its track. WebM keeps transparency beside the picture, where FFmpeg's
             own decoders do not look; only a tag tells.
+        progressive: Do not believe that a frame is interlaced.
     """
     components = frame.format.components
     name = frame.format.name
@@ -131,10 +136,11 @@ def refuse_unsupported(
             f"{source} has transparency ({name}), which would be lost; flatten it first: "
             "ffmpeg -i IN -pix_fmt yuv420p -c:a copy OUT"
         )
-    if frame.interlaced_frame:
+    if frame.interlaced_frame and not progressive:
         raise VideoError(
             f"{source} is interlaced, and upscaling would enlarge its combing; "
-            "deinterlace it first: ffmpeg -i IN -vf bwdif -c:a copy OUT"
+            "deinterlace it first: ffmpeg -i IN -vf bwdif -c:a copy OUT; "
+            "if it only says so and its frames are whole, give --progressive"
         )
 
 

@@ -11,7 +11,7 @@ from srsdk.video.colour import FrameBuffer
 
 if TYPE_CHECKING:
     from srsdk.types import Pixels
-    from srsdk.video.writer import VideoWriter
+    from srsdk.video.source import FrameOutput
 
 
 class SideBySide:
@@ -21,7 +21,7 @@ class SideBySide:
         writer: Where they go; its frames are twice as wide as the result.
     """
 
-    def __init__(self, writer: VideoWriter) -> None:
+    def __init__(self, writer: FrameOutput) -> None:
         self.writer = writer
         width, height = writer.frame_size
         self._buffer = FrameBuffer.empty(width, height)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -19,8 +20,53 @@ if TYPE_CHECKING:
 
 # After this many errors in a row without a packet between them the rest of the file is given up.
 _MOST_READ_ERRORS = 100
+# Seconds by which sound may come later in a file than the picture of the same time.
+_INTERLEAVING = 2.0
 # Packets of these codecs are one frame each, so that lost frames can be counted.
 _COUNTABLE = {"h264", "hevc"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a video whose first frame is at 0 on the timeline.
+
+    Attributes:
+        begins: Whether there may be something before it in the file, which is not wanted.
+        duration: Seconds; None for all that follows.
+    """
+
+    begins: bool = False
+    duration: float | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it is not the whole file."""
+        return self.begins or self.duration is not None
+
+    def side_of(self, frame: Any) -> int:
+        """-1, 0 or 1 for a frame before, in, or after the section."""
+        time = _seconds(frame)
+        if time is None:
+            return 0
+        if self.begins and time < -1e-6:
+            return -1
+        return 1 if self.duration is not None and time >= self.duration - 1e-6 else 0
+
+    def has_packet(self, packet: Any) -> bool:
+        """Whether some of what another track's packet holds is heard or seen in the section."""
+        time = _seconds(packet)
+        if time is None:
+            return True
+        end = time + float((packet.duration or 0) * packet.time_base)
+        if self.begins and end <= 0:
+            return False
+        return self.duration is None or time < self.duration
+
+    def is_past(self, packet: Any) -> bool:
+        """Whether a packet of the video is so late that no other track needs what follows."""
+        if self.duration is None or packet.dts is None:
+            return False
+        return float(packet.dts * packet.time_base) > self.duration + _INTERLEAVING
 
 
 class Decoder:
@@ -34,6 +80,7 @@ class Decoder:
         timeline: Moves the timestamps of all packets.
         on_damage: See `srsdk.video.damage.OnDamage`.
         log: Where damage is noted.
+        section: What part of the file is wanted, on the timeline.
 
     Attributes:
         frames: Frames decoded so far.
@@ -52,9 +99,12 @@ class Decoder:
         timeline: Timeline,
         on_damage: OnDamage,
         log: DamageLog,
+        section: Section,
     ) -> None:
         self._path, self._container, self._video, self._side = path, container, video, side
         self._timeline, self._stops, self._log = timeline, on_damage == "stop", log
+        self._section = section
+        self._complete = False  # all frames of the section are decoded
         self.frames = self.packets = 0
         self.end = self.lead_in = 0.0
         self.durations: dict[int, int] = {}
@@ -78,10 +128,23 @@ class Decoder:
                 end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 self.end = max(self.end, end)
             if packet.stream.index == self._video.index:
-                yield from self._decode(packet)
-            elif packet.size:  # what has none only says that the file is at its end
-                yield packet
-        self._check_count()
+                if self._section.is_past(packet):
+                    return
+                if not self._complete:
+                    yield from self._wanted(self._decode(packet))
+            elif packet.size and self._section.has_packet(packet):
+                yield packet  # what has no size only says that the file is at its end
+        if not self._section.is_limited:
+            self._check_count()
+
+    def _wanted(self, frames: Iterator[Any]) -> Iterator[Any]:
+        for frame in frames:
+            side = self._section.side_of(frame)
+            if side == 0:
+                yield frame
+            elif side > 0:
+                self._complete = True
+                return
 
     def _packets(self) -> Iterator[Any]:
         streams = [self._video, *self._side]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +16,19 @@ from srsdk.video.encoding import EncodeOptions
 from srsdk.video.identity import identity_of
 from srsdk.video.job import JobFolder
 from srsdk.video.pipeline import Pipeline
-from srsdk.video.reader import VideoReader
-from srsdk.video.report import VideoReport
+from srsdk.video.reader import ReadOptions, VideoReader
+from srsdk.video.report import VideoReport, make_report
 from srsdk.video.target import check_target
 from srsdk.video.tracks import TrackPlan
 from srsdk.video.writer import VideoWriter
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping
 
-    from srsdk.video.damage import OnDamage
+    from srsdk.video.info import VideoInfo
     from srsdk.video.processor import FrameProcessor
+    from srsdk.video.size import OutputSize
+    from srsdk.video.source import FrameOutput, FrameSource
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,14 @@ class _Outputs:
 
 
 def enhance_video(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | FrameSource,
     target: str | os.PathLike[str],
     process: FrameProcessor,
     *,
+    read: ReadOptions | None = None,
     encode: EncodeOptions | None = None,
     tracks: TrackOptions | None = None,
-    on_damage: OnDamage = "conceal",
-    size: tuple[int, int] | None = None,
+    size: OutputSize | None = None,
     overwrite: bool = False,
     compare: str | os.PathLike[str] | None = None,
     identity: Mapping[str, Any] | None = None,
@@ -63,13 +66,13 @@ def enhance_video(
     the job is finished, or when an error comes before the first part is.
 
     Args:
-        source: The input video.
+        source: The input video, or frames from elsewhere.
         target: The output; its ending chooses the format (.mp4, .m4v, .mov, .mkv, .webm).
         process: What upscales a frame; called in the calling thread.
+        read: Which part of the input is read, and how; None for all of it.
         encode: How to encode; None for the defaults of the target's format.
         tracks: What becomes of sound, subtitles and data; None copies them.
-        on_damage: What to do where the input is damaged, see `srsdk.video.damage.OnDamage`.
-        size: Width and height of the output; the result is resized to it. None: as `process` gives.
+        size: Size of the output, to which the result is resized; None: as `process` gives it.
         overwrite: Replace `target` and `compare` where they exist.
         compare: Also write a video with bicubic on the left and the result on the right.
         identity: What decides the results of `process`, of JSON's types: model, options, versions.
@@ -86,47 +89,41 @@ def enhance_video(
         InputError: The processor or the options do not fit.
     """
     began = time.perf_counter()
-    outputs = _Outputs(Path(source), Path(target), None if compare is None else Path(compare))
+    origin = Path(source) if isinstance(source, (str, os.PathLike)) else source.path
+    outputs = _Outputs(origin, Path(target), None if compare is None else Path(compare))
     scale = int(process.scale)
     if scale < 1 or depth < 1:
         raise InputError(f"scale {scale} and depth {depth} must be at least 1")
     _check_distinct(outputs)
     kind = check_target(outputs.target, overwrite=overwrite)
-    encode = encode or EncodeOptions.for_format(kind)
-    tracks = tracks or TrackOptions()
-    with VideoReader(outputs.source, on_damage=on_damage) as reader:
-        info = reader.info
-        size = size or (scale * info.width, scale * info.height)
-        plan = TrackPlan(reader, outputs.target, kind, tracks)
+    job = _Job(encode or EncodeOptions.for_format(kind), tracks or TrackOptions(), kind, overwrite)
+    if isinstance(source, (str, os.PathLike)):
+        reader: FrameSource = VideoReader(origin, options=read)
+    else:
+        reader = source
+    with contextlib.closing(reader):
+        shown = job.sizes(reader.info, scale, size)
+        plan = None
+        if isinstance(reader, VideoReader):
+            plan = TrackPlan(reader, outputs.target, kind, job.tracks)
         folder = JobFolder(outputs.target, 1 if compare is None else 2)
         writers: list[VideoWriter] = []
         try:
-            job = None
+            known = None
             if identity is not None:
-                job = identity_of(outputs.source, identity, encode, tracks, size, reader.section)
-            folder.open(job)
+                known = identity_of(origin, identity, job.encode, job.tracks, shown, reader.section)
+            folder.open(known)
             for number, path in enumerate(p for p in (outputs.target, outputs.compare) if p):
-                writers.append(
-                    VideoWriter(
-                        path,
-                        (number + 1) * size[0],
-                        size[1],
-                        info.time_base,
-                        rate=info.rate,
-                        colour=info.colour,
-                        sample_aspect_ratio=info.sample_aspect_ratio,
-                        options=encode,
-                        frame_size=((number + 1) * scale * info.width, scale * info.height),
-                        template=reader,
-                        tracks=plan,
-                        overwrite=overwrite,
-                        temporary=folder.output(number),
-                    )
-                )
-            comparison = SideBySide(writers[1]) if len(writers) > 1 else None
-            keeping = folder if identity is not None else None
+                writers.append(job.writer(number, path, reader, plan, folder, scale, shown))
             pipeline = Pipeline(
-                reader, process, plan, writers[0], comparison, keeping, on_progress, depth
+                reader,
+                process,
+                plan,
+                writers[0],
+                SideBySide(writers[1]) if len(writers) > 1 else None,
+                folder if identity is not None else None,
+                on_progress,
+                depth,
             )
             pipeline.run()
             for writer in writers:
@@ -138,7 +135,51 @@ def enhance_video(
             raise
         folder.close(keep=False)
         wall = time.perf_counter() - began
-        return _report(pipeline, reader, plan, folder, outputs, encode, size, wall)
+        report = make_report(pipeline, reader, plan, outputs.target, job.encode.codec, shown, wall)
+        return replace(report, compare=outputs.compare, restarted=folder.restarted)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all outputs of one call share."""
+
+    encode: EncodeOptions
+    tracks: TrackOptions
+    kind: str
+    overwrite: bool
+
+    def sizes(self, info: VideoInfo, scale: int, size: OutputSize | None) -> tuple[int, int]:
+        if size is None:
+            return scale * info.width, scale * info.height
+        return size.of(info.width, info.height, even="444" not in self.encode.pixel_format)
+
+    def writer(
+        self,
+        number: int,
+        path: Path,
+        reader: FrameSource,
+        plan: TrackPlan | None,
+        folder: JobFolder,
+        scale: int,
+        size: tuple[int, int],
+    ) -> VideoWriter:
+        info, copies = reader.info, number + 1
+        beside = path.parent.resolve() == folder.path.parent.resolve()
+        return VideoWriter(
+            path,
+            copies * size[0],
+            size[1],
+            info.time_base,
+            rate=info.rate,
+            colour=info.colour,
+            sample_aspect_ratio=info.sample_aspect_ratio,
+            options=self.encode,
+            frame_size=(copies * scale * info.width, scale * info.height),
+            template=reader if isinstance(reader, VideoReader) else None,
+            tracks=plan,
+            overwrite=self.overwrite,
+            temporary=folder.output(number) if beside else None,
+        )
 
 
 def _check_distinct(outputs: _Outputs) -> None:
@@ -150,39 +191,43 @@ def _check_distinct(outputs: _Outputs) -> None:
         raise VideoError(f"{compare} is named twice; choose another name for the comparison")
 
 
-def _report(
-    pipeline: Pipeline,
-    reader: VideoReader,
-    plan: TrackPlan,
-    folder: JobFolder,
-    outputs: _Outputs,
-    encode: EncodeOptions,
-    size: tuple[int, int],
-    wall: float,
+def enhance_frames(
+    source: FrameSource,
+    open_output: Callable[[tuple[int, int], tuple[int, int]], FrameOutput],
+    process: FrameProcessor,
+    *,
+    size: OutputSize | None = None,
+    codec: str = "rawvideo",
+    on_progress: Callable[[int, int | None], None] | None = None,
+    depth: int = 4,
 ) -> VideoReport:
-    info, timer = reader.info, pipeline.timer
-    stages = ("decode", "process", "encode", "mux") + (("compare",) if outputs.compare else ())
-    return VideoReport(
-        source=outputs.source,
-        target=outputs.target,
-        compare=outputs.compare,
-        frames=pipeline.frames,
-        resumed_frames=pipeline.resumed,
-        restarted=folder.restarted,
-        input_size=(info.width, info.height),
-        output_size=size,
-        duration=float((pipeline.end - (pipeline.start or 0)) * info.time_base),
-        seconds={stage: timer.total(stage) for stage in stages},
-        waits={stage: timer.total(f"{stage}.wait") for stage in ("decode", "process", "encode")},
-        wall=wall,
-        fps=pipeline.frames / wall,
-        codec=encode.codec,
-        audio_tracks=plan.audio,
-        subtitle_tracks=plan.subtitles,
-        data_tracks=plan.data,
-        converted_tracks=tuple(plan.converted),
-        dropped_tracks=tuple(plan.dropped),
-        repaired_timestamps=reader.repaired_timestamps,
-        damage=tuple(reader.damage),
-        warnings=tuple(reader.warnings),
-    )
+    """Upscale the frames of a video into something that holds frames alone: a pipe, pictures.
+
+    Args:
+        source: The input; its other tracks are left out.
+        open_output: Makes the output, given width and height of the frames that it gets, and of
+            what it shall write.
+        process: What upscales a frame; called in the calling thread.
+        size: Size of the output; None: as `process` gives it.
+        codec: What the report calls the output's codec.
+        on_progress: See `enhance_video`.
+        depth: Frames that may wait between two stages.
+
+    Raises:
+        VideoError: An input or output cannot be read or written.
+        InputError: The processor or the options do not fit.
+    """
+    began = time.perf_counter()
+    info, scale = source.info, int(process.scale)
+    frame_size = (scale * info.width, scale * info.height)
+    shown = size.of(info.width, info.height, even=False) if size else frame_size
+    output = open_output(frame_size, shown)
+    try:
+        pipeline = Pipeline(source, process, None, output, None, None, on_progress, depth)
+        pipeline.run()
+        output.publish()
+    except BaseException:
+        output.abort()
+        raise
+    wall = time.perf_counter() - began
+    return make_report(pipeline, source, None, Path("-"), codec, shown, wall)

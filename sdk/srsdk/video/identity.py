@@ -31,7 +31,8 @@ def identity_of(
     """Everything that the output depends on, of JSON's types.
 
     Args:
-        source: The input; its length, time of change, beginning and end stand for all of it.
+        source: The input, a file or a folder of pictures. A file's length, time of change,
+            beginning and end stand for all of it.
         process: What the frames' processor depends on.
         encode: How the picture is encoded.
         tracks: What becomes of the tracks beside it.
@@ -41,14 +42,8 @@ def identity_of(
     Raises:
         OSError: The input cannot be read.
     """
-    status = source.stat()
-    digest = hashlib.sha256()
-    with source.open("rb") as file:
-        digest.update(file.read(_SAMPLE))
-        file.seek(max(0, status.st_size - _SAMPLE))
-        digest.update(file.read(_SAMPLE))
     return {
-        "input": [status.st_size, status.st_mtime_ns, digest.hexdigest()],
+        "input": _folder(source) if source.is_dir() else _file(source),
         "section": list(section),
         "size": list(size),
         "encoding": asdict(encode),
@@ -60,3 +55,19 @@ def identity_of(
         },
         **process,
     }
+
+
+def _file(path: Path) -> list[Any]:
+    status = path.stat()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        digest.update(file.read(_SAMPLE))
+        file.seek(max(0, status.st_size - _SAMPLE))
+        digest.update(file.read(_SAMPLE))
+    return [status.st_size, status.st_mtime_ns, digest.hexdigest()]
+
+
+def _folder(path: Path) -> list[Any]:
+    names = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    lines = [f"{entry.name} {entry.stat().st_size} {entry.stat().st_mtime_ns}" for entry in names]
+    return [len(lines), hashlib.sha256("\n".join(lines).encode()).hexdigest()]

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from srsdk.video.picture import EncodedPacket
 
 
+def folder_of(target: Path) -> Path:
+    """Where the unfinished work on an output is."""
+    return target.with_name(f".{target.name[:200]}.srsdk-job")
+
+
 @dataclass(frozen=True)
 class Chunk:
     """A finished part of the video.
@@ -66,7 +71,7 @@ class JobFolder:
     """
 
     def __init__(self, target: Path, outputs: int) -> None:
-        self.path = target.with_name(f".{target.name[:200]}.srsdk-job")
+        self.path = folder_of(target)
         self.chunks: list[Chunk] = []
         self.restarted = ""
         self._target, self._outputs = target, outputs

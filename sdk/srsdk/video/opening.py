@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import av
 import av.error
@@ -47,11 +47,12 @@ def check_file(path: Path, *, whole: bool = True) -> None:
         )
 
 
-def open_container(path: Path) -> Any:
+def open_container(path: Path, file: BinaryIO | None = None) -> Any:
     """Open a file with FFmpeg, or raise `VideoError`."""
     try:
         # An absolute path, since "a:b.mp4" would be read as protocol a.
-        container: Any = av.open(str(path.absolute()), metadata_errors="replace")
+        source: Any = str(path.absolute()) if file is None else file
+        container: Any = av.open(source, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise VideoError(
             f"{path} is not a video that FFmpeg can read ({reason(error)}); "

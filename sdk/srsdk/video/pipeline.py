@@ -35,9 +35,8 @@ if TYPE_CHECKING:
     from srsdk.video.job import Chunk, JobFolder
     from srsdk.video.picture import EncodedPacket
     from srsdk.video.processor import FrameProcessor
-    from srsdk.video.reader import VideoReader
+    from srsdk.video.source import FrameOutput, FrameSource
     from srsdk.video.tracks import TrackPlan
-    from srsdk.video.writer import VideoWriter
 
 # More than this many packets without a frame go ahead on their own.
 _PACKETS_AT_ONCE = 256
@@ -82,10 +81,10 @@ class Pipeline:
 
     def __init__(
         self,
-        reader: VideoReader,
+        reader: FrameSource,
         process: FrameProcessor,
         plan: TrackPlan | None,
-        writer: VideoWriter,
+        writer: FrameOutput,
         comparison: SideBySide | None,
         folder: JobFolder | None,
         on_progress: Callable[[int, int | None], None] | None,
@@ -111,6 +110,11 @@ class Pipeline:
         scale, info = int(process.scale), reader.info
         for _ in range(buffers):
             self._buffers.put(FrameBuffer.empty(scale * info.width, scale * info.height))
+
+    @property
+    def compares(self) -> bool:
+        """Whether there is a comparison."""
+        return self._comparison is not None
 
     def run(self) -> None:
         """Write everything; the outputs are complete but have their temporary names.
@@ -233,7 +237,7 @@ class Pipeline:
                 self._comparison.writer.finish()
 
     @property
-    def _writers(self) -> list[VideoWriter]:
+    def _writers(self) -> list[FrameOutput]:
         beside = [] if self._comparison is None else [self._comparison.writer]
         return [self._writer, *beside]
 
@@ -262,7 +266,7 @@ class _ChunkWriter:
     """Writes packets to the outputs and into the folder, or from the folder to the outputs."""
 
     def __init__(
-        self, writers: list[VideoWriter], folder: JobFolder | None, done: list[Chunk]
+        self, writers: list[FrameOutput], folder: JobFolder | None, done: list[Chunk]
     ) -> None:
         self.frames = 0  # of the current chunk
         self._writers, self._folder = writers, folder

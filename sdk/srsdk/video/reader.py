@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import deque
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import av
+import av.error
 import numpy as np
 
-from srsdk.errors import VideoError
+from srsdk.errors import InputError, VideoError
 from srsdk.video.colour import Colour, Converter, FrameBuffer, refuse_unsupported
 from srsdk.video.damage import DamageLog, OnDamage, check_on_damage
-from srsdk.video.decode import Decoder
+from srsdk.video.decode import Decoder, Section
 from srsdk.video.info import Frame, VideoInfo
 from srsdk.video.opening import (
     check_file,
@@ -40,53 +43,90 @@ _log = logging.getLogger(__name__)
 # Stream clocks of these start anywhere, often hours in; everything is moved to start at zero.
 _BROADCAST = {"mpegts", "mpeg"}
 
+# Before a key frame there may be frames that are shown after it.
+_SEEK_MARGIN = 0.5
+
 _NO_PIXELS: Pixels = np.empty((0, 0, 3), np.uint8)
 
 
+@dataclass(frozen=True)
+class ReadOptions:
+    """Which part of a video is read, and how.
+
+    Attributes:
+        on_damage: What to do where the file is damaged, see `srsdk.video.damage.OnDamage`.
+        start: Seconds at which to begin; frames shown before are left out.
+        duration: Seconds to read; None for all.
+        progressive: Take frames for whole ones although the file says that they are interlaced.
+        threads: Threads for decoding; one is ample for what is worth upscaling.
+    """
+
+    on_damage: OnDamage = "conceal"
+    start: float = 0.0
+    duration: float | None = None
+    progressive: bool = False
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` for options that mean nothing."""
+        check_on_damage(self.on_damage)
+        if not 0 <= self.start < 1e9:
+            raise InputError(f"start is {self.start} s, expected 0 or more")
+        if self.duration is not None and not 0 < self.duration < 1e9:
+            raise InputError(f"duration is {self.duration} s, expected more than 0")
+
+
 class VideoReader:
-    """Decodes one video, once, from its beginning.
+    """Decodes one video, once, from its beginning or from `ReadOptions.start` on.
 
     Iterating gives `Frame`s. `read()` gives them together with the packets of all other tracks, in
     the order of the file, for copying.
 
     Args:
         path: A file on disk.
-        threads: Threads for decoding; one is ample for what is worth upscaling.
-        on_damage: What to do where the file is damaged, see `srsdk.video.damage.OnDamage`.
+        options: Which part is read, and how; None for the defaults.
+        file: Where to read the bytes of a stream that has no path, such as stdin; `path` is then
+            its name in messages.
 
     Raises:
         VideoError: There is no such file, it is damaged or cut short, has no video, is HDR, has
             more than 8 bits per component, transparency, or interlaced fields.
-        InputError: `on_damage` is unknown.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, threads: int = 1, on_damage: OnDamage = "conceal"
+        self,
+        path: str | os.PathLike[str],
+        *,
+        options: ReadOptions | None = None,
+        file: BinaryIO | None = None,
     ) -> None:
-        check_on_damage(on_damage)
+        self._options = options = options or ReadOptions()
         self.path = Path(path)
         #: Seconds that are taken off every timestamp (streams cut from a broadcast only).
         self.origin = Fraction(0)
         #: Timestamps that were missing or did not increase and were put right.
         self.repaired_timestamps = 0
         #: Seconds at which the part that is read begins, and its length; None: to the end.
-        self.section: tuple[float, float | None] = (0.0, None)
+        self.section: tuple[float, float | None] = (options.start, options.duration)
         self._log = DamageLog()
-        self._on_damage: OnDamage = on_damage
-        check_file(self.path, whole=on_damage != "salvage")
-        self.container = open_container(self.path)
+        if file is None:
+            check_file(self.path, whole=options.on_damage != "salvage")
+        self.container = open_container(self.path, file)
         try:
             self._video: Any = video_stream(self.container, self.path)
             names = set(self.container.format.name.split(","))
             if names & _BROADCAST and self.container.start_time:
                 self.origin = Fraction(self.container.start_time, av.time_base)
+            if options.start and file is None:
+                self._seek()
+            self.origin += Fraction(options.start)
             self._timeline = Timeline(self.origin, continuous=bool(names & _BROADCAST))
             self._side = [
                 stream
                 for stream in self.container.streams
                 if stream.type in ("audio", "subtitle", "data") or is_cover(stream)
             ]
-            self._video.codec_context.thread_count = threads
+            self._video.codec_context.thread_count = options.threads
             self._set_up()
         except BaseException:
             self.container.close()
@@ -139,8 +179,9 @@ class VideoReader:
             stream,
             self._side,
             self._timeline,
-            self._on_damage,
+            self._options.on_damage,
             self._log,
+            Section(self._options.start > 0, self._options.duration),
         )
         self._source = iter(self._decoder)
         self._ahead: deque[Any] = deque()
@@ -149,12 +190,13 @@ class VideoReader:
             if isinstance(item, av.VideoFrame):
                 break
         else:
+            where = f" after {self._options.start:g} s" if self._options.start else ""
             raise VideoError(
-                f"{self.path} has a video track without a single frame that can be decoded; "
+                f"{self.path} has a video track without a single frame that can be decoded{where}; "
                 "copy or download it again"
             )
         first = self._ahead[-1]
-        refuse_unsupported(first, source=str(self.path), tags=stream.metadata)
+        self._refuse(first)
         colour = Colour.of(first, context, source=str(self.path))
         self._shape = (first.width, first.height, first.format.name)
         self._convert = Converter.to_bgr(first, colour)
@@ -167,6 +209,11 @@ class VideoReader:
         rate = stream.average_rate or stream.guessed_rate or None
         duration = duration_of(stream, self.container)
         frames = stream.frames or (round(duration * rate) if duration and rate else None)
+        if self._options.start or self._options.duration:
+            left = None if duration is None else max(0.0, duration - self._options.start)
+            given = [value for value in (left, self._options.duration) if value is not None]
+            duration = min(given, default=None)
+            frames = round(duration * rate) if duration and rate else None
         self.info = VideoInfo(
             path=self.path,
             width=width,
@@ -182,6 +229,22 @@ class VideoReader:
             sample_aspect_ratio=aspect,
         )
         self._step = max(1, round(1 / (rate * stream.time_base))) if rate else 1
+
+    def _refuse(self, frame: av.VideoFrame) -> None:
+        """Raise `VideoError` for frames that would lose something."""
+        refuse_unsupported(
+            frame,
+            source=str(self.path),
+            tags=self._video.metadata,
+            progressive=self._options.progressive,
+        )
+
+    def _seek(self) -> None:
+        """Go to a key frame before the start, or stay at the beginning where that fails."""
+        target = float(self.origin) + self._options.start - _SEEK_MARGIN
+        if target > 0:
+            with contextlib.suppress(av.error.FFmpegError, OSError):
+                self.container.seek(int(target * av.time_base))
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames alone."""
@@ -213,7 +276,7 @@ class VideoReader:
     def _frame(self, frame: av.VideoFrame, *, wanted: bool) -> Frame:
         """Convert, turn, and settle the timestamp."""
         if frame.interlaced_frame:
-            refuse_unsupported(frame, source=str(self.path))
+            self._refuse(frame)
         stored = frame.pts
         durations = self._decoder.durations
         duration = durations.pop(stored, 0) if stored is not None else 0
@@ -231,12 +294,12 @@ class VideoReader:
         shape = (frame.width, frame.height, frame.format.name)
         if shape == self._shape:
             return self._convert
-        if self._on_damage == "stop":
+        if self._options.on_damage == "stop":
             raise VideoError(
                 f"{self.path} changes its picture size or pixel format at {time_of(frame)}; "
                 "re-encode it first: ffmpeg -i IN -c:a copy OUT"
             )
-        refuse_unsupported(frame, source=str(self.path))
+        self._refuse(frame)
         self._resized_at = self._resized_at or time_of(frame)
         self._resized += 1
         if shape not in self._converters:

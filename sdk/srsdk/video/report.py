@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from srsdk.video.damage import Damage
+    from srsdk.video.pipeline import Pipeline
+    from srsdk.video.source import FrameSource
+    from srsdk.video.tracks import TrackPlan
 
 
 @dataclass(frozen=True)
@@ -72,3 +75,51 @@ class VideoReport:
         return {
             key: str(value) if isinstance(value, Path) else value for key, value in record.items()
         }
+
+
+def make_report(
+    pipeline: Pipeline,
+    reader: FrameSource,
+    plan: TrackPlan | None,
+    target: Path,
+    codec: str,
+    size: tuple[int, int],
+    wall: float,
+) -> VideoReport:
+    """The account of a pipeline that has run.
+
+    Args:
+        pipeline: It.
+        reader: Its input.
+        plan: What became of the tracks beside the picture; None where there are none.
+        target: The output.
+        codec: Encoder.
+        size: Width and height of the output.
+        wall: Seconds that all of it took.
+    """
+    info, timer = reader.info, pipeline.timer
+    stages = ["decode", "process", "encode", "mux", *(["compare"] if pipeline.compares else [])]
+    return VideoReport(
+        source=reader.path,
+        target=target,
+        compare=None,
+        frames=pipeline.frames,
+        resumed_frames=pipeline.resumed,
+        restarted="",
+        input_size=(info.width, info.height),
+        output_size=size,
+        duration=float((pipeline.end - (pipeline.start or 0)) * info.time_base),
+        seconds={stage: timer.total(stage) for stage in stages},
+        waits={stage: timer.total(f"{stage}.wait") for stage in ("decode", "process", "encode")},
+        wall=wall,
+        fps=pipeline.frames / wall,
+        codec=codec,
+        audio_tracks=plan.audio if plan else 0,
+        subtitle_tracks=plan.subtitles if plan else 0,
+        data_tracks=plan.data if plan else 0,
+        converted_tracks=tuple(plan.converted) if plan else (),
+        dropped_tracks=tuple(plan.dropped) if plan else (),
+        repaired_timestamps=reader.repaired_timestamps,
+        damage=tuple(reader.damage),
+        warnings=tuple(reader.warnings),
+    )

@@ -169,7 +169,7 @@ class OutputTracks:
         self._last: dict[int, int] = {}
         container.metadata.update(clean_metadata(reader.container.metadata))
         if hasattr(container, "set_chapters"):
-            container.set_chapters(reader.container.chapters())
+            container.set_chapters(_chapters(reader))
         source = reader.video_stream
         video.metadata.update(clean_metadata(source.metadata))
         if plan.timecode is not None:
@@ -267,3 +267,21 @@ def _from_template(container: Any, stream: Any) -> Any:
     if hasattr(container, "add_stream_from_template"):  # PyAV 14
         return container.add_stream_from_template(stream)
     return container.add_stream(template=stream)
+
+
+def _chapters(reader: VideoReader) -> list[Any]:
+    """The chapters of the part that is read, on its timeline."""
+    chapters = reader.container.chapters()
+    start, duration = reader.section
+    if not start and duration is None:
+        return list(chapters)
+    kept = []
+    for chapter in chapters:
+        base = Fraction(chapter["time_base"])
+        begin = max(0, chapter["start"] - round(Fraction(start) / base))
+        end = chapter["end"] - round(Fraction(start) / base)
+        if duration is not None:
+            end = min(end, round(Fraction(duration) / base))
+        if end > begin:
+            kept.append({**chapter, "start": begin, "end": end})
+    return kept

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import uuid
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,10 @@ import av.error
 import numpy as np
 
 from srsdk.errors import InputError, SrsdkError, VideoError
+from srsdk.files import part_path
 from srsdk.video.colour import Colour, FrameBuffer
 from srsdk.video.conversion import TrackOptions
-from srsdk.video.encoding import HEVC, EncodeOptions, container_options
+from srsdk.video.encoding import HARDWARE, HEVC, EncodeOptions, container_options
 from srsdk.video.opening import reason
 from srsdk.video.picture import EncodedPacket, PictureEncoder, PictureFormat, reordering
 from srsdk.video.target import check_size, check_target
@@ -152,7 +152,11 @@ class VideoWriter:
                 other = "libvpx-vp9" if self.path.suffix.lower() == ".webm" else "libx264"
                 text = f"{self.path.suffix} files cannot hold {codec}; choose codec {other}"
                 raise VideoError(f"{text}, or name the output .mkv") from error
-            raise VideoError(f"FFmpeg here has no encoder {codec}; choose another codec") from error
+            needs = f", which needs {HARDWARE[codec]}" if codec in HARDWARE else ""
+            raise VideoError(
+                f"FFmpeg here has no encoder {codec}{needs}; choose another codec, for instance "
+                "libx264"
+            ) from error
         self._stored.configure(stream.codec_context)
         if self._container.format.name in ("mp4", "mov") and codec in HEVC:
             stream.codec_context.codec_tag = "hvc1"  # Apple's players take no "hev1"
@@ -164,6 +168,11 @@ class VideoWriter:
         except (av.error.FFmpegError, OSError, ValueError, RuntimeError) as error:
             if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
                 raise self._failure(error) from error
+            if self._options.codec in HARDWARE:
+                raise VideoError(
+                    f"{self._options.codec} cannot be used here ({reason(error)}): it needs "
+                    f"{HARDWARE[self._options.codec]}; choose codec libx264"
+                ) from error
             raise VideoError(
                 f"{self.path} cannot be started ({reason(error)}); check codec "
                 f"{self._options.codec}, preset {self._options.preset} and pixel format "
@@ -340,7 +349,7 @@ class VideoWriter:
 
 def _reserve(path: Path) -> Path:
     """Create a hidden file of an unused name beside `path`."""
-    temporary = path.with_name(f".{path.stem[:80]}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    temporary = part_path(path)
     try:
         with temporary.open("xb"):
             return temporary
