@@ -13,10 +13,10 @@ $(VENV)/runtime: pyproject.toml CMakeLists.txt constraints.txt $(shell find kern
 	$(PIP) --editable .
 	touch $@
 
-# What the tests need besides: torch, onnx, pytest.
+# What the tests need besides: torch, onnx, ONNX Runtime, pytest.
 $(VENV)/tests: $(VENV)/runtime
 	$(PIP) torch
-	$(PIP) --editable '.[train,export,test,dev]'
+	$(PIP) --editable '.[cpu,train,export,test,dev]'
 	touch $@
 
 demo: $(VENV)/runtime
