@@ -5,10 +5,10 @@
 
 The PyPI package contains the TFLite file of MediaPipe (Apache-2.0) for squares of 192 pixels. The
 network is convolutional, so the graph written here takes pictures of any size, and with them
-smaller faces: `(1, H, W, 3)` uint8 BGR, H and W multiples of 32, black where the picture ends. It
-returns confidences `(1, 1, H/4, W/4)` and, for each of those cells, 16 values `(1, 16, H/4, W/4)`
-in pixels: centre and size of the box, and six points, relative to the cell's centre. Weights are
-stored as float16, as they are in the TFLite file, and used as float32.
+smaller faces: `(1, 3, H, W)` RGB in [-1, 1], H and W multiples of 32, black where the picture
+ends. It returns confidences `(1, 1, H/4, W/4)` and 16 values for each of those cells,
+`(1, 16, H/4, W/4)`, in pixels: centre and size of the box, and six points, relative to the cell's
+centre. Weights are stored as float16, as they are in the TFLite file, and used as float32.
 """
 
 from __future__ import annotations
@@ -47,26 +47,16 @@ def main() -> None:
 
 
 def rebuild(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The converted graph for uint8 pictures of any size, with float16 weights."""
+    """The converted graph for pictures of any size, with float16 weights."""
     graph = model.graph
     boxes, scores = "regressor_face_4", "classifier_face_4"  # before they are flattened
     (first,) = [n for n in graph.node if n.op_type == "Transpose" and n.input[0] == "input"]
     body = [n for n in graph.node if n.op_type not in ("Transpose", "Reshape")]
-    before = [
-        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("Transpose", ["float"], ["planes"], perm=[0, 3, 1, 2]),
-        helper.make_node("Gather", ["planes", "rgb"], ["in_rgb"], axis=1),
-        helper.make_node("Mul", ["in_rgb", "scale"], ["scaled"]),
-        helper.make_node("Sub", ["scaled", "one"], [first.output[0]]),
-    ]
+    for node in body:
+        node.input[:] = ["image" if name == first.output[0] else name for name in node.input]
     after = [
         helper.make_node("Sigmoid", [scores], ["confidence"]),
         helper.make_node("Identity", [boxes], ["boxes"]),
-    ]
-    constants = [
-        numpy_helper.from_array(np.array([2, 1, 0], np.int64), "rgb"),
-        numpy_helper.from_array(np.float32(1 / 127.5), "scale"),
-        numpy_helper.from_array(np.float32(1), "one"),
     ]
     used = {name for node in body for name in node.input}
     weights, casts = [], []
@@ -80,15 +70,13 @@ def rebuild(model: onnx.ModelProto) -> onnx.ModelProto:
         half = tensor.name + "_half"
         weights.append(numpy_helper.from_array(value.astype(np.float16), half))
         casts.append(helper.make_node("Cast", [half], [tensor.name], to=TensorProto.FLOAT))
-    picture = helper.make_tensor_value_info("image", TensorProto.UINT8, [1, "height", "width", 3])
+    picture = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, "height", "width"])
     results = [
         helper.make_tensor_value_info("confidence", TensorProto.FLOAT, [1, 1, "rows", "columns"]),
         helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [1, 16, "rows", "columns"]),
     ]
     result = helper.make_model(
-        helper.make_graph(
-            [*casts, *before, *body, *after], "blazeface", [picture], results, weights + constants
-        ),
+        helper.make_graph([*casts, *body, *after], "blazeface", [picture], results, weights),
         opset_imports=model.opset_import,
         ir_version=8,
         producer_name="srsdk",

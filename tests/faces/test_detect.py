@@ -5,7 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from srsdk.errors import DetectorError, InputError, ModelNotFoundError
-from srsdk.faces import BlazeFaceDetector, Face, FaceDetector, YuNetDetector, blazeface
+from srsdk.faces import BlazeFaceDetector, Face, FaceDetector, YuNetDetector
 from srsdk.faces.crop import face_squares
 from srsdk.faces.detect import Box
 from srsdk.faces.frames import Pixels
+from srsdk.faces.network import open_network
 
 Scene = Callable[..., tuple[Pixels, list[Box]]]
 Overlap = Callable[[Box, Box], float]
@@ -144,11 +145,24 @@ def test_several_threads_get_the_same_answers(detector: FaceDetector, scene: Sce
     assert results == [True] * 30
 
 
-def test_a_missing_runtime_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    blazeface._open.cache_clear()
+@pytest.fixture
+def without_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    open_network.cache_clear()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(DetectorError, match="pip install onnxruntime"):
-        BlazeFaceDetector()
+    yield
+    open_network.cache_clear()
+
+
+def test_opencv_stands_in_for_onnxruntime(scene: Scene, request: pytest.FixtureRequest) -> None:
+    """The base install has no ONNX Runtime."""
+    frame, _ = scene(180, 320, ROW)
+    expected = BlazeFaceDetector().detect(frame)
+    request.getfixturevalue("without_onnxruntime")
+    found = BlazeFaceDetector().detect(frame)
+    assert len(found) == len(expected) == len(ROW)
+    for a, b in zip(found, expected, strict=True):
+        assert a.box == pytest.approx(b.box, abs=0.01)
+        assert a.score == pytest.approx(b.score, abs=1e-3)
 
 
 @pytest.mark.parametrize("angle", [-45, -30, -15, 0, 15, 30, 45])

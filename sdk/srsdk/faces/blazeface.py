@@ -1,19 +1,17 @@
-"""The default face detector: MediaPipe's BlazeFace, bundled, through ONNX Runtime."""
+"""The default face detector: MediaPipe's BlazeFace, bundled."""
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from srsdk.errors import DetectorError
 from srsdk.faces.crop import box_of_square
 from srsdk.faces.detect import SMALLEST, Box, Face, best_first, copy_to_search
 from srsdk.faces.frames import Pixels, Vector, check_frame
+from srsdk.faces.network import open_network
 
 _MODEL = Path(__file__).with_name("blazeface.onnx")
 _CELL = 4  # pixels of the picture from one cell of the network's output to the next
@@ -44,14 +42,14 @@ class BlazeFaceDetector:
         work_side: Longer side of the copy at most. Take more for group photographs. A frame smaller
             than 320 is enlarged, at most twice.
         min_score: Faces below this confidence are dropped.
-        threads: Threads of the network.
+        threads: Threads of the network in ONNX Runtime.
 
     Raises:
-        DetectorError: ONNX Runtime is missing, or the bundled file is damaged.
+        DetectorError: The bundled file is missing or damaged.
     """
 
     def __init__(self, *, work_side: int = 384, min_score: float = 0.5, threads: int = 1) -> None:
-        self._session = _open(threads)
+        self._network = open_network(_MODEL, ("confidence", "boxes"), threads)
         self._work_side = work_side
         self._min_score = min_score
 
@@ -61,13 +59,11 @@ class BlazeFaceDetector:
         height, width = small.shape[:2]
         if min(height, width) < SMALLEST:
             return []
-        image = cv2.copyMakeBorder(
-            small, 0, -height % _STRIDE, 0, -width % _STRIDE, cv2.BORDER_CONSTANT
-        )
-        try:
-            confidence, values = self._session.run(None, {"image": image[None]})
-        except Exception as error:  # ONNX Runtime has no common class of errors
-            raise DetectorError(f"the face detector failed: {error}") from error
+        below, right = -height % _STRIDE, -width % _STRIDE
+        padded = cv2.copyMakeBorder(small, 0, below, 0, right, cv2.BORDER_CONSTANT)
+        grey = 127.5  # to [-1, 1]
+        image = cv2.dnn.blobFromImage(padded, 1 / grey, mean=(grey,) * 3, swapRB=True)
+        confidence, values = self._network(np.asarray(image, np.float32))
         rows, columns = np.nonzero(confidence[0, 0] >= self._min_score)
         points = values[0, :, rows, columns].reshape(-1, 8, 2).astype(np.float64)
         cells = np.stack([columns + 0.5, rows + 0.5], axis=1) * _CELL
@@ -76,31 +72,6 @@ class BlazeFaceDetector:
         merged = _merge(points, confidence[0, 0, rows, columns].astype(np.float64))
         faces = [_face(points * (sx, sy), score) for points, score in merged]
         return best_first(faces, self._min_score)
-
-
-@functools.lru_cache(maxsize=4)
-def _open(threads: int) -> Any:
-    """ONNX Runtime's session, which any number of detectors and threads may share."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise DetectorError(
-            "the face detector needs ONNX Runtime: run `pip install onnxruntime`, or give another "
-            f"detector, such as YuNetDetector(FILE) or --detector FILE ({error})"
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    # Threads that wait for work by spinning would take time from the generators'.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(
-            str(_MODEL), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:
-        raise DetectorError(
-            f"{_MODEL} cannot be loaded: run `pip install --force-reinstall srsdk` ({error})"
-        ) from error
 
 
 def _merge(points: Vector, scores: Vector) -> list[tuple[Vector, float]]:
