@@ -27,10 +27,6 @@ COMMANDS = [
 ]
 # .ci/run and tests/test_package.py run these.
 ELSEWHERE = ("make demo", "make test", "pip install .")
-    "make demo",
-    "make test",
-    "pip install .",
-)  # .ci/run and tests/test_package.py run them
 
 
 @pytest.fixture(scope="module")
