@@ -58,7 +58,7 @@ class Upscaler:
             that `srsdk-export` wrote.
         faces: The same, for the generator that is run on detected faces, whose results are blended
             into the frame; None leaves faces to `model`. Both must have the same scale.
-        detector: What finds the faces; None: `srsdk.faces.SlimFaceDetector()`.
+        detector: What finds the faces; None: `srsdk.faces.BlazeFaceDetector()`.
         max_face: Largest side of a face's square (whole head) in pixels of the input that goes
             through the face generator, whose cost grows with the area; None: `FaceEnhancer`'s.
         backend: "auto", or a name from `srsdk.backends.BACKENDS`. "auto" is the fastest on the CPU,

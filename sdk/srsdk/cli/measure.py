@@ -44,7 +44,7 @@ class Choice:
     faces: str = "none"
     backend: str = "auto"
     threads: int | None = None
-    detector: str = "slimface"
+    detector: str = "blazeface"
     max_face: int | None = None
 
     def open(self) -> Upscaler:
