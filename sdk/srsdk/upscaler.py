@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srsdk import zoo
-from srsdk.backends import Backend, BackendInfo, open_backend
-from srsdk.backends.base import DeviceBackend
+from srsdk.backends import open_backend
 from srsdk.cuda import is_device_array
 from srsdk.errors import InputError
 from srsdk.image import PreparedImage, split
 from srsdk.stream import UpscalerStream
 from srsdk.tiling import TiledBackend
 from srsdk.timing import StageTimer
-from srsdk.types import Color, Pixels
+from srsdk.types import Backend, BackendInfo, Color, DeviceBackend, Pixels
 
 if TYPE_CHECKING:
     from srsdk.faces import FaceDetector, FaceEnhancer

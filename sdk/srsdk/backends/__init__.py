@@ -7,12 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
-from srsdk.backends.base import Backend, BackendInfo
 from srsdk.errors import BackendUnavailableError, ModelFormatError
 from srsdk.tensorrt.sidecar import is_engine
-from srsdk.types import Color
-
-__all__ = ["BACKENDS", "Backend", "BackendInfo", "open_backend"]
+from srsdk.types import Backend, Color
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +56,12 @@ def open_backend(
     if isinstance(model, Path) and is_engine(model) and name != "tensorrt":
         raise ModelFormatError(f'{model} is an engine: it runs in backend="tensorrt" or "auto"')
     module = cast("_Opener", import_module(BACKENDS[name]))
-    return module.open(model, threads=threads, color=color)
+    backend = module.open(model, threads=threads, color=color)
+    value_range = backend.info.spec.value_range
+    if value_range != (0.0, 1.0):
+        backend.close()
+        raise ModelFormatError(f"{model}: value range {value_range} is not supported, only 0 to 1")
+    return backend
 
 
 def _suitable(model: Path | str) -> str:

@@ -29,7 +29,7 @@ import srsdk
 from srsdk.cli.jobs import Job
 
 if TYPE_CHECKING:
-    from srsdk.backends import BackendInfo
+    from srsdk.types import BackendInfo
     from srsdk.upscaler import UpscalerInfo
 
 
