@@ -87,7 +87,9 @@ def test_program(program: str, folder: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     if '"out.png"' in program:
-        assert cv2.imread(str(folder / "out.png")).shape == (120, 160, 3)
+        made = cv2.imread(str(folder / "out.png"))
+        assert made is not None
+        assert made.shape == (120, 160, 3)
 
 
 def test_files_that_the_readme_names_exist() -> None:
