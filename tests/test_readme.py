@@ -80,8 +80,9 @@ def test_enhanced_video_is_whole(folder: Path) -> None:
 
 @pytest.mark.parametrize("program", re.findall(r"```python\n(.*?)```", README, re.S))
 def test_program(program: str, folder: Path) -> None:
+    checked = "assert sharp.shape == large.shape == (120, 160, 3)" if "sharp =" in program else ""
     result = subprocess.run(
-        [sys.executable, "-c", program + "\nassert sharp.shape == large.shape == (120, 160, 3)"],
+        [sys.executable, "-c", f"{program}\n{checked}"],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -15,9 +15,10 @@ from typing import Literal
 
 from srexport.onnx import INPUT, OUTPUT, load, read_spec
 from srsdk.backends import open_backend
-from srsdk.engine_sidecar import check_whole, is_engine
 from srsdk.errors import InputError
 from srsdk.spec import ModelSpec
+from srsdk.tensorrt.machine import check_whole
+from srsdk.tensorrt.sidecar import is_engine
 
 BATCH = 16
 """Largest batch of face crops that the server makes of single requests, unless told otherwise."""

@@ -17,7 +17,7 @@ from srexport.cli import app
 from srexport.images import probe_frames, read_images
 from srexport.onnx import load, save
 from srexport.runtimes import Output, Party, Runner, open_runner, probe_size
-from srexport.verify import CERTIFICATE_KEY, Parity, ParityError, Tolerance, certify, compare
+from srexport.verify import Parity, ParityError, Tolerance, certify, compare
 from srsdk import zoo
 from srsdk.backends import BACKENDS
 from srsdk.errors import (
@@ -26,8 +26,8 @@ from srsdk.errors import (
     ModelFormatError,
     ModelNotFoundError,
 )
-from srsdk.spec import ModelSpec
-from tests.export.conftest import edit
+from srsdk.spec import CERTIFICATE_KEY, ModelSpec
+from tests.sdk.tensorrt.stand_in import edit
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,10 @@ from srsdk import (
     ModelSpec,
     Upscaler,
     _kernels,
+    onnxfile,
     zoo,
 )
-from srsdk.backends import onnxfile, open_backend
+from srsdk.backends import open_backend
 from srsdk.backends.native import NativeBackend
 from srsdk.types import Color, Pixels
 from tests.sdk.agreement import (

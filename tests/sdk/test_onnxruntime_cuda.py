@@ -13,7 +13,7 @@ import pytest
 from srsdk import Upscaler, _kernels
 from srsdk.backends import open_backend
 from srsdk.cuda.device import CudaDevice
-from srsdk.cuda_device import find_device
+from srsdk.cuda.driver import find_gpu
 from srsdk.errors import BackendUnavailableError, ModelNotFoundError
 
 PROVIDER = "CUDAExecutionProvider"
@@ -43,7 +43,7 @@ def test_what_it_does_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pycuda") is None, reason="PyCUDA is not installed")
-@pytest.mark.skipif(find_device() is not None, reason="there is a GPU; see tests/gpu")
+@pytest.mark.skipif(find_gpu() is not None, reason="there is a GPU; see tests/gpu")
 @pytest.mark.skipif(not _kernels.built_with_cuda(), reason="this build has no CUDA kernels")
 def test_no_device() -> None:
     """For real: PyCUDA is here, and its driver or device is not."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from srsdk.backends.base import Backend, BackendInfo
-from srsdk.engine_sidecar import is_engine
 from srsdk.errors import BackendUnavailableError, ModelFormatError
+from srsdk.tensorrt.sidecar import is_engine
 from srsdk.types import Color
 
 __all__ = ["BACKENDS", "Backend", "BackendInfo", "open_backend"]
@@ -65,16 +65,17 @@ def open_backend(
 def _suitable(model: Path | str) -> str:
     """What "auto" stands for: the fastest CPU backend that can run the model.
 
-    The native one is, by 2 to 3 times on the bundled models, where its kernels have vectors. A GPU
-    is never chosen, only asked for by name: whether its driver, libraries and memory suffice shows
-    when it runs. An engine can run nowhere else.
+    The native one is, by 2 to 3 times on the bundled models, where its kernels have vectors;
+    without vectors ONNX Runtime is faster, if it is installed. A GPU is never chosen, only asked
+    for by name: whether its driver, libraries and memory suffice shows when it runs. An engine can
+    run nowhere else.
     """
     if isinstance(model, str):
         return "bicubic"
     if is_engine(model):
         return "tensorrt"
     from srsdk import _kernels
-    from srsdk.backends import native
+    from srsdk.backends import native, onnxruntime_library
 
-    vectors = _kernels.isa() != "portable"
-    return "native" if vectors and native.can_run(model) else "onnxruntime"
+    fastest = _kernels.isa() != "portable" or not onnxruntime_library.is_installed()
+    return "native" if fastest and native.can_run(model) else "onnxruntime"

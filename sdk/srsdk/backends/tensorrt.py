@@ -13,11 +13,13 @@ from typing import Any
 from srsdk.cuda.chain import DeviceChain
 from srsdk.cuda.device import Stream, open_device
 from srsdk.cuda.failure import explained
-from srsdk.engine_sidecar import EngineRecord, check_engine, is_engine, read_record
 from srsdk.errors import EngineMismatchError, ModelFormatError
 from srsdk.spec import ModelSpec
-from srsdk.tensorrt_library import Library, load_library
-from srsdk.tensorrt_plugin import load_plugin
+from srsdk.tensorrt.cache import cached_engine
+from srsdk.tensorrt.library import Library, load_library
+from srsdk.tensorrt.machine import check_engine
+from srsdk.tensorrt.plugin import load_plugin
+from srsdk.tensorrt.sidecar import EngineRecord, is_engine, read_record
 from srsdk.types import Size
 
 log = logging.getLogger(__name__)
@@ -120,8 +122,6 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
     path = Path(model)
     if not is_engine(path):
         open_device()  # before minutes are spent on an engine that could not run
-        from srsdk.zoo.engines import cached_engine
-
         path = cached_engine(path)
     library = load_library(read_record(path).flavour)
     record = check_engine(path, library.machine())

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from srsdk.backends.onnxfile import Array, Node, OnnxFile, read
 from srsdk.errors import ModelFormatError
+from srsdk.onnxfile import Array, Node, OnnxFile, read
 from srsdk.spec import ModelSpec
-from srsdk.tensorrt_plugin import plugin_refusal
+from srsdk.tensorrt.plugin import plugin_refusal
 
 _ELSEWHERE = 'use backend="onnxruntime" for this model'
 

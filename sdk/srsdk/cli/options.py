@@ -61,6 +61,7 @@ def open_upscaler(
         DetectorError: The detector cannot be loaded.
     """
     from srsdk.backends import BACKENDS
+    from srsdk.cli.enginebar import build_missing_engines
     from srsdk.upscaler import Upscaler
 
     if backend not in ("auto", *BACKENDS):
@@ -71,6 +72,8 @@ def open_upscaler(
             raise InputError(
                 "--detector and --max-face need --faces MODEL, for instance --faces portrait-x4"
             )
+        if backend == "tensorrt":
+            build_missing_engines(model)
         return Upscaler(model, backend=backend, threads=threads)
     if max_face is not None and max_face < 1:
         raise InputError(f"--max-face is {max_face}, expected at least 1 pixel")
@@ -79,6 +82,8 @@ def open_upscaler(
         from srsdk.faces import YuNetDetector
 
         finder = YuNetDetector(detector)
+    if backend == "tensorrt":
+        build_missing_engines(model, faces)
     return Upscaler(
         model, faces=faces, detector=finder, max_face=max_face, backend=backend, threads=threads
     )

@@ -226,6 +226,15 @@ class FaceStream:
         self._tracker = FaceTracker(enhancer.detector, every=every)
         self._strengths: dict[int, float] = {}
 
+    @property
+    def detect_every(self) -> int:
+        """Frames from one detection to the next, from now on."""
+        return self._tracker.every
+
+    @detect_every.setter
+    def detect_every(self, frames: int) -> None:
+        self._tracker.every = frames
+
     def enhance(self, lr: Pixels, sr: Pixels) -> FaceResult:
         """The next frame; otherwise as `FaceEnhancer.enhance`."""
         started = perf_counter()

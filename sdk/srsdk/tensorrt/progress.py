@@ -7,12 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-Watch = Callable[[float, str], None]
+OnProgress = Callable[[float, str], None]
 """Called with the share that is done, 0 to 1, and the name of the current phase."""
 
 
@@ -47,15 +44,15 @@ class Phases:
         return self._reached
 
 
-def monitor(trt: Any, watch: Watch) -> Any:
-    """An `IProgressMonitor` that calls `watch`.
+def monitor(trt: Any, on_progress: OnProgress) -> Any:
+    """An `IProgressMonitor` that calls `on_progress`.
 
-    An exception must not cross the builder's C++ frames. One of `watch` is kept in `failure` and
-    ends the build at that step, as does `stop()`.
+    An exception must not cross the builder's C++ frames. So an exception of `on_progress` is kept
+    in `failure`, and it ends the build at that step, as `stop()` does.
 
     Args:
         trt: The TensorRT module.
-        watch: Called at each step.
+        on_progress: Called at each step.
     """
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
@@ -74,7 +71,7 @@ def monitor(trt: Any, watch: Watch) -> Any:
         def step_complete(self, phase_name: str, step: int) -> bool:
             try:
                 self.phases.step(phase_name, step)
-                watch(self.phases.share, phase_name)
+                on_progress(self.phases.share, phase_name)
             except Exception as error:
                 self.failure = error
             return self.failure is None and not self.stopped
@@ -109,31 +106,3 @@ def signals_held(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(held, handler)
     for number in arrived[:1]:
         signal.raise_signal(number)
-
-
-@contextmanager
-def progress_bar(console: Console, title: str) -> Iterator[Watch]:
-    """A `Watch` that draws a bar with the time left, where the console is a terminal."""
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(
-        *columns,
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task(title, total=1.0)
-        yield lambda share, phase: bar.update(
-            task, completed=share, description=f"{title}: {phase[:40]}"
-        )

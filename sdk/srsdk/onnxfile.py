@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srsdk.errors import ModelFormatError, ModelNotFoundError
+from srsdk.spec import ModelSpec
 
 Array = NDArray[np.float32]
 
@@ -68,6 +69,16 @@ def read(path: Path) -> OnnxFile:
         raise
     except (LookupError, TypeError, ValueError) as error:
         raise ModelFormatError(f"{path} is not an ONNX file or damaged; export it again") from error
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """The spec in a model's metadata.
+
+    Raises:
+        ModelNotFoundError: There is no such file.
+        ModelFormatError: It is not ONNX, damaged, or carries no spec.
+    """
+    return ModelSpec.from_metadata(read(path).metadata, source=str(path))
 
 
 _Value = int | memoryview

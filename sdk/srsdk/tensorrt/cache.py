@@ -1,8 +1,4 @@
-"""Engines that were built from models on first use, and where they are kept.
-
-The one place where srsdk calls srexport: building is its work. It is imported when an engine is
-asked for, and not before.
-"""
+"""Engines that are built from models on first use, and the folder that they are kept in."""
 
 from __future__ import annotations
 
@@ -16,22 +12,22 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from srsdk.engine_sidecar import check_engine
+from srsdk import onnxfile
 from srsdk.errors import (
-    BackendUnavailableError,
     EngineMismatchError,
     InputError,
     ModelFormatError,
     ModelNotFoundError,
     SrsdkError,
 )
-
-if TYPE_CHECKING:
-    from srexport.flavour import Flavour
-    from srsdk.engine_sidecar import Profile
-    from srsdk.spec import ModelSpec
+from srsdk.files import sha256_of
+from srsdk.spec import ModelSpec
+from srsdk.tensorrt.building import Options, build_engine
+from srsdk.tensorrt.flavour import Flavour, find_flavour
+from srsdk.tensorrt.machine import check_engine
+from srsdk.tensorrt.profiles import Profile, profiles
+from srsdk.tensorrt.progress import OnProgress
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +56,12 @@ def cache_folder() -> Path:
     return (Path(shared) if Path(shared).is_absolute() else Path.home() / ".cache") / "srsdk"
 
 
-def cached_engine(model: Path, library: str = "auto") -> Path:
+def cached_engine(
+    model: Path,
+    library: str = "auto",
+    *,
+    on_progress: OnProgress = lambda share, phase: None,
+) -> Path:
     """The engine of a model for this machine, built if there is none yet.
 
     An engine belongs to the bytes of the model, the version of TensorRT, the GPU and its driver,
@@ -70,47 +71,42 @@ def cached_engine(model: Path, library: str = "auto") -> Path:
     Args:
         model: ONNX file of `srsdk-export`.
         library: "tensorrt", "tensorrt_rtx", or "auto": what is installed.
+        on_progress: Called while an engine is built, with the share that is done, 0 to 1, and the
+            name of the phase.
 
     Returns:
         The engine, with its sidecar beside it.
 
     Raises:
-        BackendUnavailableError: TensorRT, or a package that building needs, is not installed.
+        BackendUnavailableError: TensorRT is not installed, or has no GPU to build on.
         ModelFormatError: The model cannot be built.
         InputError: The cache cannot be written.
     """
-    try:
-        from srexport.flavour import find_flavour
-        from srexport.onnx import load, read_spec
-    except ImportError as error:
-        raise BackendUnavailableError(
-            f"building an engine needs another package ({error}): pip install onnx"
-        ) from error
-    spec = read_spec(load(model), str(model))
+    spec = onnxfile.read_spec(model)
     flavour = find_flavour(library)
-    profiles = _profiles(spec)
-    folder = cache_folder() / "engines" / f"{spec.name}-{engine_key(model, flavour, profiles)}"
+    sizes = _profiles(spec)
+    folder = cache_folder() / "engines" / f"{spec.name}-{engine_key(model, flavour, sizes)}"
     engine = folder / f"{spec.name}.engine"
     problem = _problem(engine, model, flavour)
     if problem is not None:
         log.info("%s; building an engine with %s", problem, flavour.title)
-        _build(model, engine, profiles, flavour)
+        _build(model, engine, sizes, flavour, on_progress)
     return engine
 
 
-def engine_key(model: Path, flavour: Flavour, profiles: tuple[Profile, ...]) -> str:
+def engine_key(model: Path, flavour: Flavour, sizes: tuple[Profile, ...]) -> str:
     """What tells one engine from another: 16 hexadecimal digits."""
     machine = flavour.machine()
     facts = {
         "format": _FORMAT,
-        "model": hashlib.sha256(model.read_bytes()).hexdigest(),  # its precision is in it
+        "model": sha256_of(model),  # its precision is in it
         "flavour": flavour.name,
         "version": flavour.version,
         "platform": machine.platform,
         "device": flavour.device.name if flavour.device else "",
         "capability": machine.compute_capability,
         "driver": machine.driver,
-        "profiles": [str(profile) for profile in profiles],
+        "profiles": [str(profile) for profile in sizes],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -125,20 +121,19 @@ def _problem(engine: Path, model: Path, flavour: Flavour) -> SrsdkError | None:
 
 
 def _profiles(spec: ModelSpec) -> tuple[Profile, ...]:
-    from srexport.shapes import profiles
-
     usual = profiles([], spec)
     return usual if spec.face_size else usual + profiles([_ANY_SIZE], spec)
 
 
-def _build(model: Path, engine: Path, profiles: tuple[Profile, ...], flavour: Flavour) -> None:
-    from rich.console import Console
-
-    from srexport.engine import Options, build_engine
-    from srexport.progress import progress_bar
-
+def _build(
+    model: Path,
+    engine: Path,
+    sizes: tuple[Profile, ...],
+    flavour: Flavour,
+    on_progress: OnProgress,
+) -> None:
     folder = engine.parent
-    shapes = " ".join(f"--shapes {profile.name}" for profile in profiles)
+    shapes = " ".join(f"--shapes {profile.name}" for profile in sizes)
     command = f"srsdk-export engine {model} -o {engine.name} {shapes} --library {flavour.name}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -150,17 +145,15 @@ def _build(model: Path, engine: Path, profiles: tuple[Profile, ...], flavour: Fl
             "environment variable SRSDK_CACHE"
         ) from error
     try:
-        title = f"{flavour.title}, once for {model.stem}"
-        with progress_bar(Console(stderr=True), title) as watch:
-            build_engine(
-                model,
-                made / engine.name,
-                profiles,
-                flavour,
-                Options(),
-                command=command,
-                watch=watch,
-            )
+        build_engine(
+            model,
+            made / engine.name,
+            sizes,
+            flavour,
+            Options(),
+            command=command,
+            on_progress=on_progress,
+        )
         _put(made, folder, lambda: _problem(engine, model, flavour) is None)
     finally:
         shutil.rmtree(made, ignore_errors=True)

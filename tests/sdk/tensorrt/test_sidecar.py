@@ -13,18 +13,12 @@ import pytest
 
 from srexport.runtimes import Party
 from srexport.verify import Certificate, Parity, Tolerance
-from srsdk.cuda_device import find_device
-from srsdk.engine_sidecar import (
-    Machine,
-    Profile,
-    check_engine,
-    read_record,
-    sidecar_path,
-    this_machine,
-    this_platform,
-)
+from srsdk.cuda.driver import find_gpu
 from srsdk.errors import EngineMismatchError, InputError, ModelFormatError, ModelNotFoundError
-from tests.export.conftest import edit
+from srsdk.tensorrt.machine import Machine, check_engine, this_machine, this_platform
+from srsdk.tensorrt.profiles import Profile
+from srsdk.tensorrt.sidecar import read_record, sidecar_path
+from tests.sdk.tensorrt.stand_in import edit
 
 ORIN = Machine("tensorrt", "10.3.0", (8, 7), "12.6", "Linux aarch64")
 RTX = Machine("tensorrt_rtx", "1.7.1.116", (12, 0), "13.0", "Linux x86_64")
@@ -184,13 +178,13 @@ def test_machine_of_a_module() -> None:
     machine = this_machine(trt)
     assert machine.flavour == "tensorrt_rtx"
     assert machine.version == trt.__version__
-    assert (machine.compute_capability is None) == (find_device() is None)
+    assert (machine.compute_capability is None) == (find_gpu() is None)
 
 
 def test_device_here() -> None:
     """None without a driver; what it says otherwise is judged by the GPU tests."""
-    device = find_device()
+    device = find_gpu()
     if device is not None:
         assert device.compute_capability >= (5, 0)
-    assert find_device(1000) is None
+    assert find_gpu(1000) is None
     assert this_platform().split()[0] in {"Linux", "Darwin", "Windows"}

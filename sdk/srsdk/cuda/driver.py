@@ -1,4 +1,4 @@
-"""What the CUDA driver says about the GPU, without any package: neither PyCUDA nor torch."""
+"""What the CUDA driver says about the GPU; needs no package, neither PyCUDA nor torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 
 
 @dataclass(frozen=True)
-class CudaDevice:
+class GpuInfo:
     """A GPU.
 
     Attributes:
@@ -26,7 +26,7 @@ class CudaDevice:
     memory: int
 
 
-def find_device(index: int = 0) -> CudaDevice | None:
+def find_gpu(index: int = 0) -> GpuInfo | None:
     """The GPU, or None where there is none or no driver for it. Makes no CUDA context."""
     library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
@@ -45,7 +45,7 @@ def find_device(index: int = 0) -> CudaDevice | None:
     for attribute in (_MAJOR, _MINOR):
         cuda.cuDeviceGetAttribute(ctypes.byref(number), attribute, device)
         capability.append(number.value)
-    return CudaDevice(
+    return GpuInfo(
         name.value.decode(errors="replace"),
         (capability[0], capability[1]),
         f"{version // 1000}.{version % 1000 // 10}",

@@ -16,8 +16,7 @@ import pytest
 
 from srsdk import Upscaler, _kernels, zoo
 from srsdk.backends.tensorrt import EngineGenerator
-from srsdk.cuda_device import find_device
-from srsdk.engine_sidecar import check_engine, read_record, sidecar_path
+from srsdk.cuda.driver import find_gpu
 from srsdk.errors import (
     BackendUnavailableError,
     CudaError,
@@ -26,13 +25,15 @@ from srsdk.errors import (
     ModelFormatError,
     ModelNotFoundError,
 )
-from srsdk.tensorrt_library import load_library
-from srsdk.zoo.engines import cache_folder, cached_engine, engine_key
+from srsdk.tensorrt.cache import cache_folder, cached_engine, engine_key
+from srsdk.tensorrt.library import load_library
+from srsdk.tensorrt.machine import check_engine
+from srsdk.tensorrt.sidecar import read_record, sidecar_path
 
 needs_rtx = pytest.mark.skipif(
     importlib.util.find_spec("tensorrt_rtx") is None, reason="tensorrt_rtx is not installed"
 )
-no_gpu = pytest.mark.skipif(find_device() is not None, reason="there is a GPU; see tests/gpu")
+no_gpu = pytest.mark.skipif(find_gpu() is not None, reason="there is a GPU; see tests/gpu")
 needs_pycuda = pytest.mark.skipif(
     importlib.util.find_spec("pycuda") is None, reason="PyCUDA is not installed"
 )
@@ -106,9 +107,9 @@ def test_built_once(cache: Path, models: dict[str, Path]) -> None:
 
 @needs_rtx
 def test_a_key_for_everything_that_matters(models: dict[str, Path], tmp_path: Path) -> None:
-    from srexport.flavour import find_flavour
-    from srsdk.cuda_device import CudaDevice
-    from srsdk.engine_sidecar import Profile
+    from srsdk.cuda.driver import GpuInfo
+    from srsdk.tensorrt.flavour import find_flavour
+    from srsdk.tensorrt.profiles import Profile
 
     flavour = find_flavour("tensorrt_rtx")
     model, copy = models["edge-x2"], tmp_path / "copy.onnx"
@@ -119,7 +120,7 @@ def test_a_key_for_everything_that_matters(models: dict[str, Path], tmp_path: Pa
     class Newer:
         __name__, __version__ = "tensorrt_rtx", "99.0"
 
-    orin = CudaDevice("Orin", (8, 7), "12.6", 1 << 33)
+    orin = GpuInfo("Orin", (8, 7), "12.6", 1 << 33)
     keys = [
         engine_key(model, flavour, profiles),
         engine_key(models["edge-x3"], flavour, profiles),
@@ -155,7 +156,7 @@ def test_a_damaged_one_is_built_again(
 @needs_rtx
 def test_several_processes_build_at_once(models: dict[str, Path], tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from srsdk.zoo.engines import cached_engine; "
+        "from pathlib import Path; from srsdk.tensorrt.cache import cached_engine; "
         f"print(cached_engine(Path({str(models['edge-x2'])!r}), 'tensorrt_rtx'))"
     )
     command = [sys.executable, "-c", code]
@@ -178,13 +179,13 @@ def test_several_processes_build_at_once(models: dict[str, Path], tmp_path: Path
 def test_an_interrupted_build_leaves_nothing(
     models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import srexport.engine
+    import srsdk.tensorrt.cache
 
     def stopped(*_arguments: Any, **_options: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setenv("SRSDK_CACHE", str(tmp_path))
-    monkeypatch.setattr(srexport.engine, "build_engine", stopped)
+    monkeypatch.setattr(srsdk.tensorrt.cache, "build_engine", stopped)
     with pytest.raises(KeyboardInterrupt):
         cached_engine(models["edge-x2"], "tensorrt_rtx")
     assert list((tmp_path / "engines").iterdir()) == []
@@ -217,14 +218,11 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 # ---- what is missing
 
 
-def test_building_needs_its_packages(models: dict[str, Path], tmp_path: Path) -> None:
+def test_building_needs_tensorrt(models: dict[str, Path], tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from srsdk.zoo.engines import cached_engine; "
+        "from pathlib import Path; from srsdk.tensorrt.cache import cached_engine; "
         f"cached_engine(Path({str(models['edge-x2'])!r}))"
     )
-    said = message(python(code, "onnx", SRSDK_CACHE=str(tmp_path)))
-    assert "BackendUnavailableError" in said
-    assert "pip install onnx" in said
     said = message(python(code, "tensorrt", "tensorrt_rtx", SRSDK_CACHE=str(tmp_path)))
     assert "pip install tensorrt-rtx-cu13" in said
     assert list(tmp_path.iterdir()) == []

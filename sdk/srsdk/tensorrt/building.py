@@ -1,10 +1,9 @@
-"""Building TensorRT engines. Needs neither torch nor, for TensorRT-RTX, a GPU."""
+"""Building TensorRT engines. Needs neither onnx nor torch nor, for TensorRT-RTX, a GPU."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -12,19 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx
-
-from srexport.flavour import Flavour, Hardware
-from srexport.onnx import INPUT, load, read_spec
-from srexport.plugin import prepare
-from srexport.progress import Watch, monitor, signals_held
-from srexport.verify import CERTIFICATE_KEY
-from srsdk.engine_sidecar import EngineRecord, Profile, this_platform, write_record
-from srsdk.errors import ModelFormatError, SrsdkError
-
-
-class EngineBuildError(SrsdkError, RuntimeError):
-    """TensorRT did not build an engine."""
+from srsdk import onnxfile
+from srsdk.errors import EngineBuildError, ModelFormatError
+from srsdk.files import sha256_of, write_whole
+from srsdk.spec import CERTIFICATE_KEY, ModelSpec
+from srsdk.tensorrt.flavour import Flavour, Hardware
+from srsdk.tensorrt.machine import this_platform
+from srsdk.tensorrt.plugin import prepare_builder
+from srsdk.tensorrt.profiles import Profile
+from srsdk.tensorrt.progress import OnProgress, monitor, signals_held
+from srsdk.tensorrt.sidecar import EngineRecord, write_record
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ def build_engine(
     options: Options,
     *,
     command: str,
-    watch: Watch = lambda share, phase: None,
+    on_progress: OnProgress = lambda share, phase: None,
 ) -> EngineRecord:
     """Build an engine and write it with its sidecar.
 
@@ -67,7 +63,7 @@ def build_engine(
         flavour: From `find_flavour`.
         options: How to build.
         command: What builds it again, for the sidecar.
-        watch: Told about progress.
+        on_progress: Called with the share that is done, 0 to 1, and the name of the phase.
 
     Raises:
         ModelNotFoundError: There is no such model.
@@ -76,22 +72,22 @@ def build_engine(
         InputError: An option that this flavour does not have.
         EngineBuildError: The builder failed.
     """
-    proto = load(model)
-    spec = read_spec(proto, str(model))
+    file = onnxfile.read(model)
+    spec = ModelSpec.from_metadata(file.metadata, source=str(model))
     trt = flavour.trt
     messages = flavour.messages()
     builder = trt.Builder(messages)
     config = builder.create_builder_config()
     if spec.plugin:
-        prepare(flavour)
+        prepare_builder(flavour)
     capabilities = flavour.aim(config, options.hardware, options.capabilities)
-    network = parse(proto, flavour, builder, messages, str(model))
+    network = parse(model.read_bytes(), flavour, builder, messages, str(model))
     _configure(trt, config, options)
     for profile in profiles:
-        _add_profile(builder, config, profile)
+        _add_profile(builder, config, profile, file.input)
     cache = _attach_cache(config, flavour, options.timing_cache)
     started = time.perf_counter()
-    progress = monitor(trt, watch)
+    progress = monitor(trt, on_progress)
     config.progress_monitor = progress
     with signals_held(progress.stop):
         plan = builder.build_serialized_network(network, config)
@@ -101,15 +97,15 @@ def build_engine(
         why = messages.errors[-1] if messages.errors else "it does not say why"
         raise EngineBuildError(f"{flavour.title} could not build {model}: {why}")
     seconds = time.perf_counter() - started
-    watch(1.0, "done")
+    on_progress(1.0, "done")
     if cache is not None and options.timing_cache is not None:
-        _write(options.timing_cache, bytes(config.get_timing_cache().serialize()))
+        write_whole(options.timing_cache, bytes(config.get_timing_cache().serialize()))
     engine = bytes(plan)
-    certificate = {entry.key: entry.value for entry in proto.metadata_props}.get(CERTIFICATE_KEY)
+    certificate = file.metadata.get(CERTIFICATE_KEY)
     record = EngineRecord(
         spec=spec,
         model=model.name,
-        model_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
+        model_sha256=sha256_of(model),
         engine_sha256=hashlib.sha256(engine).hexdigest(),
         engine_bytes=len(engine),
         flavour=flavour.name,
@@ -134,20 +130,27 @@ def build_engine(
     )
     # The engine first: should this end between the two, the old sidecar does not fit the new
     # engine, which loading notices.
-    _write(output, engine)
+    write_whole(output, engine)
     write_record(output, record)
     return record
 
 
-def parse(proto: onnx.ModelProto, flavour: Flavour, builder: Any, messages: Any, name: str) -> Any:
+def parse(model: bytes, flavour: Flavour, builder: Any, messages: Any, name: str) -> Any:
     """The strongly typed network of a model.
+
+    Args:
+        model: The ONNX file's bytes.
+        flavour: From `find_flavour`.
+        builder: TensorRT's builder.
+        messages: What TensorRT logs to.
+        name: What to call the model in an error.
 
     Raises:
         ModelFormatError: The model has an operator that this TensorRT does not take.
     """
     network = builder.create_network(flavour.network_flags())
     parser = flavour.trt.OnnxParser(network, messages)
-    if not parser.parse(proto.SerializeToString()):
+    if not parser.parse(model):
         first = parser.get_error(0)
         operator, node = first.node_operator(), first.node_name()
         raise ModelFormatError(
@@ -175,13 +178,13 @@ def _configure(trt: Any, config: Any, options: Options) -> None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace << 20)
 
 
-def _add_profile(builder: Any, config: Any, profile: Profile) -> None:
+def _add_profile(builder: Any, config: Any, profile: Profile, name: str) -> None:
     shapes = [
         (batch, 3, height, width)
         for batch, height, width in (profile.min, profile.opt, profile.max)
     ]
     made = builder.create_optimization_profile()
-    made.set_shape(INPUT, *shapes)
+    made.set_shape(name, *shapes)
     if config.add_optimization_profile(made) < 0:
         raise EngineBuildError(f"TensorRT does not take the sizes of {profile}")
 
@@ -191,12 +194,3 @@ def _attach_cache(config: Any, flavour: Flavour, path: Path | None) -> Any:
         return None
     cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
     return cache if config.set_timing_cache(cache, False) else None
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from srexport.engine import Options, build_engine
-from srexport.flavour import Flavour, find_flavour
 from srexport.onnx import load, read_spec
-from srexport.shapes import profiles
-from srsdk.engine_sidecar import check_engine
 from srsdk.errors import EngineMismatchError
-from tests.export.test_engine import tiny
+from srsdk.tensorrt.building import Options, build_engine
+from srsdk.tensorrt.flavour import Flavour, find_flavour
+from srsdk.tensorrt.machine import check_engine
+from srsdk.tensorrt.profiles import profiles
+from tests.export.tiny import tiny
 
 pytestmark = pytest.mark.gpu
 

@@ -13,29 +13,29 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import torch
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 from srexport.cli import app
-from srexport.engine import EngineBuildError, Options, build_engine, layer_kinds, parse
-from srexport.flavour import Flavour, find_flavour
-from srexport.onnx import build, load, read_spec, save
+from srexport.onnx import load, read_spec, save
 from srexport.precision import convert
-from srexport.progress import Watch
-from srexport.shapes import CLOSE_UPS, FACES, FRAMES, profiles
-from srexport.source import Source, fold
 from srsdk import zoo
-from srsdk.engine_sidecar import check_engine, read_record, sidecar_path
 from srsdk.errors import (
     BackendUnavailableError,
+    EngineBuildError,
     InputError,
     ModelFormatError,
     ModelNotFoundError,
 )
 from srsdk.spec import ModelSpec, Precision
-from srtrain.models import SRResNet
+from srsdk.tensorrt.building import Options, build_engine, layer_kinds, parse
+from srsdk.tensorrt.flavour import Flavour, find_flavour
+from srsdk.tensorrt.machine import check_engine
+from srsdk.tensorrt.profiles import CLOSE_UPS, FACES, FRAMES, profiles
+from srsdk.tensorrt.progress import OnProgress
+from srsdk.tensorrt.sidecar import read_record, sidecar_path
 from tests.export.test_precision import faces
+from tests.export.tiny import tiny
 
 # Generators of the report have the same kinds of layers: one of them shows what the others would.
 QUICK = ("edge-x4", "srresnet-x4")
@@ -59,14 +59,6 @@ def in_precision(name: str, precision: Precision) -> onnx.ModelProto:
         exact = load(next(model.path for model in zoo.models() if model.name == name))
         _made[name, precision] = convert(exact, precision, faces(4)).model
     return _made[name, precision]
-
-
-def tiny(path: Path) -> Path:
-    torch.manual_seed(1)
-    model = SRResNet(4, 16, 1).eval()
-    spec = ModelSpec("tiny", "srresnet", 4, halo=model.halo, face_size=32)
-    save(build(Source(fold(model), spec)), path)
-    return path
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -96,7 +88,7 @@ def test_layers_have_the_types_that_the_graph_says(
     model = in_precision(name, precision)
     messages = rtx.trt.Logger(rtx.trt.Logger.ERROR)
     builder = rtx.trt.Builder(messages)
-    network = parse(model, rtx, builder, messages, name)
+    network = parse(model.SerializeToString(), rtx, builder, messages, name)
     # DepthToSpace computes its shapes in int64; nothing flows through those layers.
     kinds = [kind for kind in layer_kinds(network) if not kind.endswith("int64")]
     narrow = "float" if precision == "fp32" else "half"
@@ -157,7 +149,7 @@ def test_progress_grows_to_one(rtx: Flavour, tmp_path: Path) -> None:
         rtx,
         Options(),
         command="again",
-        watch=lambda share, _phase: seen.append(share),
+        on_progress=lambda share, _phase: seen.append(share),
     )
     assert len(seen) > 5
     assert seen == sorted(seen)
@@ -179,8 +171,16 @@ def test_interruption_leaves_nothing(rtx: Flavour, tmp_path: Path) -> None:
     def fail(share: float, phase: str) -> None:
         raise RuntimeError("terminal is gone")
 
-    def attempt(watch: Watch) -> None:
-        build_engine(model, tmp_path / "t.engine", wanted, rtx, Options(), command="", watch=watch)
+    def attempt(on_progress: OnProgress) -> None:
+        build_engine(
+            model,
+            tmp_path / "t.engine",
+            wanted,
+            rtx,
+            Options(),
+            command="",
+            on_progress=on_progress,
+        )
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):

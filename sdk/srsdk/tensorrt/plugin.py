@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from srsdk.errors import BackendUnavailableError, ModelFormatError
+
+if TYPE_CHECKING:
+    from srsdk.tensorrt.flavour import Flavour
 
 PLUGIN = "SrsdkPixelShufflePReLU"
 """Name of the plugin, and of its operator in ONNX files."""
@@ -36,7 +40,7 @@ def find_plugin() -> Path:
     from srsdk import _kernels
 
     # An editable installation has what was compiled somewhere else than what is written in Python.
-    for folder in (Path(__file__).parent, Path(_kernels.__file__).parent):
+    for folder in (Path(__file__).parents[1], Path(_kernels.__file__).parent):
         if (folder / LIBRARY).is_file():
             return folder / LIBRARY
     raise BackendUnavailableError(
@@ -64,6 +68,27 @@ def load_plugin(trt: Any) -> None:
         raise BackendUnavailableError(
             f"TensorRT {trt.__version__} does not load {library}; build srsdk again on this machine"
         )
+
+
+def prepare_builder(flavour: Flavour) -> None:
+    """Make a TensorRT ready to build a model with the plugin.
+
+    Raises:
+        BackendUnavailableError: There is no library, or TensorRT-RTX could not use it.
+    """
+    load_plugin(flavour.trt)
+    if flavour.name != "tensorrt_rtx":
+        return
+    # Its ONNX parser opens the library by this name, which the wheel does not have, before it adds
+    # a plugin; where that fails it ends the process (1.7.1).
+    try:
+        ctypes.CDLL("libtensorrt_rtx.so")
+    except OSError as error:
+        raise BackendUnavailableError(
+            f"{flavour.title} adds plugins only where it finds libtensorrt_rtx.so, which its wheel "
+            "lacks: make a link of that name to the wheel's libtensorrt_rtx.so.1, and set "
+            "LD_LIBRARY_PATH to the link's folder"
+        ) from error
 
 
 def plugin_refusal(source: object) -> ModelFormatError:

@@ -1,7 +1,4 @@
-"""How engines are built with TensorRT, with TensorRT-RTX, with TensorRT 10 and 11.
-
-What differs when they are run is in `srsdk.tensorrt_library`.
-"""
+"""TensorRT 10, TensorRT 11 and TensorRT-RTX as far as they differ when an engine is built."""
 
 from __future__ import annotations
 
@@ -10,9 +7,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
-from srsdk.cuda_device import find_device
+from srsdk.cuda.driver import find_gpu
 from srsdk.errors import BackendUnavailableError, InputError
-from srsdk.tensorrt_library import INSTALL, NAMES, Library, Name
+from srsdk.tensorrt.library import INSTALL, NAMES, Library, Name
 
 Hardware = Literal["this", "same-compute-capability", "ampere-plus"]
 
@@ -98,7 +95,7 @@ def find_flavour(name: str = "auto") -> Flavour:
     Raises:
         BackendUnavailableError: It is not installed, or TensorRT has no GPU to build on.
     """
-    device = find_device()
+    device = find_gpu()
     order: list[Name] = list(NAMES)
     if name != "auto":
         order = [known for known in order if known == name]

@@ -1,10 +1,10 @@
-"""Which input sizes an engine is built for."""
+"""Input sizes that an engine is built for, in TensorRT's words: profiles of min, opt and max."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-from srsdk.engine_sidecar import Profile
 from srsdk.errors import InputError
 from srsdk.spec import ModelSpec
 from srsdk.types import Size
@@ -25,6 +25,33 @@ _SIDE = 64
 """Side of a crop for a generator that names none."""
 
 _SYNTAX = "faces, close-ups, WIDTHxHEIGHT, BATCH*WIDTHxHEIGHT, or min:opt:max of those"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Input sizes that an engine takes.
+
+    Attributes:
+        name: As it was asked for.
+        min: Smallest batch, height and width.
+        opt: The size that it was tuned for.
+        max: Largest batch, height and width.
+    """
+
+    name: str
+    min: Size
+    opt: Size
+    max: Size
+
+    def covers(self, size: Size) -> bool:
+        """Whether `(batch, height, width)` lies within."""
+        return all(a <= b <= c for a, b, c in zip(self.min, size, self.max, strict=True))
+
+    def __str__(self) -> str:
+        """The name and its sizes as batch * width x height."""
+        ends = [self.min] if self.min == self.max else [self.min, self.opt, self.max]
+        sizes = ":".join(f"{batch}*{width}x{height}" for batch, height, width in ends)
+        return f"{self.name} ({sizes})"
 
 
 def profiles(shapes: list[str], spec: ModelSpec) -> tuple[Profile, ...]:

@@ -1,6 +1,6 @@
-"""The one place that knows TensorRT from TensorRT-RTX when an engine is loaded and run.
+"""TensorRT and TensorRT-RTX as far as they differ when an engine is loaded and run.
 
-What differs when one is built is in `srexport.flavour`, which extends this.
+How they differ when an engine is built is in `flavour.py`, which extends this.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
-from srsdk.cuda_device import CudaDevice, find_device
-from srsdk.engine_sidecar import Machine, this_machine
+from srsdk.cuda.driver import GpuInfo, find_gpu
 from srsdk.errors import BackendUnavailableError
+from srsdk.tensorrt.machine import Machine, this_machine
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Library:
 
     name: Name
     trt: Any
-    device: CudaDevice | None
+    device: GpuInfo | None
 
     @property
     def version(self) -> str:
@@ -93,7 +93,7 @@ def load_library(name: str) -> Library:
     for known in NAMES:
         if known == name:
             try:
-                return Library(known, import_module(known), find_device())
+                return Library(known, import_module(known), find_gpu())
             except (ImportError, OSError) as error:
                 raise BackendUnavailableError(
                     f"this engine needs {name}, which cannot be imported ({error}): {INSTALL[name]}"
