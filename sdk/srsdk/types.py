@@ -13,6 +13,9 @@ Pixels = NDArray[np.uint8]
 Color = Literal["bgr", "rgb"]
 """Channel order of an image."""
 
+ComputePrecision = Literal["auto", "fp32", "int8"]
+"""Arithmetic that is asked for; "auto": the fastest that is proven for the model."""
+
 Size = tuple[int, int, int]
 """Batch, height, width."""
 

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from srsdk.spec import ModelSpec
+from srsdk.spec import ModelSpec, Precision
 from srsdk.types import Future, Pixels
 
 
@@ -23,6 +23,7 @@ class BackendInfo:
         spec: The generator's contract.
         tile: Largest side of a frame that should go through at once unless the caller says
             otherwise: bounds the generator's memory.
+        precision: Arithmetic that the generator runs in; None: as the spec says.
     """
 
     name: str
@@ -31,6 +32,12 @@ class BackendInfo:
     threads: int
     spec: ModelSpec
     tile: int = 512
+    precision: Precision | None = None
+
+    @property
+    def arithmetic(self) -> Precision:
+        """Arithmetic that the generator runs in."""
+        return self.precision or self.spec.precision
 
 
 class Backend(Protocol):
