@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srsdk import zoo
-from srsdk.backends import Backend, BackendInfo, open_backend
-from srsdk.backends.base import DeviceBackend
+from srsdk.backends import open_backend
 from srsdk.cuda import is_device_array
 from srsdk.errors import InputError
 from srsdk.image import PreparedImage, split
 from srsdk.stream import UpscalerStream
 from srsdk.tiling import TiledBackend
 from srsdk.timing import StageTimer
-from srsdk.types import Color, ComputePrecision, Pixels
+from srsdk.types import Backend, BackendInfo, Color, ComputePrecision, DeviceBackend, Pixels
 
 if TYPE_CHECKING:
     from srsdk.faces import FaceDetector, FaceEnhancer
@@ -59,7 +58,7 @@ class Upscaler:
             that `srsdk-export` wrote.
         faces: The same, for the generator that is run on detected faces, whose results are blended
             into the frame; None leaves faces to `model`. Both must have the same scale.
-        detector: What finds the faces; None: `srsdk.faces.SlimFaceDetector()`.
+        detector: What finds the faces; None: `srsdk.faces.BlazeFaceDetector()`.
         max_face: Largest side of a face's square (whole head) in pixels of the input that goes
             through the face generator, whose cost grows with the area; None: `FaceEnhancer`'s.
         backend: "auto", or a name from `srsdk.backends.BACKENDS`. "auto" is the fastest on the CPU,

@@ -29,7 +29,7 @@ def pictures(tmp_path: Path) -> Path:
     random = np.random.default_rng(3)
     for number in range(6):
         picture = random.integers(0, 256, (9, 9, 3)).astype(np.uint8)
-        picture = cv2.resize(picture, (96, 96), interpolation=cv2.INTER_CUBIC)
+        picture = cv2.resize(picture, (96, 96), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
         picture[:, 40 + 3 * number :] //= 2
         cv2.imwrite(str(folder / f"{number}.png"), picture)
     return folder

@@ -7,12 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast, get_args
 
-from srsdk.backends.base import Backend, BackendInfo
 from srsdk.errors import BackendUnavailableError, InputError, ModelFormatError
 from srsdk.tensorrt.sidecar import is_engine
-from srsdk.types import Color, ComputePrecision
-
-__all__ = ["BACKENDS", "Backend", "BackendInfo", "open_backend"]
+from srsdk.types import Backend, Color, ComputePrecision
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +70,14 @@ def open_backend(
     if name == "native":
         from srsdk.backends import native
 
-        return native.open(model, threads=threads, color=color, precision=precision)
-    module = cast("_Opener", import_module(BACKENDS[name]))
-    backend = module.open(model, threads=threads, color=color)
+        backend: Backend = native.open(model, threads=threads, color=color, precision=precision)
+    else:
+        module = cast("_Opener", import_module(BACKENDS[name]))
+        backend = module.open(model, threads=threads, color=color)
+    value_range = backend.info.spec.value_range
+    if value_range != (0.0, 1.0):
+        backend.close()
+        raise ModelFormatError(f"{model}: value range {value_range} is not supported, only 0 to 1")
     if precision not in ("auto", backend.info.arithmetic):
         backend.close()
         raise BackendUnavailableError(

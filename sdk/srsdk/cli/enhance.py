@@ -30,7 +30,7 @@ def enhance(
     backend: options.Backend = "auto",
     precision: options.Precision = "auto",
     threads: options.Threads = None,
-    detector: options.Detector = "slimface",
+    detector: options.Detector = "blazeface",
     detect_every: options.DetectEvery = 5,
     max_face: options.MaxFace = None,
     recursive: Annotated[

@@ -34,7 +34,7 @@ Threads = Annotated[
     int | None, typer.Option("--threads", help="CPU threads of each model.", show_default="all")
 ]
 Detector = Annotated[
-    str, typer.Option("--detector", help="slimface, or the path of a YuNet ONNX file.")
+    str, typer.Option("--detector", help="blazeface, or the path of a YuNet ONNX file.")
 ]
 DetectEvery = Annotated[
     int, typer.Option("--detect-every", help="Frames from one face detection to the next.")
@@ -78,7 +78,7 @@ def open_upscaler(
         raise InputError(f"unknown backend {backend!r}; known: {known}")
     chosen = cast("ComputePrecision", precision)  # the Upscaler refuses what is none
     if faces == "none":
-        if detector != "slimface" or max_face is not None:
+        if detector != "blazeface" or max_face is not None:
             raise InputError(
                 "--detector and --max-face need --faces MODEL, for instance --faces portrait-x4"
             )
@@ -88,7 +88,7 @@ def open_upscaler(
     if max_face is not None and max_face < 1:
         raise InputError(f"--max-face is {max_face}, expected at least 1 pixel")
     finder = None
-    if detector != "slimface":
+    if detector != "blazeface":
         from srsdk.faces import YuNetDetector
 
         finder = YuNetDetector(detector)

@@ -66,7 +66,7 @@ class FaceTracker:
         *,
         every: int = 5,
         max_misses: int = 2,
-        birth_score: float = 0.6,
+        birth_score: float = 0.55,
     ) -> None:
         if every < 1 or max_misses < 0:
             raise InputError(f"every={every}, max_misses={max_misses}: at least 1 and 0 are needed")
