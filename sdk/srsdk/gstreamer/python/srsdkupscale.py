@@ -86,7 +86,8 @@ class SrsdkUpscale(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer ha
         for index in range(caps.get_size()):
             structure = caps.get_structure(index).copy()
             if not scale:  # any size may be linked; `do_start` says what is wrong
-                structure.remove_fields(["width", "height"])
+                for name in ("width", "height"):
+                    structure.remove_field(name)
             if not scale or _resize(structure, scale, direction):
                 result.append_structure(structure)
         return (
