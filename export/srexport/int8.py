@@ -16,8 +16,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from srexport.arithmetic import plain_session
 from srexport.onnx import annotate, load, save
+from srexport.variants import plain_session
 from srsdk import _kernels, onnxfile, reference
 from srsdk.backends.convchain import Chain, read_chain
 from srsdk.errors import ModelFormatError
