@@ -13,10 +13,10 @@ $(VENV)/runtime: pyproject.toml CMakeLists.txt constraints.txt $(shell find kern
 	$(PIP) --editable .
 	touch $@
 
-# What the tests need besides: torch, onnx, pytest.
+# What the tests need besides: torch, onnx, ONNX Runtime, pytest.
 $(VENV)/tests: $(VENV)/runtime
 	$(PIP) torch
-	$(PIP) --editable '.[train,export,test,dev]'
+	$(PIP) --editable '.[cpu,train,export,test,dev]'
 	touch $@
 
 demo: $(VENV)/runtime
@@ -29,15 +29,15 @@ lint: $(VENV)/tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'kernels/*.h' 'kernels/*.cpp')
+	$(BIN)/clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')
 
 # The README's figures: native kernels against a copy; srsdk beside what a user would pick instead
 # (SRSDK_DATA: a folder with data/ and peers/). BENCH: options, for instance "--rounds 5 --resume".
 bench: $(VENV)/tests
 	$(PIP) matplotlib
-	$(BIN)/python tests/benchmarks/kernels.py
-	$(BIN)/python tests/benchmarks/run.py $(BENCH)
-	$(BIN)/python tests/benchmarks/scaling.py
+	$(BIN)/python -m tests.benchmarks.kernels
+	$(BIN)/python -m tests.benchmarks.run $(BENCH)
+	$(BIN)/python -m tests.benchmarks.scaling
 
 # On a machine with an NVIDIA GPU: build with CUDA, run tests/gpu, measure; see tests/benchmarks/gpu.
 OUT ?= gpu-check

@@ -56,7 +56,7 @@ def main() -> None:
     with Upscaler("edge-x4") as upscaler:
         out = None
         while (frame := camera.take()) is not None:
-            out = upscaler.up(frame, out=out)
+            out = upscaler(frame, out=out)
             shown += 1
             if not arguments.no_window:
                 cv2.imshow("srsdk", out)

@@ -37,7 +37,7 @@ def main() -> None:
 
     (width, height), (large_width, large_height) = report.input_size, report.output_size
     print(f"{width}x{height} -> {large_width}x{large_height}, {report.frames} frames, ", end="")
-    print(f"{stream.faces} faces enhanced, {report.audio_tracks} audio track")
+    print(f"{stream.faces_total} faces enhanced, {report.audio_tracks} audio track")
     print(f"video    {video.resolve()}")
     print(f"picture  {picture.resolve()}  (left: bicubic, right: srsdk)")
     per_frame = {stage: 1000 * timer.total(stage) / report.frames for stage in timer.stages}

@@ -42,7 +42,7 @@ def hang(wall: NDArray[np.float32], picture: Image, left: int, top: int, mat: in
     wall *= 1 - 0.45 * cv2.GaussianBlur(shadow, (0, 0), 12)[..., None]
 
     grain = np.linspace(0, 9 * np.pi, x1 - x0, dtype=np.float32)
-    wall[y0:y1, x0:x1] = np.float32((58, 40, 30)) + 5 * np.sin(grain)[None, :, None]
+    wall[y0:y1, x0:x1] = np.array((58, 40, 30), np.float32) + 5 * np.sin(grain)[None, :, None]
     wall[y0 + 3 : y1 - 3, x0 + 3 : x1 - 3] += 14
     wall[y0 + 16 : y1 - 16, x0 + 16 : x1 - 16] = (236, 232, 224)
     wall[top - 5 : top + height + 5, left - 5 : left + width + 5] = (190, 184, 172)
@@ -59,7 +59,7 @@ def gallery() -> Image:
     )
     y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
     lamp = np.exp(-(((x - 1100) / 900) ** 2) - ((y - 250) / 800) ** 2)
-    wall = np.float32((150, 158, 160)) * (0.62 + 0.38 * lamp[..., None])
+    wall = np.array((150, 158, 160), np.float32) * (0.62 + 0.38 * lamp[..., None])
     wall = wall + np.asarray(plaster, np.float32)[..., None]
     wall[rows - 150 :] *= 0.62  # panelling
     wall[rows - 154 : rows - 146] = (205, 202, 196)
@@ -110,9 +110,9 @@ def shoot(wall: Image, x: float, y: float, zoom: float, roll: float) -> Image:
     """The camera's frame, (HEIGHT, WIDTH, 3) uint8 RGB."""
     size = (WIDTH * SUPERSAMPLE, HEIGHT * SUPERSAMPLE)
     matrix = cv2.getRotationMatrix2D((x, y), roll, zoom * SUPERSAMPLE)
-    matrix[:, 2] += (size[0] / 2 - x, size[1] / 2 - y)
+    matrix[:, 2] += np.array((size[0] / 2 - x, size[1] / 2 - y))
     fine = cv2.warpAffine(wall, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    return cv2.resize(fine, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    return cv2.resize(fine, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def music(seconds: float) -> NDArray[np.float32]:

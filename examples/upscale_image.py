@@ -14,7 +14,7 @@ def main(source: str, target: str) -> None:
     if image is None:
         raise SystemExit(f"cannot read {source}")
     with Upscaler("edge-x4", faces="portrait-x4") as upscaler:
-        cv2.imwrite(target, upscaler.up(image))
+        cv2.imwrite(target, upscaler(image))
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ def _configure(trt: Any, config: Any, options: Options) -> None:
 def _add_profile(builder: Any, config: Any, profile: Profile) -> None:
     shapes = [
         (batch, 3, height, width)
-        for batch, height, width in (profile.least, profile.best, profile.most)
+        for batch, height, width in (profile.min, profile.opt, profile.max)
     ]
     made = builder.create_optimization_profile()
     made.set_shape(INPUT, *shapes)

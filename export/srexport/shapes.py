@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from srsdk.engine_sidecar import Profile, Size
+from srsdk.engine_sidecar import Profile
 from srsdk.errors import InputError
 from srsdk.spec import ModelSpec
+from srsdk.types import Size
 
 FRAMES = ("320x180", "640x360", "1280x720")
 """Presets for generators of whole frames, each exactly that size."""
@@ -23,7 +24,7 @@ A profile of its own, because an engine reserves memory for a profile's largest 
 _SIDE = 64
 """Side of a crop for a generator that names none."""
 
-_SYNTAX = "faces, close-ups, WIDTHxHEIGHT, BATCH*WIDTHxHEIGHT, or least:best:most of those"
+_SYNTAX = "faces, close-ups, WIDTHxHEIGHT, BATCH*WIDTHxHEIGHT, or min:opt:max of those"
 
 
 def profiles(shapes: list[str], spec: ModelSpec) -> tuple[Profile, ...]:
@@ -31,7 +32,7 @@ def profiles(shapes: list[str], spec: ModelSpec) -> tuple[Profile, ...]:
 
     Args:
         shapes: Each "faces", "close-ups", "WIDTHxHEIGHT", "BATCH*WIDTHxHEIGHT", or three of the
-            last two as "LEAST:BEST:MOST"; none means what suits the generator.
+            last two as "MIN:OPT:MAX"; none means what suits the generator.
         spec: The generator's contract.
 
     Raises:
@@ -43,19 +44,21 @@ def profiles(shapes: list[str], spec: ModelSpec) -> tuple[Profile, ...]:
 
 def _profile(text: str, spec: ModelSpec) -> Profile:
     side = spec.face_size or _SIDE
-    least = max(8, side // 2)
+    smallest = max(8, side // 2)
     if text == FACES:
-        return Profile(text, (1, least, least), (4, side, side), (16, 4 * side, 4 * side))
+        return Profile(text, (1, smallest, smallest), (4, side, side), (16, 4 * side, 4 * side))
     if text == CLOSE_UPS:
-        return Profile(text, (1, least, least), (1, 5 * side, 5 * side), (4, 10 * side, 10 * side))
+        return Profile(
+            text, (1, smallest, smallest), (1, 5 * side, 5 * side), (4, 10 * side, 10 * side)
+        )
     ends = [_size(part, text) for part in text.split(":")]
     if len(ends) == 1:
         ends = ends * 3
     if len(ends) != 3:
         raise InputError(f"shape {text!r}: expected {_SYNTAX}")
     profile = Profile(text, *ends)
-    if not profile.covers(profile.best):
-        raise InputError(f"shape {text!r}: the sizes must grow from least over best to most")
+    if not profile.covers(profile.opt):
+        raise InputError(f"shape {text!r}: the sizes must grow from min over opt to max")
     return profile
 
 

@@ -140,7 +140,7 @@ def _engine(model: Path, name: str | None, max_batch: int | None) -> Served:
             f"{model} is an engine of TensorRT-RTX, which Triton does not run; give it the ONNX "
             "file, or an engine built by TensorRT on the server"
         )
-    largest = max(profile.most[0] for profile in record.profiles)
+    largest = max(profile.max[0] for profile in record.profiles)
     if max_batch is not None and max_batch > largest:
         raise InputError(
             f"{model} takes batches of up to {largest}, not {max_batch}; build it with larger "

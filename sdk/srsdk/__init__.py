@@ -3,7 +3,7 @@
     from srsdk import Upscaler
 
     with Upscaler("edge-x4") as upscaler:
-        large = upscaler.up(frame)  # uint8 (H, W, 3) BGR -> (4H, 4W, 3)
+        large = upscaler(frame)  # uint8 (H, W, 3) BGR -> (4H, 4W, 3)
 
 Names are loaded on first use, so that importing one part costs only that part.
 """

@@ -21,11 +21,9 @@ from typing import Any
 from srsdk.cuda_device import find_device
 from srsdk.errors import EngineMismatchError, InputError, ModelFormatError, ModelNotFoundError
 from srsdk.spec import METADATA_KEY, ModelSpec
+from srsdk.types import Size
 
 FORMAT = 1
-
-Size = tuple[int, int, int]
-"""Batch, height, width."""
 
 
 def is_engine(path: Path) -> bool:
@@ -39,23 +37,23 @@ class Profile:
 
     Attributes:
         name: As it was asked for.
-        least: Smallest batch, height and width.
-        best: The size that it was tuned for.
-        most: Largest batch, height and width.
+        min: Smallest batch, height and width.
+        opt: The size that it was tuned for.
+        max: Largest batch, height and width.
     """
 
     name: str
-    least: Size
-    best: Size
-    most: Size
+    min: Size
+    opt: Size
+    max: Size
 
     def covers(self, size: Size) -> bool:
         """Whether `(batch, height, width)` lies within."""
-        return all(a <= b <= c for a, b, c in zip(self.least, size, self.most, strict=True))
+        return all(a <= b <= c for a, b, c in zip(self.min, size, self.max, strict=True))
 
     def __str__(self) -> str:
         """The name and its sizes as batch * width x height."""
-        ends = [self.least] if self.least == self.most else [self.least, self.best, self.most]
+        ends = [self.min] if self.min == self.max else [self.min, self.opt, self.max]
         sizes = ":".join(f"{batch}*{width}x{height}" for batch, height, width in ends)
         return f"{self.name} ({sizes})"
 
@@ -139,7 +137,7 @@ class EngineRecord:
                 f"this engine takes no {batch}*{width}x{height}, only "
                 f"{'; '.join(map(str, self.profiles))}; build it with more --shapes: {self.command}"
             )
-        return min(fitting, key=lambda n: math.prod(self.profiles[n].most))
+        return min(fitting, key=lambda n: math.prod(self.profiles[n].max))
 
     def to_json(self) -> str:
         """The sidecar's text."""
@@ -190,7 +188,7 @@ def read_record(engine: Path) -> EngineRecord:
             raise ModelFormatError(f"{path}: format {version} is not {FORMAT}; {remedy}")
         spec = json.dumps(facts.pop("spec"))
         profiles = tuple(
-            Profile(entry["name"], *(_size(entry[end]) for end in ("least", "best", "most")))
+            Profile(entry["name"], *(_size(entry[end]) for end in ("min", "opt", "max")))
             for entry in facts.pop("profiles")
         )
         return EngineRecord(

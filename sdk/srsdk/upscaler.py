@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,24 +11,22 @@ from typing import TYPE_CHECKING, Any, get_args, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from srsdk import image as images
 from srsdk import zoo
-from srsdk.backends import Backend, BackendInfo, Color, Pixels, open_backend
-from srsdk.backends.base import DeviceBackend, Done, Ticket
+from srsdk.backends import Backend, BackendInfo, open_backend
+from srsdk.backends.base import DeviceBackend
 from srsdk.cuda import is_device_array
 from srsdk.errors import InputError
-from srsdk.stream import UpscalerStream, Work
-from srsdk.tiling import scaled, tiles
+from srsdk.image import PreparedImage, split
+from srsdk.stream import UpscalerStream
+from srsdk.tiling import TiledBackend
 from srsdk.timing import StageTimer
+from srsdk.types import Color, Pixels
 
 if TYPE_CHECKING:
     from srsdk.faces import FaceDetector, FaceEnhancer
 
 _FACE_SIZE = 32
 """Size of faces for a face generator that was trained on whole frames."""
-
-_IN_FLIGHT = 2
-"""Frames of a video on a GPU at a time: one is computed while the other is copied."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class UpscalerInfo:
 
 
 class Upscaler:
-    """Upscales images and video frames.
+    """Upscales images and video frames: `upscaler(frame)`, or `upscaler(frame, out=array)`.
 
     One object may be used by several threads at once; each call stands alone. Video, where faces
     are tracked from frame to frame, goes through `stream`.
@@ -106,8 +104,7 @@ class Upscaler:
             return open_backend(backend, zoo.find(name), threads=threads or 0, color=color)
 
         self._backend = open_model(model)
-        # Asked once: going through a protocol's methods takes longer than all else around a frame.
-        self._gpu = self._backend if isinstance(self._backend, DeviceBackend) else None
+        self._generator = TiledBackend(self._backend, tile)
         self._face_backend = None if faces is None else open_model(faces)
         self._faces: FaceEnhancer | None = None
         if self._face_backend is not None:
@@ -115,9 +112,9 @@ class Upscaler:
                 self._backend, self._face_backend, detector, max_face, color
             )
         face_info = None if self._face_backend is None else self._face_backend.info
-        info = self._backend.info
-        self._info = UpscalerInfo(self.scale, color, tile or info.tile, info, face_info)
-        self._own_tile = tile is not None
+        self._info = UpscalerInfo(
+            self.scale, color, self._generator.tile, self._backend.info, face_info
+        )
 
     @property
     def scale(self) -> int:
@@ -130,10 +127,10 @@ class Upscaler:
         return self._info
 
     @overload
-    def up(self, image: NDArray[Any], out: Pixels | None = None) -> Pixels: ...
+    def __call__(self, image: NDArray[Any], out: Pixels | None = None) -> Pixels: ...
     @overload
-    def up(self, image: Any, out: Any = None) -> Any: ...
-    def up(self, image: Any, out: Any = None) -> Any:
+    def __call__(self, image: Any, out: Any = None) -> Any: ...
+    def __call__(self, image: Any, out: Any = None) -> Any:
         """Upscale one image.
 
         Args:
@@ -156,26 +153,29 @@ class Upscaler:
             CudaError: It failed on the GPU, for instance for want of memory.
         """
         if is_device_array(image):
-            return self._up_on_device(image, out)
-        return self._up(image, out, self._enhance_faces)
+            return self._on_device(image, out)
+        prepared = PreparedImage(image, out, self.scale)
+        self._generator.run(prepared.lr, prepared.sr)
+        self._enhance_faces(prepared.lr, prepared.sr)
+        return prepared.finish()
 
     def batch(self, frames: Sequence[Any]) -> list[Pixels]:
         """Upscale several images; colour images of one size go through the generator together.
 
         Args:
-            frames: Images as `up` takes them, or one `(N, H, W, 3)` array.
+            frames: Images as for a call, or one `(N, H, W, 3)` array.
 
         Returns:
             The results, in order.
 
         Raises:
-            InputError: An image is not as `up` takes them.
+            InputError: An image is not as described.
         """
-        originals = [images.split(frame) for frame in frames]
-        shapes = {original.color.shape for original in originals}
+        originals = [split(frame) for frame in frames]
+        sizes = {original.color.shape[:2] for original in originals}
         plain = all(original.is_plain for original in originals)
-        if len(shapes) != 1 or not plain or not self._whole(shapes.pop()):
-            return [self.up(frame) for frame in frames]
+        if len(sizes) != 1 or not plain or not self._generator.takes_whole(*sizes.pop()):
+            return [self(frame) for frame in frames]
         stacked = np.stack([original.color for original in originals])
         results = list(self._backend.run(stacked))
         for original, result in zip(originals, results, strict=True):
@@ -183,10 +183,14 @@ class Upscaler:
         return results
 
     def stream(self, *, detect_every: int = 5, timer: StageTimer | None = None) -> UpscalerStream:
-        """A stream for the frames of one video, in which faces are tracked.
+        """Open a stream for the frames of one video, in which faces are tracked.
 
-        `stream()(frame)` upscales the next one; `stream().map(frames)` goes through all of them and
-        on a GPU copies some while it computes others.
+        The stream is called with one frame after another, or goes through all of them:
+
+            with upscaler.stream() as stream:
+                large = stream(frame)
+                for large in stream.map(frames):  # on a GPU, copies some while it computes others
+                    ...
 
         Args:
             detect_every: Frames from one face detection to the next.
@@ -197,13 +201,8 @@ class Upscaler:
         """
         if detect_every < 1:
             raise InputError(f"detect_every is {detect_every}, expected at least 1")
-        return UpscalerStream(
-            self._start,
-            scale=self.scale,
-            in_flight=1 if self._gpu is None else _IN_FLIGHT,
-            faces=None if self._faces is None else self._faces.stream(every=detect_every),
-            timer=timer,
-        )
+        faces = None if self._faces is None else self._faces.stream(every=detect_every)
+        return UpscalerStream(self._generator, faces=faces, timer=timer)
 
     def close(self) -> None:
         """Free the generators; the object cannot be used afterwards."""
@@ -222,50 +221,19 @@ class Upscaler:
     ) -> None:
         self.close()
 
-    def _up_on_device(self, image: Any, out: Any) -> Any:
-        if self._gpu is None:
+    def _on_device(self, image: Any, out: Any) -> Any:
+        if not isinstance(self._backend, DeviceBackend):
             name = self._info.frames.name
             raise InputError(
                 f"the image is in device memory and backend {name!r} takes host memory: copy it "
-                'to the host, or make an Upscaler with backend="tensorrt" or "cuda"'
+                'to the host, or make an Upscaler with backend="tensorrt" or "onnxruntime-cuda"'
             )
         if self._faces is not None:
             raise InputError(
                 "faces are found on the CPU: copy the image to the host, or make an Upscaler "
                 "without faces"
             )
-        return self._gpu.run_on_device(image, out)
-
-    def _up(
-        self, image: Any, out: Pixels | None, enhance: Callable[[Pixels, Pixels], None]
-    ) -> Pixels:
-        work = Work(image, out, self.scale)
-        self._generate(work.lr, work.sr)
-        return work.finish(enhance)
-
-    def _start(self, work: Work) -> Ticket:
-        """Begin what `_generate` does; where it cannot be left to itself it is done at once."""
-        if self._gpu is not None and self._whole(work.lr.shape):
-            return self._gpu.submit(work.lr[None], work.sr[None])
-        self._generate(work.lr, work.sr)
-        return Done(work.sr[None])
-
-    def _generate(self, color: Pixels, out: Pixels) -> None:
-        if self._whole(color.shape):
-            self._backend.run(color[None], out[None])
-            return
-        height, width = color.shape[:2]
-        halo = self._backend.info.spec.halo
-        for tile in tiles(height, width, self._info.tile, halo):
-            result = self._backend.run(color[tile.read][None])[0]
-            out[scaled(tile.keep, self.scale)] = result[scaled(tile.inner, self.scale)]
-
-    def _whole(self, shape: tuple[int, ...]) -> bool:
-        """Whether images of this shape go through at once, rather than in tiles."""
-        height, width = shape[:2]
-        if self._gpu is not None and not self._own_tile:
-            return self._gpu.takes(height, width)
-        return max(height, width) <= self._info.tile
+        return self._backend.run_on_device(image, out)
 
     def _enhance_faces(self, color: Pixels, out: Pixels) -> None:
         if self._faces is not None:

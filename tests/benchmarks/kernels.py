@@ -1,6 +1,6 @@
 """How fast the native kernels are, against a memory copy and against the NumPy way.
 
-    python tests/benchmarks/kernels.py [--json FILE] [--repeats N]
+    python -m tests.benchmarks.kernels [--json FILE] [--repeats N]
 
 The candidates of a comparison take turns, so that a busy machine slows all of them alike, and each
 figure is reported as median and minimum over the turns. A "copy" is `np.copyto` between two buffers

@@ -1,6 +1,6 @@
 """`make bench`: srsdk beside what a user would pick instead, in one run on the same frames.
 
-    python tests/benchmarks/run.py [--rounds 40] [--only edge-x4]... [--resume]
+    python -m tests.benchmarks.run [--rounds 40] [--only edge-x4]... [--resume]
 
 Writes bench.json (see SCHEMA.md), bench.md, bench.png and profile.txt into --output. Development
 sets and peers' models come from the folder that SRSDK_DATA names (data/, peers/); what is missing
@@ -20,16 +20,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from comparison import bars, picture, profile, rounds, table, videos
-from comparison.account import account
-from comparison.candidates import Candidate, candidates
-from comparison.material import ROOT, Material, prepare
-from comparison.progress import Progress
-from comparison.workers import WorkerError
-
 import srsdk
 from srsdk import Upscaler, zoo
 from srsdk.backends.base import usable_cores
+from tests.benchmarks.comparison import bars, picture, profile, rounds, table, videos
+from tests.benchmarks.comparison.account import account
+from tests.benchmarks.comparison.candidates import Candidate, candidates
+from tests.benchmarks.comparison.material import ROOT, Material, prepare
+from tests.benchmarks.comparison.progress import Progress
+from tests.benchmarks.comparison.workers import WorkerError
 
 RESULTS = Path(__file__).parent / "results"
 ENVIRONMENTS = ROOT / "build" / "peers"

@@ -1,8 +1,8 @@
 """What more work costs: time per megapixel, time per face, memory over a long video.
 
-    python tests/benchmarks/scaling.py [--json FILE] [--markdown FILE] [--only PART] ...
+    python -m tests.benchmarks.scaling [--json FILE] [--markdown FILE] [--only PART] ...
 
-megapixels  `Upscaler.up` of frames from 160x90 to 1920x1080, per megapixel of the input.
+megapixels  `upscaler(frame)` with frames from 160x90 to 1920x1080, per megapixel of the input.
 faces       `FaceEnhancer.apply` on 1 to 20 faces of the trained size in a 640x360 frame: cut out,
             generate, match the tone, blend; per face. Detection is per frame, and not in it.
 stream      Resident memory of the process over 10,000 frames through `Upscaler.stream`.
@@ -33,12 +33,13 @@ import numpy as np
 
 import srsdk
 from srsdk import Upscaler, zoo
-from srsdk.backends import Pixels, open_backend
+from srsdk.backends import open_backend
 from srsdk.cli.material import Material
 from srsdk.cli.record import machine, resident_memory
 from srsdk.cli.report import versions
 from srsdk.faces import FaceEnhancer
 from srsdk.timing import interleave, summarise
+from srsdk.types import Pixels
 from srsdk.video import VideoWriter, enhance_video
 
 SIZES = ((160, 90), (320, 180), (640, 360), (960, 540), (1280, 720), (1920, 1080))
@@ -53,7 +54,7 @@ def megapixels(options: argparse.Namespace) -> dict[str, Any]:
         for width, height in SIZES:
             frame = pictures((width, height), 1)[0]
             out = np.empty((height * upscaler.scale, width * upscaler.scale, 3), np.uint8)
-            programs[f"{width}x{height}"] = partial(upscaler.up, frame, out)
+            programs[f"{width}x{height}"] = partial(upscaler, frame, out)
         units = [width * height / 1e6 for width, height in SIZES]
         info = upscaler.info.frames
         rows = timed(programs, units, options.rounds)
@@ -143,7 +144,7 @@ class Readings:
 def timed(
     programs: dict[str, Callable[[], object]], units: Sequence[float], rounds: int
 ) -> dict[str, Any]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     # A core that wakes from a pause is slow for some milliseconds, which short calls would pay for.
     times = [math.ceil(max(units) / (4 * unit)) for unit in units]
     several = {
@@ -196,7 +197,7 @@ def markdown(record: dict[str, Any]) -> str:
     for part in memory:
         found = record["parts"][part]
         last = found["bytes"][-1]
-        values = (last / found["growth"], last, max(found["bytes"]))
+        values = [last / found["growth"], last, max(found["bytes"])]
         name = f"{part}, {found['frames'][-1]} frames"
         row = " | ".join(f"{value / 1e6:.1f}" for value in values)
         lines += [f"| {name} | {row} | {found['growth']:.3f} |"]

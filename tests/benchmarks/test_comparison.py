@@ -16,17 +16,17 @@ import pytest
 
 pytest.importorskip("onnx", reason="the comparison needs the extra export")
 
-from comparison import arithmetic, picture, plain
-from comparison.account import account
-from comparison.bars import Bar, bars
-from comparison.environments import interpreter
-from comparison.progress import Progress, RowProgress
-from comparison.workers import Worker, WorkerError
-
 from srsdk import zoo
 from srsdk.cli import record
+from tests.benchmarks.comparison import arithmetic, picture, plain
+from tests.benchmarks.comparison.account import account
+from tests.benchmarks.comparison.bars import Bar, bars
+from tests.benchmarks.comparison.environments import interpreter
+from tests.benchmarks.comparison.progress import Progress, RowProgress
+from tests.benchmarks.comparison.workers import Worker, WorkerError
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 TINY = ["--size", "16x12", "--faces", "4", "--threads", "1", "--video-rounds", "0"]
 TINY += ["--no-install", "--no-profile"]
 ONLY = ["edge-x4/native", "edge-x4/obvious", "frame/bicubic", "ceiling/copy", "frame/fsrcnn"]
@@ -35,8 +35,19 @@ ONLY = ["edge-x4/native", "edge-x4/obvious", "frame/bicubic", "ceiling/copy", "f
 def run(output: Path, *more: str) -> dict[str, Any]:
     only = [word for name in ONLY for word in ("--only", name)]
     environment = {key: value for key, value in os.environ.items() if key != "SRSDK_DATA"}
-    command = [sys.executable, str(HERE / "run.py"), *TINY, *only, "--output", str(output), *more]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.run",
+        *TINY,
+        *only,
+        "--output",
+        str(output),
+        *more,
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads((output / "bench.json").read_text("utf-8"))
     return found

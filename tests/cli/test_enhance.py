@@ -19,7 +19,7 @@ def test_png_keeps_gray_colour_and_alpha(tmp_path: Path, run: Run, channels: int
     source = image(tmp_path / "in.png", channels)
     result = run("enhance", source, "-o", tmp_path / "out.png", *FAST)
     assert result.code == 0, result.err
-    expected = Upscaler("bicubic-x2").up(picture(channels=channels))
+    expected = Upscaler("bicubic-x2")(picture(channels=channels))
     np.testing.assert_array_equal(decoded(tmp_path / "out.png"), expected)
     assert files(tmp_path) == ["in.png", "out.png"]
 
@@ -29,7 +29,7 @@ def test_lossy_formats_stay_close(tmp_path: Path, run: Run, suffix: str) -> None
     source = image(tmp_path / "in.png")
     target = tmp_path / f"out{suffix}"
     assert run("enhance", source, "-o", target, *FAST).code == 0
-    expected = Upscaler("bicubic-x2").up(picture()).astype(int)
+    expected = Upscaler("bicubic-x2")(picture()).astype(int)
     assert np.abs(decoded(target).astype(int) - expected).mean() < 2
 
 
@@ -53,7 +53,7 @@ def test_exif_orientation_is_applied(tmp_path: Path, run: Run, orientation: int)
     assert run("enhance", source, "-o", tmp_path / "out.png", *FAST).code == 0
     upright = cv2.imread(str(source), cv2.IMREAD_COLOR)  # OpenCV's own reading of the tag
     assert upright is not None
-    expected = Upscaler("bicubic-x2").up(upright)
+    expected = Upscaler("bicubic-x2")(upright)
     np.testing.assert_array_equal(decoded(tmp_path / "out.png"), expected)
 
 
@@ -206,7 +206,7 @@ def test_trained_model_with_faces(tmp_path: Path, run: Run) -> None:
     assert record["faces"] >= 1
     assert {"process.detect", "process.faces", "process.blend"} <= record["seconds"].keys()
     with Upscaler("edge-x4", faces="srresnet-x4") as upscaler:
-        np.testing.assert_array_equal(decoded(tmp_path / "out.png"), upscaler.up(frame))
+        np.testing.assert_array_equal(decoded(tmp_path / "out.png"), upscaler(frame))
     again = (tmp_path / "in.png", "-o", tmp_path / "none.png", "-f", "srresnet-x4")
     result = run("enhance", *again, "--max-face", "17", "--report", "-")
     assert json.loads(result.out)["faces"] == 0

@@ -115,7 +115,7 @@ def test_onnx_with_an_operator_that_nothing_takes(
     model.graph.node[1].domain = domain
     save(model, path)
     output = tmp_path / "out"
-    arguments = [path, path] if name == "verify" else [path, "-o", output]
+    arguments: list[object] = [path, path] if name == "verify" else [path, "-o", output]
     if name == "engine":
         pytest.importorskip("tensorrt_rtx")
         arguments += ["--library", "tensorrt_rtx"]
@@ -197,5 +197,5 @@ def test_readme_has_every_backend() -> None:
     readme = Path(srexport.__file__).parents[1] / "README.md"
     if not readme.is_file():
         pytest.skip("not a source tree")
-    table = re.findall(r'^\| `"(\w+)"` \|', readme.read_text("utf-8"), re.M)
+    table = re.findall(r'^\| `"([\w-]+)"` \|', readme.read_text("utf-8"), re.M)
     assert set(table) == set(BACKENDS)

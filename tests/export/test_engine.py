@@ -129,7 +129,7 @@ def test_command(rtx: Flavour, tmp_path: Path) -> None:
     assert record.flags["optimization_level"] == 1
     assert record.flags["strongly_typed"] is True
     assert [profile.name for profile in record.profiles] == ["faces", "1*8x8:2*16x12:4*40x20"]
-    assert record.profiles[1].most == (4, 20, 40)
+    assert record.profiles[1].max == (4, 20, 40)
     assert record.build_seconds > 0
     assert record.version == rtx.version
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -265,9 +265,9 @@ def test_presets_and_sizes() -> None:
     assert [profile.name for profile in profiles([], frames)] == list(FRAMES)
     assert [profile.name for profile in profiles([], crops)] == ["faces", "close-ups"]
     (exact,) = profiles(["320x180"], crops)
-    assert exact.least == exact.best == exact.most == (1, 180, 320)
+    assert exact.min == exact.opt == exact.max == (1, 180, 320)
     (batch,) = profiles(["4*64x48", "4*64x48"], frames)
-    assert batch.best == (4, 48, 64)
+    assert batch.opt == (4, 48, 64)
     assert batch.covers((4, 48, 64))
     assert not batch.covers((4, 64, 48))
     assert str(batch) == "4*64x48 (4*64x48)"

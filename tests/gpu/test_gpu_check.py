@@ -115,8 +115,9 @@ def test_what_breaks_is_dropped_and_reported(monkeypatch: pytest.MonkeyPatch) ->
     def open_all(names: list[str], *_: object) -> Any:
         for name in names:
             found = made[name]
-            known = isinstance(found, Broken)
-            yield name, Runner(name, "host", found.turn, found.result) if known else found
+            if isinstance(found, Broken):
+                found = Runner(name, "host", found.turn, found.result)
+            yield name, found
 
     monkeypatch.setattr(generators, "open_all", open_all)
     race = generators.Race("edge-x4", "1*1x1", {})

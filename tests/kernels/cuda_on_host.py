@@ -165,6 +165,7 @@ def fence(library: ctypes.CDLL, case: Case, up: bool) -> None:
         if not isinstance(array, Strided) or array.view.size == 0:
             continue
         whole, view = array.base.base, array.view
+        assert whole is not None
         begin, end = whole.ctypes.data, whole.ctypes.data + whole.size
         first = last = view.ctypes.data
         for size, stride in zip(view.shape, view.strides, strict=True):

@@ -16,15 +16,16 @@ def weights(rng: np.random.Generator, size: int) -> Any:
 
 @pytest.mark.parametrize("at", [(0, 0), (5, 9), (-4, -11), (30, 50), (-4, 50), (-100, 3), (40, 3)])
 @pytest.mark.usefixtures("isa")
-def test_equals_reference(at: Any, rng: np.random.Generator) -> None:
+def test_equals_reference(at: tuple[int, int], rng: np.random.Generator) -> None:
     frame = rng.integers(0, 256, (40, 67, 3), np.uint8)
     patch = rng.integers(0, 256, (17, 33, 3), np.uint8)
     wy, wx = weights(rng, 17), weights(rng, 33)
+    top, left = at
     before = frame.copy()
-    expected = reference.blend(frame, patch, *at, wy, wx)
-    np.testing.assert_array_equal(_kernels.blend(frame, patch, *at, wy, wx), expected)
+    expected = reference.blend(frame, patch, top, left, wy, wx)
+    np.testing.assert_array_equal(_kernels.blend(frame, patch, top, left, wy, wx), expected)
     np.testing.assert_array_equal(frame, before)
-    _kernels.blend_into(frame, patch, *at, wy, wx)
+    _kernels.blend_into(frame, patch, top, left, wy, wx)
     np.testing.assert_array_equal(frame, expected)
 
 
@@ -35,15 +36,15 @@ def test_touches_its_rectangle_only(data: st.DataObject) -> None:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     height, width = draw(st.integers(0, 12)), draw(st.integers(0, 40))
     h, w = draw(st.integers(0, 12)), draw(st.integers(0, 40))
-    at = draw(st.integers(-15, 15)), draw(st.integers(-45, 45))
+    top, left = draw(st.integers(-15, 15)), draw(st.integers(-45, 45))
     canvas = rng.integers(0, 256, (height + 4, width + 6, 3), np.uint8)
     patch = rng.integers(0, 256, (h, w, 4), np.uint8)
     patch = draw(st.sampled_from([patch[..., :3], patch[::-1, ::-1, :3], patch[..., :0:-1]]))
     wy, wx = weights(rng, h), weights(rng, w)
     region = (slice(2, 2 + height), slice(3, 3 + width))
     expected = canvas.copy()
-    expected[region] = reference.blend(canvas[region], patch, *at, wy, wx)
-    _kernels.blend_into(canvas[region], patch, *at, wy, wx)
+    expected[region] = reference.blend(canvas[region], patch, top, left, wy, wx)
+    _kernels.blend_into(canvas[region], patch, top, left, wy, wx)
     np.testing.assert_array_equal(canvas, expected)
 
 

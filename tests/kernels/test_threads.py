@@ -26,8 +26,8 @@ def test_thread_counts_agree(threads: int, rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(_kernels.unpack(frame, threads=threads), reference.unpack(frame))
     patch = rng.integers(0, 256, (600, 600, 3), np.uint8)
     ramp = reference.feather(600, 100)
-    got = _kernels.blend(frame, patch, -30, 60, ramp, ramp, threads=threads)
-    np.testing.assert_array_equal(got, reference.blend(frame, patch, -30, 60, ramp, ramp))
+    blended = _kernels.blend(frame, patch, -30, 60, ramp, ramp, threads=threads)
+    np.testing.assert_array_equal(blended, reference.blend(frame, patch, -30, 60, ramp, ramp))
 
 
 def test_callers_at_once(rng: np.random.Generator) -> None:

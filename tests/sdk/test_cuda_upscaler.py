@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from srsdk import Upscaler, image
-from srsdk.backends import BACKENDS, Pixels
+from srsdk.backends import BACKENDS
 from srsdk.backends.base import DeviceBackend
 from srsdk.errors import InputError
+from srsdk.types import Pixels
 from tests.sdk.device_on_host import expected, frames, on_device
 
 
@@ -28,7 +29,7 @@ def test_stream_of_frames(on_host: Upscaler, models: dict[str, Path]) -> None:
     cpu = Upscaler(models["edge-x4"], backend="onnxruntime", threads=1, tile=64)
     shown: list[Any] = [frames(seed, 20, 30) for seed in range(6)]
     shown += [frames(1, 7, 9)[..., 0], np.dstack([shown[0], shown[1][..., 0]]), frames(2, 70, 90)]
-    known = [cpu.up(frame) for frame in shown]
+    known = [cpu(frame) for frame in shown]
     for in_flight in (1, 2, 3, 7, 100):
         results = list(on_host.stream().map(iter(shown), in_flight=in_flight))
         for result, other in zip(results, known, strict=True):
@@ -44,7 +45,7 @@ def test_what_fits_goes_whole(models: dict[str, Path], monkeypatch: pytest.Monke
     for tile, whole in ((None, True), (512, False)):
         with Upscaler(models["edge-x2"], backend="host", tile=tile) as upscaler:
             assert upscaler.info.tile == 512
-            result = upscaler.up(shown)
+            result = upscaler(shown)
             generator = upscaler._backend._generator  # type: ignore[attr-defined]
             assert ((1, 520, 30) in generator.resizes) == whole
             np.testing.assert_array_equal(result, expected(models["edge-x2"], shown[None])[0])
@@ -56,7 +57,7 @@ def test_what_fits_goes_whole(models: dict[str, Path], monkeypatch: pytest.Monke
             assert ((5, 520, 4) in generator.resizes) == whole
             tall = frames(1, 1100, 8)
             np.testing.assert_array_equal(
-                upscaler.up(tall), expected(models["edge-x2"], tall[None])[0]
+                upscaler(tall), expected(models["edge-x2"], tall[None])[0]
             )
 
 
@@ -101,9 +102,9 @@ def test_video_through_a_queue(on_host: Upscaler, models: dict[str, Path], tmp_p
 
         def watched(frame: Any, out: Any = None, submit: Any = submit, stream: Any = stream) -> Any:
             nonlocal most
-            ticket = submit(frame, out)
-            most = max(most, len(stream._on_the_way))
-            return ticket
+            future = submit(frame, out)
+            most = max(most, len(stream._queue))
+            return future
 
         stream.submit = watched  # type: ignore[method-assign]
         outputs.append(tmp_path / f"{in_flight}.mp4")
@@ -130,7 +131,7 @@ def write_clip(path: Path, shown: list[Pixels]) -> None:
 
 
 def test_faces_stay_in_order(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tickets asked for backwards give what frames one after the other give."""
+    """Futures asked for backwards give what frames one after the other give."""
     from srsdk.faces import Face
 
     class Middle:
@@ -148,25 +149,25 @@ def test_faces_stay_in_order(models: dict[str, Path], monkeypatch: pytest.Monkey
     ) as upscaler:
         stream = upscaler.stream(detect_every=1)
         shown = [np.full((40, 40, 3), number, np.uint8) for number in range(5)]
-        tickets = [stream.submit(frame) for frame in shown]
+        futures = [stream.submit(frame) for frame in shown]
         assert detector.seen == []
-        tickets[3].result()
+        futures[3].result()
         assert detector.seen == [0, 1, 2, 3]
-        tickets[0].result()
-        tickets[4].result()
+        futures[0].result()
+        futures[4].result()
         assert detector.seen == [0, 1, 2, 3, 4]
         with pytest.raises(InputError, match="faces are found on the CPU"):
-            upscaler.up(on_device(shown[0]))
+            upscaler(on_device(shown[0]))
 
 
 def test_device_arrays_through_upscaler(on_host: Upscaler, models: dict[str, Path]) -> None:
     pixels = frames(3, 10, 12)
-    np.testing.assert_array_equal(on_host.up(on_device(pixels)).numpy(), on_host.up(pixels))
+    np.testing.assert_array_equal(on_host(on_device(pixels)).numpy(), on_host(pixels))
     for backend in ("native", "onnxruntime"):
         with (
             Upscaler(models["edge-x4"], backend=backend) as cpu,
             pytest.raises(InputError, match=rf"device memory and backend '{backend}'.*tensorrt"),
         ):
-            cpu.up(on_device(pixels))
+            cpu(on_device(pixels))
     with pytest.raises(InputError, match="NumPy array"):
         image.split(on_device(pixels))

@@ -28,7 +28,7 @@ def test_the_runtime_works_without_torch_onnx_and_tensorrt() -> None:
     program = BLOCK + (
         "import numpy, srsdk, srsdk.video, srsdk.faces, srsdk.cli\n"
         "frame = numpy.zeros((20, 30, 3), 'uint8')\n"
-        "with srsdk.Upscaler('edge-x4', faces='srresnet-x4') as up: print(up.up(frame).shape)\n"
+        "with srsdk.Upscaler('edge-x4', faces='srresnet-x4') as u: print(u(frame).shape)\n"
     )
     assert run(program) == "(80, 120, 3)"
 

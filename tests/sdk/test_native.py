@@ -24,8 +24,9 @@ from srsdk import (
     _kernels,
     zoo,
 )
-from srsdk.backends import Color, Pixels, onnxfile, open_backend
+from srsdk.backends import onnxfile, open_backend
 from srsdk.backends.native import NativeBackend
+from srsdk.types import Color, Pixels
 from tests.sdk.agreement import (
     assert_close,
     assert_same_from_threads,
@@ -157,7 +158,7 @@ def test_closed_is_closed(models: dict[str, Path]) -> None:
     upscaler.close()
     upscaler.close()
     with pytest.raises(InputError, match="closed"):
-        upscaler.up(noise(4, 4))
+        upscaler(noise(4, 4))
 
 
 def test_info_and_auto(models: dict[str, Path], tmp_path: Path) -> None:

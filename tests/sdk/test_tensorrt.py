@@ -329,6 +329,6 @@ def test_damaged_engines(engine: Path, tmp_path: Path) -> None:
 
 @needs_rtx
 def test_engines_and_other_backends(engine: Path) -> None:
-    for backend in ("native", "onnxruntime", "torch", "cuda"):
+    for backend in ("native", "onnxruntime", "torch", "onnxruntime-cuda"):
         with pytest.raises(ModelFormatError, match=r"is an engine.*tensorrt"):
             Upscaler(engine, backend=backend)

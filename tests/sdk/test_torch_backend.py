@@ -17,7 +17,8 @@ from onnx import helper, numpy_helper
 from srexport.onnx import load, save
 from srexport.precision import convert
 from srsdk import InputError, ModelFormatError, ModelNotFoundError, Upscaler, zoo
-from srsdk.backends import Backend, Color, Pixels, open_backend
+from srsdk.backends import Backend, open_backend
+from srsdk.types import Color, Pixels
 from tests.sdk.agreement import (
     assert_any_layout,
     assert_close,
@@ -94,7 +95,7 @@ def test_through_upscaler(models: dict[str, Path]) -> None:
             Upscaler(models["edge-x4"], backend="onnxruntime") as theirs,
         ):
             for view in (image, image[..., :3], image[..., 0]):
-                assert_close(ours.up(view), theirs.up(view))
+                assert_close(ours(view), theirs(view))
             info = ours.info.frames
     finally:
         torch.set_num_threads(before)

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from srsdk import InputError, ModelFormatError, ModelSpec, Upscaler
-from srsdk.backends import BACKENDS, Pixels
+from srsdk.backends import BACKENDS
+from srsdk.types import Pixels
 from tests.sdk.agreement import assert_same_from_threads
 
 MODELS = ["edge-x2", "edge-x3", "edge-x4", "edge-x4-image", "edge-x8", "residual-x4"]
@@ -57,14 +58,14 @@ def assert_close(ours: Pixels, theirs: Pixels, share: float = 1e-3) -> None:
 def test_equals_the_obvious_way(models: dict[str, Path], name: str, color: str) -> None:
     image = noise(23, 37)
     with Upscaler(models[name], color=color) as upscaler:  # type: ignore[arg-type]
-        assert_close(upscaler.up(image), obvious(models[name], image, color))
+        assert_close(upscaler(image), obvious(models[name], image, color))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (3, 2), (64, 48), (180, 320)])
 def test_odd_sizes(models: dict[str, Path], size: tuple[int, int]) -> None:
     image = noise(*size)
     with Upscaler(models["edge-x4"]) as upscaler:
-        assert_close(upscaler.up(image), obvious(models["edge-x4"], image))
+        assert_close(upscaler(image), obvious(models["edge-x4"], image))
 
 
 @pytest.mark.parametrize("name", ["edge-x4", "edge-x4-image", "residual-x4", "edge-x3"])
@@ -75,7 +76,7 @@ def test_tiled_equals_whole(
 ) -> None:
     image = noise(*size)
     with Upscaler(models[name], tile=tile) as tiled, Upscaler(models[name], tile=4096) as whole:
-        a, b = tiled.up(image).astype(int), whole.up(image).astype(int)
+        a, b = tiled(image).astype(int), whole(image).astype(int)
     assert np.abs(a - b).max() <= 1
 
 
@@ -83,10 +84,10 @@ def test_4k_goes_through_in_tiles(models: dict[str, Path]) -> None:
     """One image as large as 4K video, checked against the whole where tiles meet."""
     image = noise(2160, 3840)
     with Upscaler(models["edge-x2"]) as upscaler:
-        large = upscaler.up(image)
+        large = upscaler(image)
         assert large.shape == (4320, 7680, 3)
         y, x = 2160 // 5, 3840 // 8  # where the first tiles end
-        around = upscaler.up(image[y - 40 : y + 40, x - 40 : x + 40])[20:-20, 20:-20]
+        around = upscaler(image[y - 40 : y + 40, x - 40 : x + 40])[20:-20, 20:-20]
     part = large[2 * (y - 30) : 2 * (y + 30), 2 * (x - 30) : 2 * (x + 30)]
     assert np.abs(part.astype(int) - around.astype(int)).max() <= 1
 
@@ -95,8 +96,8 @@ def test_out_is_written_in_place_and_nothing_around_it(models: dict[str, Path]) 
     image, canvas = noise(12, 15), np.full((80, 90, 3), 77, np.uint8)
     region = canvas[7:55, 11:71]
     with Upscaler(models["edge-x4"]) as upscaler:
-        expected = upscaler.up(image)
-        assert upscaler.up(image, out=region) is region
+        expected = upscaler(image)
+        assert upscaler(image, out=region) is region
     np.testing.assert_array_equal(region, expected)
     canvas[7:55, 11:71] = 77
     assert (canvas == 77).all()
@@ -118,8 +119,8 @@ def test_input_in_any_layout_is_left_alone(models: dict[str, Path], tile: int) -
     wide.flags.writeable = False
     with Upscaler(models["edge-x4"], tile=tile) as upscaler:
         for name, view in views.items():
-            expected = upscaler.up(np.ascontiguousarray(view))
-            np.testing.assert_array_equal(upscaler.up(view), expected, err_msg=name)
+            expected = upscaler(np.ascontiguousarray(view))
+            np.testing.assert_array_equal(upscaler(view), expected, err_msg=name)
     np.testing.assert_array_equal(wide, before)
 
 
@@ -127,8 +128,8 @@ def test_input_in_any_layout_is_left_alone(models: dict[str, Path], tile: int) -
 def test_gray_stays_gray(models: dict[str, Path], shape: tuple[int, ...]) -> None:
     gray = noise(20, 30, channels=0).reshape(shape)
     with Upscaler(models["edge-x4"]) as upscaler:
-        large = upscaler.up(gray)
-        color = upscaler.up(np.repeat(gray.reshape(20, 30, 1), 3, axis=2))
+        large = upscaler(gray)
+        color = upscaler(np.repeat(gray.reshape(20, 30, 1), 3, axis=2))
     assert large.shape == (80, 120, *shape[2:])
     mean = color.astype(float).mean(axis=2)
     assert np.abs(large.reshape(80, 120) - mean).max() <= 0.5
@@ -138,9 +139,9 @@ def test_alpha_is_enlarged_too(models: dict[str, Path]) -> None:
     image = noise(20, 30, channels=4)
     image[:, :15, 3], image[:, 15:, 3] = 0, 255
     with Upscaler(models["edge-x4"]) as upscaler:
-        large = upscaler.up(image)
-        color = upscaler.up(image[:, :, :3])
-        again = upscaler.up(image, out=np.empty((80, 120, 4), np.uint8))
+        large = upscaler(image)
+        color = upscaler(image[:, :, :3])
+        again = upscaler(image, out=np.empty((80, 120, 4), np.uint8))
     np.testing.assert_array_equal(large[:, :, :3], color)
     np.testing.assert_array_equal(large, again)
     assert (large[:, :50, 3] == 0).all()
@@ -163,7 +164,7 @@ def test_alpha_is_enlarged_too(models: dict[str, Path]) -> None:
 )
 def test_what_is_no_image_is_refused(models: dict[str, Path], image: object, message: str) -> None:
     with Upscaler(models["edge-x4"]) as upscaler, pytest.raises(InputError, match=message):
-        upscaler.up(image)
+        upscaler(image)
 
 
 def test_unusable_outputs_are_refused(models: dict[str, Path]) -> None:
@@ -178,9 +179,9 @@ def test_unusable_outputs_are_refused(models: dict[str, Path]) -> None:
             ([1], "list"),
         ):
             with pytest.raises(InputError, match=message):
-                upscaler.up(image, out=out)  # type: ignore[arg-type]
+                upscaler(image, out=out)  # type: ignore[arg-type]
         with pytest.raises(InputError, match="shares memory"):
-            upscaler.up(canvas[:4, :4], out=canvas)
+            upscaler(canvas[:4, :4], out=canvas)
 
 
 def test_batch_equals_one_by_one(models: dict[str, Path]) -> None:
@@ -189,7 +190,7 @@ def test_batch_equals_one_by_one(models: dict[str, Path]) -> None:
     with Upscaler(models["residual-x4"]) as upscaler:
         for frames in (same, mixed, np.stack(same), [noise(600, 20)] * 2):
             for got, frame in zip(upscaler.batch(frames), frames, strict=True):
-                expected = upscaler.up(frame)
+                expected = upscaler(frame)
                 assert np.abs(got.astype(int) - expected.astype(int)).max() <= 1
         assert upscaler.batch([]) == []
 
@@ -203,7 +204,7 @@ def test_bicubic_runs_in_one_backend(backend: str) -> None:
 def test_many_threads_share_one_upscaler(models: dict[str, Path]) -> None:
     images = [noise(10 + 3 * n, 40 - n, n) for n in range(8)]
     with Upscaler(models["edge-x4"], tile=24) as upscaler:
-        assert_same_from_threads(upscaler.up, images, threads=6, calls=40)
+        assert_same_from_threads(upscaler, images, threads=6, calls=40)
 
 
 def test_closing_while_others_work_is_clean(models: dict[str, Path]) -> None:
@@ -213,7 +214,7 @@ def test_closing_while_others_work_is_clean(models: dict[str, Path]) -> None:
     def work() -> None:
         try:
             for _ in range(200):
-                upscaler.up(noise(40, 40))
+                upscaler(noise(40, 40))
             outcomes.append("done")
         except InputError as error:
             outcomes.append(str(error))
@@ -227,7 +228,7 @@ def test_closing_while_others_work_is_clean(models: dict[str, Path]) -> None:
     upscaler.close()
     assert len(outcomes) == 3
     with pytest.raises(InputError, match="closed"):
-        upscaler.up(noise(4, 4))
+        upscaler(noise(4, 4))
 
 
 def test_info_says_what_runs(models: dict[str, Path]) -> None:
@@ -271,4 +272,4 @@ def test_bicubic_is_opencvs() -> None:
     image = noise(17, 13)
     with Upscaler("bicubic-x3") as upscaler:
         expected = cv2.resize(image, (39, 51), interpolation=cv2.INTER_CUBIC)
-        np.testing.assert_array_equal(upscaler.up(image), expected)
+        np.testing.assert_array_equal(upscaler(image), expected)

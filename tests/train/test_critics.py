@@ -44,7 +44,7 @@ def test_minibatch_deviation_sees_the_others() -> None:
     torch.manual_seed(0)
     critic = Critic(16, 4, 8, minibatch_stddev=True)
     images = torch.rand(2, 3, 16, 16)
-    critic.end[0].weight.data.mul_(100)
+    critic.get_parameter("end.0.weight").data.mul_(100)
     assert not torch.allclose(critic(images)[:1], critic(images[:1]))
     seen: list[torch.Tensor] = []
     critic.end.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))

@@ -87,7 +87,7 @@ def test_the_grown_features_learn() -> None:
         optimiser.zero_grad()
         F.mse_loss(model(torch.rand(2, 3, 8, 8)), torch.rand(2, 3, 32, 32)).backward()
         optimiser.step()
-    gradient = model.stages[0].conv.weight.grad
+    gradient = model.get_parameter("stages.0.conv.weight").grad
     assert gradient is not None
     assert (gradient.abs().amax(dim=(1, 2, 3)) > 0).float().mean() > 0.9
 

@@ -6,6 +6,7 @@ import io
 import logging
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,7 +123,12 @@ def test_nothing_is_drawn_twice(data: Path, turns: int) -> None:
     encoded = Encoded([data / "train-b-00.tar"], 4, 64)
     drawn = []
     face = encoded.face
-    encoded.face = lambda *a: (drawn.append(1), face(*a))[1]  # type: ignore[method-assign,assignment]
+
+    def counted(*arguments: Any) -> Any:
+        drawn.append(arguments)
+        return face(*arguments)
+
+    encoded.face = counted  # type: ignore[assignment, method-assign]
     with Batches(encoded, 2, 8, 5, turns=turns, workers=2) as batches:
         for step in range(6):
             for turn in [*range(1, turns), 0]:

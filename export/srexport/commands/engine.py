@@ -37,7 +37,7 @@ def engine(
         list[str] | None,
         typer.Option(
             help="Sizes to build for, again and again: faces, close-ups, WIDTHxHEIGHT, "
-            "BATCH*WIDTHxHEIGHT, LEAST:BEST:MOST. Default: what suits the model."
+            "BATCH*WIDTHxHEIGHT, MIN:OPT:MAX. Default: what suits the model."
         ),
     ] = None,
     library: Annotated[Library, typer.Option(help="Which TensorRT.")] = Library.auto,

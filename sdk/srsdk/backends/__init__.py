@@ -5,23 +5,22 @@ from __future__ import annotations
 import logging
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
-from srsdk.backends.base import Backend, BackendInfo, Pixels
+from srsdk.backends.base import Backend, BackendInfo
 from srsdk.engine_sidecar import is_engine
 from srsdk.errors import BackendUnavailableError, ModelFormatError
+from srsdk.types import Color
 
-__all__ = ["BACKENDS", "Backend", "BackendInfo", "Color", "Pixels", "open_backend"]
+__all__ = ["BACKENDS", "Backend", "BackendInfo", "open_backend"]
 
 log = logging.getLogger(__name__)
-
-Color = Literal["bgr", "rgb"]
 
 BACKENDS: dict[str, str] = {
     "onnxruntime": "srsdk.backends.onnxruntime",
     "native": "srsdk.backends.native",
     "tensorrt": "srsdk.backends.tensorrt",
-    "cuda": "srsdk.backends.cuda",
+    "onnxruntime-cuda": "srsdk.backends.onnxruntime_cuda",
     "torch": "srsdk.backends.torch",
     "bicubic": "srsdk.backends.bicubic",
 }
@@ -66,16 +65,17 @@ def open_backend(
 def _suitable(model: Path | str) -> str:
     """What "auto" stands for: the fastest CPU backend that can run the model.
 
-    The native one is, by 2 to 3 times on the bundled models, where its kernels have vectors. A GPU
-    is never chosen, only asked for by name: whether its driver, libraries and memory suffice shows
-    when it runs. An engine can run nowhere else.
+    The native one is, by 2 to 3 times on the bundled models, where its kernels have vectors;
+    without vectors ONNX Runtime is faster, if it is installed. A GPU is never chosen, only asked
+    for by name: whether its driver, libraries and memory suffice shows when it runs. An engine can
+    run nowhere else.
     """
     if isinstance(model, str):
         return "bicubic"
     if is_engine(model):
         return "tensorrt"
     from srsdk import _kernels
-    from srsdk.backends import native
+    from srsdk.backends import native, onnxruntime_library
 
-    vectors = _kernels.isa() != "portable"
-    return "native" if vectors and native.can_run(model) else "onnxruntime"
+    fastest = _kernels.isa() != "portable" or not onnxruntime_library.is_installed()
+    return "native" if fastest and native.can_run(model) else "onnxruntime"

@@ -7,12 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from srsdk.spec import ModelSpec
-
-Pixels = NDArray[np.uint8]
+from srsdk.types import Future, Pixels
 
 
 @dataclass(frozen=True)
@@ -35,25 +31,6 @@ class BackendInfo:
     threads: int
     spec: ModelSpec
     tile: int = 512
-
-
-class Ticket(Protocol):
-    """A batch that was handed in, and may still be on its way."""
-
-    def result(self) -> Pixels:
-        """Wait for it; raises what upscaling it raised. May be called again."""
-        ...
-
-
-@dataclass(frozen=True)
-class Done:
-    """The ticket of a batch that is finished."""
-
-    pixels: Pixels
-
-    def result(self) -> Pixels:
-        """See `Ticket.result`."""
-        return self.pixels
 
 
 class Backend(Protocol):
@@ -85,13 +62,13 @@ class Backend(Protocol):
 
 @runtime_checkable
 class DeviceBackend(Backend, Protocol):
-    """A backend on a GPU, which takes a batch before the one before is done."""
+    """A backend on a GPU, which takes a batch while others are in flight."""
 
     def takes(self, height: int, width: int) -> bool:
         """Whether frames of a size should go through whole, rather than in tiles."""
         ...
 
-    def submit(self, batch: Pixels, out: Pixels | None = None) -> Ticket:
+    def submit(self, batch: Pixels, out: Pixels | None = None) -> Future:
         """Start upscaling a batch, as `run`; `batch` may be changed when this returns."""
         ...
 

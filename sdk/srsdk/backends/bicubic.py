@@ -8,9 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from srsdk.backends.base import BackendInfo, Pixels
+from srsdk.backends.base import BackendInfo
 from srsdk.errors import ModelNotFoundError
 from srsdk.spec import ModelSpec
+from srsdk.types import Pixels
 
 
 class BicubicBackend:

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from srsdk import __version__, _kernels
-from srsdk.backends.base import BackendInfo, Pixels, usable_cores
+from srsdk.backends.base import BackendInfo, usable_cores
 from srsdk.backends.onnxfile import Array, Node, OnnxFile, read
 from srsdk.errors import InputError, ModelFormatError
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt_plugin import plugin_refusal
+from srsdk.types import Pixels
 
 Layer = tuple[int, Array, Array, Array | None, int, int]
 """A convolution as `_kernels.Network` takes it."""

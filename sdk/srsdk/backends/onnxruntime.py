@@ -15,16 +15,19 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from srsdk import _kernels
-from srsdk.backends.base import BackendInfo, Pixels, usable_cores
+from srsdk.backends.base import BackendInfo, usable_cores
+from srsdk.backends.onnxruntime_library import load_onnxruntime
 from srsdk.errors import InputError, ModelFormatError, ModelNotFoundError
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt_plugin import PLUGIN, plugin_refusal
+from srsdk.types import Pixels
 
 log = logging.getLogger(__name__)
+
+ort = load_onnxruntime()
 
 _KEPT_SIZES = 4
 """Sizes whose idle buffers are kept; the least recently used go first."""

@@ -13,11 +13,12 @@ from typing import Any
 from srsdk.cuda.chain import DeviceChain
 from srsdk.cuda.device import Stream, open_device
 from srsdk.cuda.failure import explained
-from srsdk.engine_sidecar import EngineRecord, Size, check_engine, is_engine, read_record
+from srsdk.engine_sidecar import EngineRecord, check_engine, is_engine, read_record
 from srsdk.errors import EngineMismatchError, ModelFormatError
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt_library import Library, load_library
 from srsdk.tensorrt_plugin import load_plugin
+from srsdk.types import Size
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
     with device.current(f"loading {path.name}"):
         generator = EngineGenerator(path, record, library)
     # What goes in tiles has margins, and must still fit.
-    side = max(min(profile.most[1:]) for profile in record.profiles)
+    side = max(min(profile.max[1:]) for profile in record.profiles)
     tile = max(side - 2 * record.spec.halo, 1)
     return DeviceChain(
         device, generator, name="tensorrt", version=library.title, color=color, tile=tile

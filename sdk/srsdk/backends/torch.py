@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from srsdk.backends.base import BackendInfo, Pixels
+from srsdk.backends.base import BackendInfo
 from srsdk.errors import BackendUnavailableError, CudaError, InputError
+from srsdk.types import Pixels
 
 try:
     import torch

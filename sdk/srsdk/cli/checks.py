@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 import srsdk
+from srsdk.errors import BackendUnavailableError
 
 State = Literal["ok", "off", "broken"]
 
@@ -50,9 +51,9 @@ def run_checks() -> Iterator[Check]:
         ("numpy", "numpy"),
         ("cv2", "opencv-python"),
         ("av", "av"),
-        ("onnxruntime", "onnxruntime"),
     ):
         yield _imported(module, package)
+    yield _onnxruntime()
     yield _tried("kernels", _kernels, _REINSTALL, "broken")
     yield _tried("encoder", _encoder, "pip install --force-reinstall av", "broken")
     yield from _models()
@@ -102,6 +103,25 @@ def _graphics() -> Check:
 def _imported(module: str, package: str) -> Check:
     remedy = f"pip install --force-reinstall {package}"
     return _tried(module, lambda: str(import_module(module).__version__), remedy, "broken")
+
+
+def _onnxruntime() -> Check:
+    """At most one of the packages that contain it, and that one whole."""
+    from srsdk.backends import onnxruntime_library as library
+
+    packages = library.packages()
+    if len(packages) > 1:
+        both = " and ".join(packages)
+        detail = f"{both} are both installed, and overwrite each other's files"
+        return Check("onnxruntime", "broken", detail, library.REINSTALL)
+    if not library.is_installed():
+        detail = "not installed; the native backend runs all bundled models"
+        return Check("onnxruntime", "off", detail, f"{library.INSTALL}, if you need it")
+    try:
+        found = str(library.load_onnxruntime().__version__)
+    except BackendUnavailableError as error:
+        return Check("onnxruntime", "broken", _line(error), library.REINSTALL)
+    return Check("onnxruntime", "ok", " ".join([found, *packages]))
 
 
 def _optional(package: str, extra: str) -> Check:
@@ -175,7 +195,7 @@ def _backends() -> Iterator[Check]:
         bundled = []
     for backend in BACKENDS:
         name = f"backend {backend}"
-        required: State = "broken" if backend in ("onnxruntime", "native", "bicubic") else "off"
+        required: State = "broken" if backend in ("native", "bicubic") else "off"
         if backend == "bicubic":
             yield _tried(name, lambda: _upscaled("bicubic", "bicubic-x4"), _REINSTALL, required)
         elif not bundled:
@@ -201,7 +221,7 @@ def _upscaled(backend: str, model: str) -> str:
     y, x = np.mgrid[0:24, 0:32].astype(np.float32)
     lr = np.stack([4 * x + 60, 5 * y + 60, 200 - 3 * x], axis=-1).astype(np.uint8)
     with Upscaler(model, backend=backend) as upscaler:
-        sr = upscaler.up(lr)
+        sr = upscaler(lr)
         info = upscaler.info.frames
     size = (lr.shape[1] * upscaler.scale, lr.shape[0] * upscaler.scale)
     expected = cv2.resize(lr, size, interpolation=cv2.INTER_CUBIC)

@@ -25,8 +25,8 @@ from srsdk.cli.record import Row
 from srsdk.timing import SETTLE, StageSummary, StageTimer, summarise
 
 if TYPE_CHECKING:
-    from srsdk.backends import Pixels
     from srsdk.power import Meter
+    from srsdk.types import Pixels
     from srsdk.upscaler import Upscaler
 
 _TURN = 20
@@ -73,11 +73,11 @@ class _Candidate:
             )
         with self.timer.paused():
             self.stream(frames[0], out=self.out)
-        faces, joules = self.stream.faces, meter.joules()
+        faces, joules = self.stream.faces_total, meter.joules()
         for frame in frames[1:]:
             with self.timer("total"):
                 self.stream(frame, out=self.out)
-        self.faces += self.stream.faces - faces
+        self.faces += self.stream.faces_total - faces
         after = meter.joules()
         if joules is not None and after is not None:
             self.joules = (self.joules or 0.0) + after - joules

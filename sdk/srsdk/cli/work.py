@@ -17,7 +17,7 @@ from srsdk.errors import InputError, SrsdkError
 from srsdk.timing import StageTimer
 
 if TYPE_CHECKING:
-    from srsdk.backends import Pixels
+    from srsdk.types import Pixels
     from srsdk.upscaler import Upscaler
     from srsdk.video import EncodeOptions
 
@@ -115,7 +115,7 @@ class Worker:
             say_warning(f"{job.target}: this OpenCV cannot write the colour profile; 4.12 can")
         wall = time.perf_counter() - began
         seconds = _seconds(timer, on_frame)
-        return Outcome(job, 0, "", 1, stream.faces, (width, height), size, seconds, wall)
+        return Outcome(job, 0, "", 1, stream.faces_total, (width, height), size, seconds, wall)
 
     def _video(self, job: Job, on_progress: Progress) -> Outcome:
         from srsdk.video import enhance_video
@@ -134,7 +134,7 @@ class Worker:
         return Outcome(
             job,
             frames=done.frames,
-            faces=stream.faces,
+            faces=stream.faces_total,
             input_size=done.input_size,
             output_size=done.output_size,
             seconds={**done.seconds, **_seconds(StageTimer(), on_frame)},

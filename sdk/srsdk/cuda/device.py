@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from srsdk.backends.base import Pixels
 from srsdk.cuda.failure import explained
 from srsdk.errors import BackendUnavailableError, SrsdkError
+from srsdk.types import Pixels
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 

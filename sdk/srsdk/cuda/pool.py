@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from srsdk.engine_sidecar import Size
 from srsdk.errors import InputError
+from srsdk.types import Size
 
 
 class Workspace(Protocol):

@@ -9,11 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from srsdk.backends.base import Pixels
 from srsdk.cuda.device import Device, Memory, Stream
-from srsdk.engine_sidecar import Size
 from srsdk.errors import CudaError
 from srsdk.spec import ModelSpec
+from srsdk.types import Pixels, Size
 
 log = logging.getLogger(__name__)
 

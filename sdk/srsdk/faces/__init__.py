@@ -11,7 +11,7 @@ for lr, sr in frames:
 from srsdk.faces.blend import blend_faces, match_tone
 from srsdk.faces.crop import CropPlan, extract, face_squares, plan_crops
 from srsdk.faces.detect import Face, FaceDetector, SlimFaceDetector, YuNetDetector
-from srsdk.faces.enhance import FaceEnhancer, FaceResult, FaceStream
+from srsdk.faces.enhance import FaceEnhancer, FaceResult, FaceStream, FrameFace
 from srsdk.faces.track import FaceTracker, Track
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "FaceResult",
     "FaceStream",
     "FaceTracker",
+    "FrameFace",
     "SlimFaceDetector",
     "Track",
     "YuNetDetector",

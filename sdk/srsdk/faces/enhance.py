@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Literal
 
@@ -20,11 +20,24 @@ from srsdk.faces.crop import (
     face_squares,
     plan_crops,
 )
-from srsdk.faces.detect import FaceDetector, SlimFaceDetector
+from srsdk.faces.detect import Box, FaceDetector, SlimFaceDetector
 from srsdk.faces.frames import Pixels, check_frame
 from srsdk.faces.track import FaceTracker
 
 _FADE_FRAMES = 6
+
+
+@dataclass(frozen=True)
+class FrameFace:
+    """A face in one frame of a video.
+
+    Attributes:
+        id: Number of its track: the same from frame to frame, never used twice in one stream.
+        box: x, y, width, height in pixels of the input frame, smoothed; else as `Face.box`.
+    """
+
+    id: int
+    box: Box
 
 
 @dataclass(frozen=True)
@@ -36,12 +49,15 @@ class FaceResult:
         detect: Seconds for detection or tracking, and planning.
         generate: Seconds for cutting the crops and running the generator.
         blend: Seconds for blending.
+        faces: The faces that are followed through a video, blended in or not, longest known first;
+            none where nothing is followed.
     """
 
     count: int
     detect: float
     generate: float
     blend: float
+    faces: tuple[FrameFace, ...] = ()
 
 
 class FaceEnhancer:
@@ -213,11 +229,15 @@ class FaceStream:
     def enhance(self, lr: Pixels, sr: Pixels) -> FaceResult:
         """The next frame; otherwise as `FaceEnhancer.enhance`."""
         started = perf_counter()
-        plans = self.plan(lr)
-        return self._enhancer.apply(lr, sr, plans, perf_counter() - started)
+        plans, faces = self._plan(lr)
+        result = self._enhancer.apply(lr, sr, plans, perf_counter() - started)
+        return replace(result, faces=faces)
 
     def plan(self, lr: Pixels) -> tuple[CropPlan, ...]:
         """The first half of `enhance`; `FaceEnhancer.apply`, on any thread, is the second."""
+        return self._plan(lr)[0]
+
+    def _plan(self, lr: Pixels) -> tuple[tuple[CropPlan, ...], tuple[FrameFace, ...]]:
         check_frame(lr)
         tracks = self._tracker.update(self._enhancer.bgr(lr))
         sides = face_squares([track.box for track in tracks])[:, 2].tolist()
@@ -230,7 +250,8 @@ class FaceStream:
             strengths[track.id] = min(max(wanted, last - step), last + step)
         self._strengths = strengths
         boxes = [track.box for track in tracks]
-        return self._enhancer.plan_boxes(lr, boxes, list(strengths.values()))
+        plans = self._enhancer.plan_boxes(lr, boxes, list(strengths.values()))
+        return plans, tuple(FrameFace(track.id, track.box) for track in tracks)
 
     def reset(self) -> None:
         """Start over, as for a new video."""

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from comparison import arithmetic
-from comparison.candidates import Candidate, candidates
-from comparison.material import CLIP, FACE, FACES
-from comparison.progress import Progress, RowProgress
 from srsdk.cli.record import Record, Row
 from srsdk.timing import StageSummary, summarise
+from tests.benchmarks.comparison import arithmetic
+from tests.benchmarks.comparison.candidates import Candidate, candidates
+from tests.benchmarks.comparison.material import CLIP, FACE, FACES
+from tests.benchmarks.comparison.progress import Progress, RowProgress
 
 VIDEO_LABELS = {
     "video/faces-off": "srsdk enhance, faces off",

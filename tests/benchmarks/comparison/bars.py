@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from comparison.account import Account, Entry
+from tests.benchmarks.comparison.account import Account, Entry
 
 FRAME_MODEL, FACE_MODEL = "edge-x4", "srresnet-x4"
 
@@ -50,9 +50,7 @@ def bars(found: Account) -> list[Bar]:
 def _first(found: Account) -> Iterator[Bar]:
     ours = found.default("frame", FRAME_MODEL)
     obvious = found.get(f"frame/{FRAME_MODEL}/obvious")
-    text = (
-        f'Upscaler("{FRAME_MODEL}").up(frame): times the speed of the same weights the obvious way'
-    )
+    text = f'Upscaler("{FRAME_MODEL}")(frame): times the speed of the same weights the obvious way'
     yield _at_least(1, text, 2.0, _ratio(obvious, ours))
     product = found.ceilings.get("matrix_product_gflops")
     text = "the same: frames per second, where the matrix product gives 100 GFLOP/s or more"

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from comparison import plain
-from comparison.candidates import Candidate
 from srsdk import zoo
-from srsdk.backends import Pixels
+from srsdk.types import Pixels
+from tests.benchmarks.comparison import plain
+from tests.benchmarks.comparison.candidates import Candidate
 
 ROOT = Path(__file__).resolve().parents[3]
 CLIP = ROOT / "examples" / "portrait.mp4"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from comparison.account import Account, Entry
+from tests.benchmarks.comparison.account import Account, Entry
 
 #: Okabe and Ito's colours, told apart by all eyes; shapes differ too.
 _STYLES: dict[str, dict[str, Any]] = {

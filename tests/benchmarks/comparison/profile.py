@@ -10,10 +10,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from comparison.candidates import Candidate
-from comparison.material import CLIP
-from comparison.videos import COMMAND
-from comparison.workers import Worker
+from tests.benchmarks.comparison.candidates import Candidate
+from tests.benchmarks.comparison.material import CLIP
+from tests.benchmarks.comparison.videos import COMMAND
+from tests.benchmarks.comparison.workers import Worker
 
 _RATE = "799"
 

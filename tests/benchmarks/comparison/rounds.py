@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from comparison.candidates import Candidate, why_not
-from comparison.environments import interpreter
-from comparison.material import FACES, Material, score
-from comparison.progress import Progress, RowProgress
-from comparison.workers import Worker, WorkerError
+from tests.benchmarks.comparison.candidates import Candidate, why_not
+from tests.benchmarks.comparison.environments import interpreter
+from tests.benchmarks.comparison.material import FACES, Material, score
+from tests.benchmarks.comparison.progress import Progress, RowProgress
+from tests.benchmarks.comparison.workers import Worker, WorkerError
 
 Say = Callable[[str], None]
 Row = tuple[Candidate, Worker]

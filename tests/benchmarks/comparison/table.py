@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from comparison.account import Account, Entry
-from comparison.bars import Bar
 from srsdk.cli.record import machine
+from tests.benchmarks.comparison.account import Account, Entry
+from tests.benchmarks.comparison.bars import Bar
 
 
 def markdown(found: Account, bars: Sequence[Bar]) -> str:

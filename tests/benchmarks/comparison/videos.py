@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from comparison.material import CLIP
-from comparison.workers import WorkerError
+from tests.benchmarks.comparison.material import CLIP
+from tests.benchmarks.comparison.workers import WorkerError
 
 COMMAND = [sys.executable, "-c", "from srsdk.cli import main; main()"]
 

@@ -10,14 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from srsdk import zoo
 from tests.benchmarks import gpu
 from tests.benchmarks.gpu import machine, report
 from tests.benchmarks.gpu.processes import build, run_module
 from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
 from tests.benchmarks.gpu.run_tests import run_tests
 from tests.benchmarks.gpu.runners import NAMES
-
-from srsdk import zoo
 
 STEPS = ("build", "tests", "kernels", "engines", "plugin", "generators")
 INPUTS = ("1*32x32", "4*32x32", "16*32x32", "1*320x180", "1*640x360", "1*1280x720")

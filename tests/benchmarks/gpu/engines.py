@@ -11,8 +11,6 @@ import json
 import time
 from pathlib import Path
 
-from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
-
 from srexport.engine import Options, build_engine
 from srexport.flavour import find_flavour
 from srexport.onnx import load, read_spec, save
@@ -20,6 +18,7 @@ from srexport.precision import convert
 from srexport.shapes import profiles
 from srsdk import zoo
 from srsdk.errors import SrsdkError
+from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
 
 
 def main() -> None:

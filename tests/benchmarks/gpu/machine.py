@@ -9,10 +9,9 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tests.benchmarks.gpu.report import Record
-
 from srsdk.cli.checks import processor
 from srsdk.cuda_device import find_device
+from tests.benchmarks.gpu.report import Record
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = (

@@ -9,10 +9,6 @@ import argparse
 import json
 from pathlib import Path
 
-from tests.benchmarks.gpu.generators import picture, size
-from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
-from tests.benchmarks.gpu.runners import backend
-
 from srexport.engine import Options, build_engine
 from srexport.flavour import find_flavour
 from srexport.onnx import load, read_spec, save
@@ -24,6 +20,9 @@ from srsdk.cuda_device import find_device
 from srsdk.errors import SrsdkError
 from srsdk.spec import Precision
 from srsdk.timing import interleave, summarise
+from tests.benchmarks.gpu.generators import picture, size
+from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
+from tests.benchmarks.gpu.runners import backend
 
 WORTH = 0.97
 """The plugin is worth its trouble where the median is at most this share of that without it."""

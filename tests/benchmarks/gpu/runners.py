@@ -9,11 +9,13 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+
+from srsdk.backends import BACKENDS, open_backend
+from srsdk.types import Pixels
 from tests.benchmarks.gpu.report import Record
 
-from srsdk.backends import BACKENDS, Pixels, open_backend
-
-ENGINES, HALVES = {"tensorrt"}, {"cuda"}  # backends that take an engine, or an ONNX file in float16
+ENGINES = {"tensorrt"}  # backends that take an engine
+HALVES = {"onnxruntime-cuda"}  # backends that take an ONNX file in float16
 TORCH = ("torch eager", "torch eager, with transfers", "torch.compile", "torch + CUDA graph")
 CPU = ("onnxruntime", "native")
 NAMES = (*TORCH, *(f"srsdk {name}" for name in BACKENDS if name != "bicubic"))

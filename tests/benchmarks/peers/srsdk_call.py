@@ -1,4 +1,4 @@
-"""`Upscaler` as users call it: `up` for one frame, `batch` for several."""
+"""`Upscaler` as users use it: a call for one frame, `batch` for several."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open(job: Job) -> Program:  # noqa: A001
     info = upscaler.info.frames
 
     def up(frames: Pixels) -> Any:
-        return upscaler.up(frames[0])[None] if len(frames) == 1 else upscaler.batch(frames)
+        return upscaler(frames[0])[None] if len(frames) == 1 else upscaler.batch(frames)
 
     def stages(calls: int) -> dict[str, list[float]]:
         return _stages(info.name, job, up, calls)

@@ -3,12 +3,14 @@
 from srtrain.losses.adversarial import Objective
 from srtrain.losses.build import build_content, build_objective
 from srtrain.losses.content import ContentLoss
+from srtrain.losses.identity import IdentityLoss
 from srtrain.losses.nsgan import Minimax, NonSaturating
 from srtrain.losses.vgg import VggFeatures, VggLoss, load_vgg
 from srtrain.losses.wgan_gp import WassersteinGP, gradient_penalty
 
 __all__ = [
     "ContentLoss",
+    "IdentityLoss",
     "Minimax",
     "NonSaturating",
     "Objective",

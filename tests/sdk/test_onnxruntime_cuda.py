@@ -1,4 +1,4 @@
-"""The `cuda` backend as far as it goes without a GPU."""
+"""The `onnxruntime-cuda` backend as far as it goes without a GPU."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def test_another_onnxruntime(models: dict[str, Path]) -> None:
     if PROVIDER in ort.get_available_providers():
         pytest.skip("onnxruntime-gpu is installed; see tests/gpu")
     with pytest.raises(BackendUnavailableError, match=r"onnxruntime-gpu.*CPU.*uninstall") as caught:
-        Upscaler(models["edge-x2"], backend="cuda")
+        Upscaler(models["edge-x2"], backend="onnxruntime-cuda")
     assert "\n" not in str(caught.value)
 
 
 def test_without_onnxruntime(models: dict[str, Path]) -> None:
     code = (
         "import sys; sys.modules['onnxruntime'] = None; from srsdk import Upscaler; "
-        f"Upscaler({str(models['edge-x2'])!r}, backend='cuda')"
+        f"Upscaler({str(models['edge-x2'])!r}, backend='onnxruntime-cuda')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
-    assert "backend cuda needs onnxruntime-gpu" in done.stderr.strip().splitlines()[-1]
+    assert "backend onnxruntime-cuda needs onnxruntime-gpu" in done.stderr.strip().splitlines()[-1]
 
 
 def test_what_it_does_not_run(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError):
-        open_backend("cuda", tmp_path / "none.onnx")
+        open_backend("onnxruntime-cuda", tmp_path / "none.onnx")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pycuda") is None, reason="PyCUDA is not installed")

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from srsdk.backends.onnxruntime_library import load_onnxruntime
 from srsdk.cuda.chain import DeviceChain
 from srsdk.cuda.device import CudaDevice, Stream, open_device
 from srsdk.cuda.failure import explained
-from srsdk.engine_sidecar import Size
 from srsdk.errors import (
     BackendUnavailableError,
     ModelFormatError,
@@ -25,6 +25,7 @@ from srsdk.errors import (
 )
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt_plugin import PLUGIN, plugin_refusal
+from srsdk.types import Size
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,8 @@ _TILE = 1280
 """Default side of a tile: sixty-four channels of it in float32 are 400 MB."""
 
 _INSTALL = (
-    "pip uninstall onnxruntime, then pip install --force-reinstall 'onnxruntime-gpu[cuda,cudnn]' "
-    "(both packages write the same files)"
+    "pip uninstall onnxruntime, then pip install --force-reinstall 'srsdk[gpu]' "
+    "'onnxruntime-gpu[cuda,cudnn]' (both packages write the same files)"
 )
 
 
@@ -49,9 +50,9 @@ class SessionGenerator:
     sized = False
 
     def __init__(self, path: Path, device: CudaDevice) -> None:
-        import onnxruntime as ort
-
         from srsdk.backends.onnxruntime import check_graph
+
+        ort = load_onnxruntime()
 
         self.device, self.stream = device, device.stream()
         self.session = _open_session(path, device.index, self.stream)
@@ -135,29 +136,33 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
     with device.current(f"loading {model.name}"):
         generator = SessionGenerator(model, device)
     return DeviceChain(
-        device, generator, name="cuda", version=f"onnxruntime {version}", color=color, tile=_TILE
+        device,
+        generator,
+        name="onnxruntime-cuda",
+        version=f"onnxruntime {version}",
+        color=color,
+        tile=_TILE,
     )
 
 
 def _check_provider() -> str:
     """The version of onnxruntime-gpu; raises where it is another onnxruntime."""
     try:
-        import onnxruntime as ort
-    except ImportError as error:
+        ort = load_onnxruntime()
+    except BackendUnavailableError as error:
         raise BackendUnavailableError(
-            f"backend cuda needs onnxruntime-gpu ({error}): {_INSTALL}"
+            f"backend onnxruntime-cuda needs onnxruntime-gpu: {_INSTALL}"
         ) from error
     if _PROVIDER not in ort.get_available_providers():
         raise BackendUnavailableError(
-            f"backend cuda needs onnxruntime-gpu, and this onnxruntime {ort.__version__} is built "
-            f"for {', '.join(ort.get_available_providers())}: {_INSTALL}"
+            "backend onnxruntime-cuda needs onnxruntime-gpu, and this onnxruntime "
+            f"{ort.__version__} is built for {', '.join(ort.get_available_providers())}: {_INSTALL}"
         )
     return str(ort.__version__)
 
 
 def _open_session(path: Path, index: int, stream: Stream) -> Any:
-    import onnxruntime as ort
-
+    ort = load_onnxruntime()
     if hasattr(ort, "preload_dlls"):
         # CUDA and cuDNN from their pip packages, where those are installed. It prints what it does
         # not find; whether anything is missing shows below.
