@@ -2,20 +2,21 @@
 //
 //     frame (u8) -> first convolution -> hidden convolutions -> last convolution, base, u8 frame
 //
-// A launch runs some of these in a row (a Segment). The tile's activations stay in shared memory, in
-// two buffers that take turns as input and output; each layer computes its part of the halo that the
-// layers after it still need. Between launches activations lie in device memory.
+// A launch runs some of these in a row (a Segment). The tile's activations stay in shared memory,
+// in two buffers that take turns as input and output; each layer computes its part of the halo that
+// the layers after it still need. Between launches activations lie in device memory.
 //
 // Activations are float16 in planes of 8 channels, 16 bytes a pixel, in shared memory and outside:
 // eight pixels in a row are 128 bytes, so that no two lanes of an ldmatrix or of a store meet in a
 // bank. A convolution is a matrix product of 16 pixels of a row with the weights of a tap: a warp
-// keeps all weights of its output channels in registers and walks down a column of tiles; each row of
-// the input is loaded once, and added to the three rows of the output that it touches.
+// keeps all weights of its output channels in registers and walks down a column of tiles; each row
+// of the input is loaded once, and added to the three rows of the output that it touches.
 //
 // The frame is laid down as float16, value / 256, four channels a pixel (the fourth is 0), so that
-// three pixels in a row are one matrix of depth 16. The base image is a 3x3 convolution of the frame,
-// too (its weights are multiples of 1 / (2 * scale)^2): the last layer adds it on tensor cores,
-// exactly where the scale is a power of two. Its weights are times 255: the sum is the grey level.
+// three pixels in a row are one matrix of depth 16. The base image is a 3x3 convolution of the
+// frame, too (its weights are multiples of 1 / (2 * scale)^2): the last layer adds it on tensor
+// cores, exactly where the scale is a power of two. Its weights are times 255: the sum is the grey
+// level.
 #pragma once
 
 #include "chain_layout.h"
@@ -87,7 +88,8 @@ struct Chain {
 
     SRSDK_HD Place place(const Thread& thread) const {
         const int row = thread.block / seg.across, n = row / seg.down;
-        return {n, (thread.block - row * seg.across) * seg.tile_w, (row - n * seg.down) * seg.tile_h};
+        return {n, (thread.block - row * seg.across) * seg.tile_w,
+                (row - n * seg.down) * seg.tile_h};
     }
 
     SRSDK_HD void run(const Thread& thread) const {
@@ -132,8 +134,8 @@ struct Chain {
 
     // ---- frames and tensors
 
-    // The tile of the frame with `margin` more on each side; outside of the image there is 0, or the
-    // nearest pixel.
+    // The tile of the frame with `margin` more on each side; outside of the image there is 0, or
+    // the nearest pixel.
     SRSDK_HD void load_frame(int to, int margin, bool clamped, const Place& at,
                              const Thread& thread) const {
         constexpr int kBatch = 4;  // pixels of a thread on their way at a time
@@ -201,13 +203,14 @@ struct Chain {
         const int columns = smaller(seg.tile_w, seg.w - at.x);
         const int rows = smaller(seg.tile_h, seg.h - at.y);
         for (int plane = 0; plane < kPlanes; ++plane) {
-            unsigned char* const to = seg.target + (std::int64_t{at.n} * kPlanes + plane) * plane_bytes();
+            unsigned char* const to =
+                seg.target + (std::int64_t{at.n} * kPlanes + plane) * plane_bytes();
             for (int item = thread.index(); item < rows * columns; item += thread.count()) {
                 const int row = item / columns, column = item - row * columns;
                 *reinterpret_cast<Words*>(
                     to + (std::int64_t{16} * (at.y + row) * seg.w + 16 * (at.x + column))) =
-                    *reinterpret_cast<const Words*>(
-                        thread.shared + from.at(plane, row * seg.pitch + column));
+                    *reinterpret_cast<const Words*>(thread.shared +
+                                                    from.at(plane, row * seg.pitch + column));
             }
         }
     }
@@ -229,8 +232,8 @@ struct Chain {
 
     // ---- layers
 
-    // All rows of all columns of 16 pixels for all slices of output channels, in equal shares for the
-    // warps: visit(slice, column, row, rows).
+    // All rows of all columns of 16 pixels for all slices of output channels, in equal shares for
+    // the warps: visit(slice, column, row, rows).
     template <typename Visit>
     SRSDK_HD static void share(int slices, int columns, int rows, const Thread& thread,
                                const Visit& visit) {
@@ -248,9 +251,9 @@ struct Chain {
 
     SRSDK_HD int columns(int margin) const { return (seg.tile_w + 2 * margin + 15) / 16; }
 
-    // Rows of one column of 16 pixels: walks down the input, and calls store(row, sums) for each row
-    // of the output. `hidden`, `frame`: offsets of the first row's input for this lane; -1 rows for
-    // the frame beside a 1x1 convolution are the caller's.
+    // Rows of one column of 16 pixels: walks down the input, and calls store(row, sums) for each
+    // row of the output. `hidden`, `frame`: offsets of the first row's input for this lane; -1 rows
+    // for the frame beside a 1x1 convolution are the caller's.
     template <int kTaps, bool kCentre, bool kFrame, int kOut, typename Store>
     SRSDK_HD void walk(const Registers<kTaps, kCentre, kFrame, kOut>& weights, int hidden,
                        int plane, int frame, int rows, const Thread& thread,

@@ -33,8 +33,8 @@ struct Segment {
     int shared_bytes;
 };
 
-// Channels are counted in planes of 8; a warp makes `tiles` planes of output at a time, as many as its
-// registers hold the weights of.
+// Channels are counted in planes of 8; a warp makes `tiles` planes of output at a time, as many as
+// its registers hold the weights of.
 SRSDK_HD constexpr int chain_tiles(int planes) { return planes == 3 ? 3 : 2; }
 SRSDK_HD constexpr int chain_threads(int planes) { return planes == 2 ? 512 : 256; }
 constexpr int kLastTiles = 2;

@@ -18,8 +18,7 @@ constexpr float kMostHalf = 65504.0f;
 std::uint32_t pair(float first, float second) {
     if (!(std::fabs(first) <= kMostHalf && std::fabs(second) <= kMostHalf))
         throw std::invalid_argument("a weight is too large for float16");
-    return cpu::round_to_half(first) |
-           static_cast<std::uint32_t>(cpu::round_to_half(second)) << 16;
+    return cpu::round_to_half(first) | static_cast<std::uint32_t>(cpu::round_to_half(second)) << 16;
 }
 
 // Words for all lanes of a register that holds rows `depth(k)`, k in {2q, 2q + 1}, of a matrix of 8
@@ -188,9 +187,9 @@ Segment cut(const Shape& shape, int begin, int end, int w, int h, int tile_w, in
 // Clocks of a launch, roughly: what tensor cores and memory take, one tile after the other on each
 // multiprocessor. Only compared with others of the same network.
 double clocks(const Shape& shape, const Segment& cut, const Gpu& gpu, std::int64_t n) {
-    constexpr double kProduct = 1.6;       // m16n8k16 of one multiprocessor
-    constexpr double kLayer = 1000.0;      // a barrier, weights, the first loads
-    constexpr double kByte = 1.0 / 12.0;   // to and from L2
+    constexpr double kProduct = 1.6;      // m16n8k16 of one multiprocessor
+    constexpr double kLayer = 1000.0;     // a barrier, weights, the first loads
+    constexpr double kByte = 1.0 / 12.0;  // to and from L2
     constexpr double kLaunch = 4000.0;
     double tile = 0.0;
     const auto layer = [&](int margin, double products) {
@@ -273,8 +272,7 @@ Shape shape_of(const std::vector<Layer>& layers, const Tail& tail) {
     return {channels / 8, static_cast<int>(layers.size()) - 2, layers.back().size, r};
 }
 
-PackedWeights pack_weights(const std::vector<Layer>& layers, const Tail& tail,
-                           const Shape& shape) {
+PackedWeights pack_weights(const std::vector<Layer>& layers, const Tail& tail, const Shape& shape) {
     PackedWeights out;
     pack_first(out, layers.front(), shape, tail.swap);
     for (std::size_t k = 1; k + 1 < layers.size(); ++k) pack_hidden(out, layers[k], shape);
@@ -296,8 +294,8 @@ Plan plan(const Shape& shape, const Gpu& gpu, std::int64_t n, std::int64_t h, st
         for (int begin = 0; begin < end; ++begin) {
             const auto from = static_cast<std::size_t>(begin), to = static_cast<std::size_t>(end);
             if (!std::isfinite(total[from])) continue;
-            const Choice choice = best_tile(shape, gpu, begin, end, n, static_cast<int>(h),
-                                            static_cast<int>(w));
+            const Choice choice =
+                best_tile(shape, gpu, begin, end, n, static_cast<int>(h), static_cast<int>(w));
             if (total[from] + choice.clocks < total[to]) {
                 total[to] = total[from] + choice.clocks;
                 came[to] = {begin, choice.cut};
@@ -311,8 +309,8 @@ Plan plan(const Shape& shape, const Gpu& gpu, std::int64_t n, std::int64_t h, st
         const int before = begin == 0 ? 0 : begin - 1;  // hidden layers
         Plan::Step step{segment, 0, 0};
         if (begin > 0) {
-            step.words = first_words(shape.planes) +
-                         std::int64_t{1} * before * hidden_words(shape.planes);
+            step.words =
+                first_words(shape.planes) + std::int64_t{1} * before * hidden_words(shape.planes);
             step.biases = std::int64_t{8} * shape.planes * begin;
         }
         out.steps.insert(out.steps.begin(), step);

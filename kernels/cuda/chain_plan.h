@@ -33,8 +33,8 @@ struct Gpu {
 };
 
 // The launches for frames of a size, without pointers but with everything else; those of
-// `weights` and `biases` are offsets in elements. Throws std::invalid_argument where no tile fits into
-// shared memory.
+// `weights` and `biases` are offsets in elements. Throws std::invalid_argument where no tile fits
+// into shared memory.
 struct Plan {
     struct Step {
         Segment segment;

@@ -1,11 +1,11 @@
-#include "srsdk/cuda_network.h"
-
 #include <map>
 #include <mutex>
 #include <tuple>
 
 #include "chain_plan.h"
 #include "check.h"
+#include "memory.h"
+#include "srsdk/cuda_network.h"
 
 namespace srsdk::cuda {
 
@@ -18,41 +18,26 @@ namespace {
 
 const void* kernel_of(int planes) {
     switch (planes) {
-        case 2: return chain_function16();
-        case 3: return chain_function24();
-        case 4: return chain_function32();
-        default: return chain_function48();
+        case 2:
+            return chain_function16();
+        case 3:
+            return chain_function24();
+        case 4:
+            return chain_function32();
+        default:
+            return chain_function48();
     }
 }
 
-// Device memory that is freed with this object, on the device that it was made on.
-class Copied {
- public:
-    template <typename T>
-    explicit Copied(const std::vector<T>& values) {
-        const std::size_t bytes = values.size() * sizeof(T);
-        check(cudaGetDevice(&device_), "asking for the current device");
-        check(cudaMalloc(&data_, bytes), "memory for a network's weights");
-        const cudaError_t status = cudaMemcpy(data_, values.data(), bytes, cudaMemcpyHostToDevice);
-        if (status != cudaSuccess) cudaFree(data_);
-        check(status, "copying a network's weights");
-    }
-    ~Copied() {
-        int current = 0;
-        cudaGetDevice(&current);
-        cudaSetDevice(device_);
-        cudaFree(data_);
-        cudaSetDevice(current);
-    }
-    Copied(const Copied&) = delete;
-    Copied& operator=(const Copied&) = delete;
-
-    const void* data() const { return data_; }
-
- private:
-    void* data_ = nullptr;
-    int device_ = 0;
-};
+// A copy in memory of the current device, there when this returns.
+template <typename T>
+std::unique_ptr<Memory> copied(const std::vector<T>& values) {
+    const std::size_t bytes = values.size() * sizeof(T);
+    auto memory = std::make_unique<Memory>(bytes);
+    upload(memory->data(), values.data(), bytes, nullptr);
+    synchronize(nullptr);  // small copies from pageable memory may still be on their way
+    return memory;
+}
 
 int attribute(cudaDeviceAttr which) {
     int device = 0, value = 0;
@@ -65,15 +50,18 @@ int attribute(cudaDeviceAttr which) {
 Gpu this_gpu(const void* kernel) {
     const int major = attribute(cudaDevAttrComputeCapabilityMajor);
     if (major < 8) {
-        throw Error("the CUDA engine needs a GPU of compute capability 8.0 or newer (Ampere), and "
-                    "this one is of " + std::to_string(major) + "." +
-                    std::to_string(attribute(cudaDevAttrComputeCapabilityMinor)));
+        throw Error(
+            "the CUDA engine needs a GPU of compute capability 8.0 or newer (Ampere), and "
+            "this one is of " +
+            std::to_string(major) + "." +
+            std::to_string(attribute(cudaDevAttrComputeCapabilityMinor)));
     }
     cudaFuncAttributes attributes{};
     check(cudaFuncGetAttributes(&attributes, kernel), "loading the CUDA engine");
     if (attributes.ptxVersion < 80) {
-        throw Error("the CUDA engine was not built for this GPU: rebuild srsdk with "
-                    "-DSRSDK_CUDA_ARCHITECTURES=all");
+        throw Error(
+            "the CUDA engine was not built for this GPU: rebuild srsdk with "
+            "-DSRSDK_CUDA_ARCHITECTURES=all");
     }
     const int shared = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared),
@@ -85,13 +73,10 @@ Gpu this_gpu(const void* kernel) {
 
 struct Network::State {
     State(const std::vector<Layer>& layers, const Tail& tail)
-        : shape(shape_of(layers, tail)),
-          kernel(kernel_of(shape.planes)),
-          gpu(this_gpu(kernel)),
-          packed(pack_weights(layers, tail, shape)),
-          words(packed.words),
-          biases(packed.biases) {
-        packed = {};
+        : shape(shape_of(layers, tail)), kernel(kernel_of(shape.planes)), gpu(this_gpu(kernel)) {
+        const PackedWeights packed = pack_weights(layers, tail, shape);
+        words = copied(packed.words);
+        biases = copied(packed.biases);
     }
 
     const Plan& plan_for(std::int64_t n, std::int64_t h, std::int64_t w) {
@@ -106,8 +91,7 @@ struct Network::State {
     const Shape shape;
     const void* const kernel;
     const Gpu gpu;
-    PackedWeights packed;  // until it is on the device
-    const Copied words, biases;
+    std::unique_ptr<const Memory> words, biases;
     std::mutex mutex;
     std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t>, Plan> plans;
 };
@@ -135,8 +119,8 @@ void Network::run(const Frames& out, const ConstFrames& in, void* scratch, Strea
         segment.out = out;
         segment.source = tensors + (turn ^ 1) * launches.tensor_bytes;
         segment.target = tensors + turn * launches.tensor_bytes;
-        segment.weights = static_cast<const std::uint32_t*>(state_->words.data()) + step.words;
-        segment.biases = static_cast<const float*>(state_->biases.data()) + step.biases;
+        segment.weights = static_cast<const std::uint32_t*>(state_->words->data()) + step.words;
+        segment.biases = static_cast<const float*>(state_->biases->data()) + step.biases;
         void* arguments[] = {&segment};
         const dim3 grid(static_cast<unsigned>(segment.across * segment.down) *
                         static_cast<unsigned>(in.n));

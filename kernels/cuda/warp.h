@@ -1,7 +1,8 @@
 // What a warp does together: matrix products on tensor cores and the loads that feed them.
 //
-// Kernel bodies that use this are C++ for the device and, in tests, for the host, where every thread
-// is a fiber and the collective operations follow PTX's documented layouts (warps_on_host.h).
+// Kernel bodies that use this are C++ for the device and, in tests, for the host, where every
+// thread is a fiber and the collective operations follow PTX's documented layouts
+// (warps_on_host.h).
 #pragma once
 
 #include "portable.h"
@@ -111,8 +112,7 @@ SRSDK_HD std::uint32_t rectified_pair(float low, float high) {
     return 0;
 #endif
 #else
-    return narrow<Half>(low > 0.0f ? low : 0.0f) |
-           narrow<Half>(high > 0.0f ? high : 0.0f) << 16;
+    return narrow<Half>(low > 0.0f ? low : 0.0f) | narrow<Half>(high > 0.0f ? high : 0.0f) << 16;
 #endif
 }
 

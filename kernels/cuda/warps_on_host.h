@@ -24,8 +24,7 @@ class HostBlock {
     // `backward` runs lanes and warps from the last to the first: where the order matters, there
     // is a race.
     template <typename Body>
-    static void run(const Body& body, int block, int threads, int shared_bytes,
-                    bool backward) {
+    static void run(const Body& body, int block, int threads, int shared_bytes, bool backward) {
         const auto size = static_cast<std::size_t>(shared_bytes);
         auto* const shared =
             static_cast<unsigned char*>(::operator new(size, std::align_val_t{128}));

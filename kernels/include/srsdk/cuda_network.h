@@ -27,17 +27,17 @@ struct Tail {
 // Float16 in, float32 sums. On GPUs from compute capability 8.0 on.
 class Network {
  public:
-    // Layers: 3 -> c, any number of c -> c, c -> 3 * r * r, with c = 16, 24, 32 or 48; all of size 3,
-    // the last of size 3 or 1. Copies the weights to the current device. Throws std::invalid_argument
-    // for other layers, Error where the device is too old or out of memory.
+    // Layers: 3 -> c, any number of c -> c, c -> 3 * r * r, with c = 16, 24, 32 or 48; all of size
+    // 3, the last of size 3 or 1. Copies the weights to the current device. Throws
+    // std::invalid_argument for other layers, Error where the device is too old or out of memory.
     Network(const std::vector<Layer>& layers, const Tail& tail);
     ~Network();
 
     // Bytes of device memory that `run` needs beside the frames.
     std::int64_t scratch_bytes(std::int64_t n, std::int64_t h, std::int64_t w) const;
 
-    // (n, h, w, 3) -> (n, r * h, r * w, 3), asynchronously. Pixels of `out` are contiguous. `scratch`
-    // is aligned to 16 bytes; one call at a time uses it.
+    // (n, h, w, 3) -> (n, r * h, r * w, 3), asynchronously. Pixels of `out` are contiguous.
+    // `scratch` is aligned to 16 bytes; one call at a time uses it.
     void run(const Frames& out, const ConstFrames& in, void* scratch, Stream stream) const;
 
     int scale() const;

@@ -125,7 +125,7 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
     """Make the backend; see `open_backend`. `threads` has no meaning here.
 
     Raises:
-        BackendUnavailableError: onnxruntime-gpu, PyCUDA, the CUDA kernels, the driver or the GPU is
+        BackendUnavailableError: onnxruntime-gpu, the CUDA kernels, the driver or the GPU is
             missing.
     """
     model = Path(model)

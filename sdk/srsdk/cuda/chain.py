@@ -12,8 +12,9 @@ import numpy as np
 from srsdk.backends.base import BackendInfo
 from srsdk.cuda.array import DeviceArray, check_frames, is_device_array
 from srsdk.cuda.device import Device
+from srsdk.cuda.pinned import PinnedResults
 from srsdk.cuda.pool import Pool
-from srsdk.cuda.workspace import Generator, Workspace
+from srsdk.cuda.workspace import FrameGenerator, Generator, Workspace
 from srsdk.errors import InputError
 from srsdk.futures import DeferredFuture
 from srsdk.types import Future, Pixels, Size
@@ -54,7 +55,7 @@ class DeviceChain:
 
     Args:
         device: The GPU.
-        generator: What runs between `unpack` and `pack`.
+        generator: From frames to frames, or what runs between `unpack` and `pack`.
         name: The backend's name.
         version: Version of the library that runs the generator.
         color: Channel order of the frames.
@@ -65,7 +66,7 @@ class DeviceChain:
     def __init__(
         self,
         device: Device,
-        generator: Generator,
+        generator: Generator | FrameGenerator,
         *,
         name: str,
         version: str,
@@ -80,6 +81,7 @@ class DeviceChain:
         self._pool: Pool[Workspace] = Pool(
             lambda: Workspace(device, generator, swap=swap), workspaces
         )
+        self._results = PinnedResults(device)
         self._in_flight: deque[_BatchFuture] = deque()
         self._lock = threading.Lock()
 
@@ -91,6 +93,13 @@ class DeviceChain:
     def run(self, batch: Pixels, out: Pixels | None = None) -> Pixels:
         """See `Backend.run`."""
         return self.submit(batch, out).result()
+
+    def empty(self, shape: tuple[int, ...]) -> Pixels:
+        """An array for a result that the GPU writes by itself, while such memory lasts.
+
+        Its memory is used again when the array and its views are gone.
+        """
+        return self._results.empty(shape)
 
     def takes(self, height: int, width: int) -> bool:
         """See `DeviceBackend.takes`: what an engine was built for, whatever the size of a tile."""
@@ -113,11 +122,12 @@ class DeviceChain:
         """
         scale = self._info.spec.scale
         count, height, width, _ = batch.shape
-        if out is None:
-            out = np.empty((count, height * scale, width * scale, 3), np.uint8)
         most = count
         while most > 1 and not self._fits((most, height, width)):
             most -= 1
+        self._generator.check((most, height, width))  # before there is memory for the result
+        if out is None:
+            out = self.empty((count, height * scale, width * scale, 3))
         if most == count:
             return self._submit(batch, out)
         parts = [slice(start, start + most) for start in range(0, count, most)]
@@ -127,7 +137,7 @@ class DeviceChain:
         count, height, width, _ = batch.shape
         workspace = self._take((count, height, width))
         try:
-            workspace.start(batch)
+            workspace.start(batch, out)
         except BaseException:
             self._pool.drop()
             raise
@@ -193,6 +203,7 @@ class DeviceChain:
         while (oldest := self._oldest()) is not None:
             oldest.wait()
         self._pool.close()
+        self._results.close()
 
     def _oldest(self) -> _BatchFuture | None:
         with self._lock:

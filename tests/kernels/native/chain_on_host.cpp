@@ -33,8 +33,7 @@ EXPORT int run_chain(const Frames* out, const ConstFrames* in, int count, const 
                      int swap, int multiprocessors, int shared_bytes, int backward) try {
     std::vector<Layer> layers;
     for (int k = 0; k < count; ++k) {
-        layers.push_back(
-            {sizes[3 * k], sizes[3 * k + 1], sizes[3 * k + 2], weights[k], biases[k]});
+        layers.push_back({sizes[3 * k], sizes[3 * k + 1], sizes[3 * k + 2], weights[k], biases[k]});
     }
     const Tail tail{shuffle, static_cast<cpu::Base>(base), swap != 0};
     const Shape shape = shape_of(layers, tail);
