@@ -21,6 +21,11 @@ Precision = Literal["fp32", "fp16", "int8"]
 ChannelOrder = Literal["rgb", "bgr"]
 
 METADATA_KEY = "srsdk.spec"
+"""Key of the spec in a model file's metadata."""
+
+CERTIFICATE_KEY = "srsdk.parity"
+"""Key of the parity certificate, which says how far the file is from the checkpoint."""
+
 FORMAT = 1
 
 
@@ -131,8 +136,6 @@ class ModelSpec:
     def to_metadata(self) -> dict[str, str]:
         """The spec as ONNX `metadata_props`."""
         record = {"format": FORMAT, **dataclasses.asdict(self)}
-        if not self.plugin:
-            del record["plugin"]  # earlier versions know no such field, and need not
         return {METADATA_KEY: json.dumps(record, sort_keys=True)}
 
     @classmethod

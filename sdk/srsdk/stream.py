@@ -38,6 +38,8 @@ class UpscalerStream:
         faces: The faces in the frame whose result came last; their boxes are in pixels of the input
             frame, and a face keeps its id while it is followed. Empty without a face generator.
         faces_total: Faces enhanced in all frames so far, each counted once a frame.
+        enhance_faces: Whether the next frames' faces are detected and enhanced. Setting it to False
+            saves their time; tracks go on from the last frame when it is True again.
     """
 
     def __init__(
@@ -51,10 +53,21 @@ class UpscalerStream:
         self.in_flight = _IN_FLIGHT if generator.overlaps else 1
         self.faces: tuple[FrameFace, ...] = ()
         self.faces_total = 0
+        self.enhance_faces = faces is not None
         self._generator, self._enhancer = generator, faces
         self._timer = timer or StageTimer()
         self._queue: deque[_FrameFuture] = deque()  # frames in flight, oldest first
         self._closed = False
+
+    @property
+    def detect_every(self) -> int:
+        """Frames from one face detection to the next, from now on; 0 without a face generator."""
+        return 0 if self._enhancer is None else self._enhancer.detect_every
+
+    @detect_every.setter
+    def detect_every(self, frames: int) -> None:
+        if self._enhancer is not None:
+            self._enhancer.detect_every = frames
 
     def __call__(self, frame: Any, out: Pixels | None = None) -> Pixels:
         """Upscale the next frame; as `Upscaler.__call__` of an image in host memory."""
@@ -140,7 +153,9 @@ class UpscalerStream:
         started = perf_counter()
         generated.result()
         seconds += perf_counter() - started
-        if self._enhancer is not None:
+        if self._enhancer is None or not self.enhance_faces:
+            self.faces = ()
+        else:
             result = self._enhancer.enhance(image.lr, image.sr)
             self.faces = result.faces
             self.faces_total += result.count

@@ -19,7 +19,7 @@ from srexport.onnx import load, save
 from srsdk.backends import BACKENDS
 from srsdk.cli import entry
 from srsdk.spec import ModelSpec
-from tests.export.test_engine import tiny
+from tests.export.tiny import tiny
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 
 from srsdk import Upscaler, zoo
-from srsdk.backends import Backend, open_backend
+from srsdk.backends import open_backend
 from srsdk.cuda import DeviceArray
-from srsdk.cuda_device import find_device
-from srsdk.engine_sidecar import sidecar_path
+from srsdk.cuda.driver import find_gpu
 from srsdk.errors import (
     BackendUnavailableError,
     CudaError,
@@ -25,8 +24,9 @@ from srsdk.errors import (
     InputError,
     ModelFormatError,
 )
-from srsdk.types import Pixels
-from srsdk.zoo.engines import cached_engine
+from srsdk.tensorrt.cache import cached_engine
+from srsdk.tensorrt.sidecar import sidecar_path
+from srsdk.types import Backend, Pixels
 from tests.gpu.pictures import frames
 
 pytestmark = pytest.mark.gpu
@@ -37,7 +37,7 @@ LIBRARIES = ["tensorrt", "tensorrt_rtx"]
 
 @pytest.fixture(scope="module", autouse=True)
 def device() -> None:
-    if find_device() is None:
+    if find_gpu() is None:
         pytest.skip("no CUDA driver answers")
 
 
@@ -265,7 +265,7 @@ def test_an_engine_that_is_none(library: str, tmp_path: Path) -> None:
     import dataclasses
     import hashlib
 
-    from srsdk.engine_sidecar import read_record, write_record
+    from srsdk.tensorrt.sidecar import read_record, write_record
 
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed")

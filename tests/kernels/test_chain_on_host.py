@@ -15,7 +15,7 @@ import pytest
 from srsdk import zoo
 from srsdk.backends import open_backend
 from srsdk.backends.cuda_native import read_chain
-from srsdk.backends.onnxfile import read
+from srsdk.onnxfile import read
 from srsdk.spec import ModelSpec
 
 from . import chain_on_host

@@ -14,10 +14,10 @@ import pytest
 from srsdk import _kernels
 from srsdk.backends import open_backend
 from srsdk.backends.cuda_native import NetworkGenerator, read_chain
-from srsdk.backends.onnxfile import read
 from srsdk.cuda.chain import DeviceChain
-from srsdk.cuda_device import find_device
+from srsdk.cuda.driver import find_gpu
 from srsdk.errors import BackendUnavailableError, InputError, ModelFormatError
+from srsdk.onnxfile import read
 from srsdk.spec import ModelSpec
 from tests.kernels.chain_on_host import Layers, expected
 from tests.sdk.device_on_host import HostDevice, HostStream, frames, on_device, view
@@ -113,7 +113,7 @@ def test_what_it_does_not_run(models: dict[str, Path], tmp_path: Path) -> None:
         generator.check((16, 4096, 4096))
 
 
-@pytest.mark.skipif(find_device() is not None, reason="there is a GPU; see tests/gpu")
+@pytest.mark.skipif(find_gpu() is not None, reason="there is a GPU; see tests/gpu")
 def test_without_a_gpu(models: dict[str, Path]) -> None:
     text = "nvidia-smi.*CPU backend" if _kernels.built_with_cuda() else "built without CUDA kernels"
     with pytest.raises(BackendUnavailableError, match=text) as caught:

@@ -12,7 +12,7 @@ import pytest
 from srsdk import Upscaler, _kernels
 from srsdk.backends import open_backend
 from srsdk.cuda.device import CudaDevice
-from srsdk.cuda_device import find_device
+from srsdk.cuda.driver import find_gpu
 from srsdk.errors import BackendUnavailableError, ModelNotFoundError
 
 PROVIDER = "CUDAExecutionProvider"
@@ -41,7 +41,7 @@ def test_what_it_does_not_run(tmp_path: Path) -> None:
         open_backend("onnxruntime-cuda", tmp_path / "none.onnx")
 
 
-@pytest.mark.skipif(find_device() is not None, reason="there is a GPU; see tests/gpu")
+@pytest.mark.skipif(find_gpu() is not None, reason="there is a GPU; see tests/gpu")
 @pytest.mark.skipif(not _kernels.built_with_cuda(), reason="this build has no CUDA kernels")
 def test_no_device() -> None:
     """For real: the CUDA kernels are here, and their driver or device is not."""

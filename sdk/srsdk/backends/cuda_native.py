@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from srsdk import __version__
-from srsdk.backends.onnxfile import Array, Node, OnnxFile, read
 from srsdk.cuda.chain import DeviceChain
 from srsdk.cuda.device import Device, Memory, Stream, open_device
 from srsdk.errors import InputError, ModelFormatError
+from srsdk.onnxfile import Array, Node, OnnxFile, read
 from srsdk.spec import ModelSpec
-from srsdk.tensorrt_plugin import plugin_refusal
+from srsdk.tensorrt.plugin import plugin_refusal
 from srsdk.types import Size
 
 Layer = tuple[Array, Array]
@@ -115,6 +115,7 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
         version=__version__,
         color=color,
         tile=_TILE,
+        precision="fp16",
     )
 
 

@@ -28,8 +28,9 @@ def enhance(
     model: options.Model = options.DEFAULT_MODEL,
     faces: options.Faces = "none",
     backend: options.Backend = "auto",
+    precision: options.Precision = "auto",
     threads: options.Threads = None,
-    detector: options.Detector = "slimface",
+    detector: options.Detector = "blazeface",
     detect_every: options.DetectEvery = 5,
     max_face: options.MaxFace = None,
     recursive: Annotated[
@@ -79,6 +80,7 @@ def enhance(
         model,
         faces=faces,
         backend=backend,
+        precision=precision,
         threads=threads,
         detector=detector,
         max_face=max_face,

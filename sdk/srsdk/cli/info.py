@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srsdk.cli import entry
-from srsdk.engine_sidecar import is_engine
 from srsdk.errors import InputError, VideoError
+from srsdk.tensorrt.sidecar import is_engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,7 @@ def _engine(path: Path) -> dict[str, object]:
     """What the sidecar says; needs neither TensorRT nor a GPU."""
     import dataclasses
 
-    from srsdk.engine_sidecar import read_record
+    from srsdk.tensorrt.sidecar import read_record
 
     record = read_record(path)
     facts = dataclasses.asdict(record)
@@ -91,20 +91,34 @@ def _model(what: str) -> dict[str, object]:
         facts["bytes"] = found.stat().st_size
     facts.update({f"training {key}": value for key, value in training.items() if value})
     facts.update({f"score {key}": value for key, value in scores.items()})
+    facts["int8"] = _int8(found)
     return facts
+
+
+def _int8(found: Path | str) -> str:
+    """What the model's file proves about int8."""
+    from srsdk.int8 import MAX_LOSS, MIN_PSNR, read_int8
+    from srsdk.onnxfile import read
+
+    record = None if isinstance(found, str) else read_int8(read(found).metadata, source=str(found))
+    if record is None:
+        return "no"
+    proof = record.certificate
+    verdict = "yes" if proof.passed else f"not enough ({MIN_PSNR:g} dB, {MAX_LOSS:g} dB)"
+    return f"{verdict}: {proof.psnr:.1f} dB from float32, {proof.loss:.3f} dB lost ({proof.images})"
 
 
 def _spec(found: Path | str) -> ModelSpec:
     """Of a model that can be opened, or that is for TensorRT's plugin, which needs a GPU."""
     from contextlib import suppress
 
-    from srsdk.backends import onnxfile, open_backend
+    from srsdk.backends import open_backend
     from srsdk.errors import ModelFormatError
-    from srsdk.spec import ModelSpec
+    from srsdk.onnxfile import read_spec
 
     if isinstance(found, Path):
         with suppress(ModelFormatError):  # opening it says more
-            spec = ModelSpec.from_metadata(onnxfile.read(found).metadata, source=str(found))
+            spec = read_spec(found)
             if spec.plugin:
                 return spec
     backend = open_backend("auto", found, threads=1)

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from srsdk.backends.base import BackendInfo
 from srsdk.cuda.array import DeviceArray, check_frames, is_device_array
 from srsdk.cuda.device import Device
 from srsdk.cuda.pinned import PinnedResults
 from srsdk.cuda.pool import Pool
-from srsdk.cuda.workspace import FrameGenerator, Generator, Workspace
+from srsdk.cuda.workspace import DeviceGenerator, FrameGenerator, Workspace
 from srsdk.errors import InputError
 from srsdk.futures import DeferredFuture
-from srsdk.types import Future, Pixels, Size
+from srsdk.spec import Precision
+from srsdk.types import BackendInfo, DeviceBackend, Future, Pixels, Size
 
 _WORKSPACES = 4
 """Batches that may be on the GPU at a time, each with a stream, buffers and maybe a CUDA graph."""
@@ -50,7 +50,7 @@ class _PartsFuture:
         return self._out
 
 
-class DeviceChain:
+class DeviceChain(DeviceBackend):
     """Frames in host or device memory through a generator on the GPU.
 
     Args:
@@ -60,24 +60,26 @@ class DeviceChain:
         version: Version of the library that runs the generator.
         color: Channel order of the frames.
         tile: Largest side that should go through at once.
+        precision: Arithmetic of the generator; None: as its spec says.
         workspaces: Batches that may be on the GPU at a time.
     """
 
     def __init__(
         self,
         device: Device,
-        generator: Generator | FrameGenerator,
+        generator: DeviceGenerator | FrameGenerator,
         *,
         name: str,
         version: str,
         color: str,
         tile: int,
+        precision: Precision | None = None,
         workspaces: int = _WORKSPACES,
     ) -> None:
         spec = generator.spec
         swap = color != spec.channel_order
         self._device, self._generator = device, generator
-        self._info = BackendInfo(name, device.name, version, 0, spec, tile)
+        self._info = BackendInfo(name, device.name, version, 0, spec, tile, precision)
         self._pool: Pool[Workspace] = Pool(
             lambda: Workspace(device, generator, swap=swap), workspaces
         )
@@ -87,11 +89,9 @@ class DeviceChain:
 
     @property
     def info(self) -> BackendInfo:
-        """See `Backend.info`."""
         return self._info
 
     def run(self, batch: Pixels, out: Pixels | None = None) -> Pixels:
-        """See `Backend.run`."""
         return self.submit(batch, out).result()
 
     def empty(self, shape: tuple[int, ...]) -> Pixels:
@@ -102,7 +102,7 @@ class DeviceChain:
         return self._results.empty(shape)
 
     def takes(self, height: int, width: int) -> bool:
-        """See `DeviceBackend.takes`: what an engine was built for, whatever the size of a tile."""
+        """Of an engine, whether it was built for this size; else whether the size fits a tile."""
         if self._generator.sized:
             return self._fits((1, height, width))
         return max(height, width) <= self._info.tile

@@ -62,7 +62,10 @@ class Device(Protocol):
         ...
 
     def current(self, doing: str) -> AbstractContextManager[None]:
-        """Use the device in this thread; failures inside are a `CudaError` about `doing`."""
+        """Use the device in this thread; failures inside become a `CudaError` that names `doing`.
+
+        May be nested.
+        """
         ...
 
     def stream(self) -> Stream:
@@ -87,7 +90,7 @@ class Device(Protocol):
 
 
 class CudaDevice:
-    """A GPU and its primary context, which torch and CuPy use as well.
+    """The `Device` of a GPU and its primary context, which torch, CuPy and the CUDA runtime share.
 
     Raises:
         BackendUnavailableError: The driver, the device or the CUDA kernels are missing.
@@ -109,7 +112,6 @@ class CudaDevice:
 
     @contextmanager
     def current(self, doing: str) -> Iterator[None]:
-        """Use the device in this thread; may be nested."""
         try:
             before = self.kernels.current_device()
             self.kernels.use_device(self.index)
@@ -121,26 +123,21 @@ class CudaDevice:
             raise explained(error, doing) from error
 
     def stream(self) -> Stream:
-        """A new stream."""
         stream: Stream = self.kernels.Stream()
         return stream
 
     def memory(self, size: int) -> Memory:
-        """So many bytes of device memory."""
         memory: Memory = self.kernels.Memory(size)
         return memory
 
     def pinned(self, shape: Sequence[int]) -> Pinned:
-        """Pinned host memory."""
         pinned: Pinned = self.kernels.Pinned(tuple(shape))
         return pinned
 
     def upload(self, target: Memory, source: Pinned, stream: Stream) -> None:
-        """Copy in the stream's turn."""
         self.kernels.upload(target.pointer, source.pixels, stream)
 
     def download(self, target: Pixels, pointer: int, stream: Stream) -> None:
-        """Copy in the stream's turn; over on return where `target` is not pinned."""
         self.kernels.download(target, pointer, stream)
 
     def free_memory(self) -> int:

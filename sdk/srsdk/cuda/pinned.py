@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from srsdk.backends.base import usable_cores
+from srsdk.cpu import usable_cores
 from srsdk.cuda.device import Device, Pinned
 from srsdk.types import Pixels
 

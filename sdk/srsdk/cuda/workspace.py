@@ -53,7 +53,7 @@ class Step(Protocol):
         ...
 
 
-class Generator(Protocol):
+class DeviceGenerator(Protocol):
     """A generator that is loaded, and makes as many steps as there are streams."""
 
     @property
@@ -128,18 +128,18 @@ class FrameGenerator(Protocol):
 
 
 class Workspace:
-    """Runs one batch at a time; see `srsdk.cuda.pool.Workspace` for `size` and `bound`.
+    """Runs one batch at a time; `size` and `bound` are those of `srsdk.cuda.pool.Pooled`.
 
     Not safe to use from several threads at once: the pool gives it to one of them.
 
     Args:
         device: The GPU.
-        generator: A `Generator` (from tensors to tensors) or a `FrameGenerator`.
-        swap: A `Generator`'s channel order is the reverse of the frames'.
+        generator: From tensors to tensors, or a `FrameGenerator`.
+        swap: The channel order of a generator of tensors is the reverse of the frames'.
     """
 
     def __init__(
-        self, device: Device, generator: Generator | FrameGenerator, *, swap: bool
+        self, device: Device, generator: DeviceGenerator | FrameGenerator, *, swap: bool
     ) -> None:
         self.size: Size | None = None
         self.bound = False
@@ -253,7 +253,9 @@ class Workspace:
 class _TensorFrameStep:
     """A `Step` from tensors to tensors between `unpack` and `pack`."""
 
-    def __init__(self, device: Device, generator: Generator, stream: Stream, *, swap: bool) -> None:
+    def __init__(
+        self, device: Device, generator: DeviceGenerator, stream: Stream, *, swap: bool
+    ) -> None:
         self._device, self._stream = device, stream
         self._spec, self._swap = generator.spec, swap
         self._dtype = np.dtype(np.float32 if self._spec.precision == "fp32" else np.float16)
