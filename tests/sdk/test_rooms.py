@@ -38,6 +38,7 @@ ORDER = (
     "reference",
     "onnxfile",
     "types",
+    "int8",
     "spec",
     "files",
     "errors",
