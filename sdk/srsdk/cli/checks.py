@@ -65,7 +65,6 @@ def run_checks() -> Iterator[Check]:
         ("onnx", "export"),
         ("tensorrt", "tensorrt"),
         ("tensorrt-rtx-cu13", "tensorrt-rtx"),
-        ("pycuda", "tensorrt"),
     ):
         yield _optional(package, extra)
 
