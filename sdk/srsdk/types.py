@@ -8,13 +8,16 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from srsdk.spec import ModelSpec
+from srsdk.spec import ModelSpec, Precision
 
 Pixels = NDArray[np.uint8]
 """An image `(H, W, 3)` or a batch `(N, H, W, 3)` of uint8 values."""
 
 Color = Literal["bgr", "rgb"]
 """Channel order of an image."""
+
+ComputePrecision = Literal["auto", "fp32", "int8"]
+"""Arithmetic that is asked for; "auto": the fastest that is proven for the model."""
 
 Size = tuple[int, int, int]
 """Batch, height, width."""
@@ -40,6 +43,7 @@ class BackendInfo:
         spec: The generator's contract.
         tile: Largest side of a frame that should go through at once unless the caller says
             otherwise: bounds the generator's memory.
+        precision: Arithmetic that the generator runs in; None: as the spec says.
     """
 
     name: str
@@ -48,6 +52,12 @@ class BackendInfo:
     threads: int
     spec: ModelSpec
     tile: int = 512
+    precision: Precision | None = None
+
+    @property
+    def arithmetic(self) -> Precision:
+        """Arithmetic that the generator runs in."""
+        return self.precision or self.spec.precision
 
 
 class Backend(Protocol):

@@ -25,7 +25,7 @@ def beside_onnxruntime(
     """What a backend makes of images, and what ONNX Runtime does."""
     results = []
     for one in (name, "onnxruntime"):
-        backend = open_backend(one, path, color=color)
+        backend = open_backend(one, path, color=color, precision="fp32")
         results.append(backend.run(images))
         backend.close()
     return results[0], results[1]

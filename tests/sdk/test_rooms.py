@@ -38,6 +38,7 @@ ORDER = (
     "reference",
     "onnxfile",
     "types",
+    "int8",
     "spec",
     "files",
     "errors",
@@ -86,3 +87,9 @@ def test_the_runtime_imports_neither_trainer_nor_exporter() -> None:
     for path in SOURCE.rglob("*.py"):
         packages = {package for package, _ in imports(path)}
         assert not packages & {"srexport", "srtrain", "tests"}, path
+
+
+def test_the_kernels_specification_is_not_called() -> None:
+    """`reference.py` is slow and plain on purpose: it is for tests and the exporter's checks."""
+    for path in SOURCE.rglob("*.py"):
+        assert ("srsdk", "reference") not in set(imports(path)), path

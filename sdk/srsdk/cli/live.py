@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -16,6 +16,7 @@ from srsdk.errors import InputError
 if TYPE_CHECKING:
     from srsdk.live import Live, LiveStats, Source
     from srsdk.live.sinks import Sink
+    from srsdk.types import ComputePrecision
 
 _REFRESH = 0.5  # seconds between two lines of statistics on a terminal
 _REPORT = 10.0  # seconds between two lines in a log
@@ -32,6 +33,7 @@ def live(
         str | None, typer.Option("--fast", help="Faster model, for when the time is short.")
     ] = None,
     backend: options.Backend = "auto",
+    precision: options.Precision = "auto",
     threads: options.Threads = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Record to a video file.")
@@ -91,7 +93,15 @@ def live(
 
         def opened(name: str, face_model: str) -> Upscaler:
             face = None if face_model == "none" else face_model
-            return stack.enter_context(Upscaler(name, faces=face, backend=backend, threads=threads))
+            return stack.enter_context(
+                Upscaler(
+                    name,
+                    faces=face,
+                    backend=backend,
+                    threads=threads,
+                    precision=cast("ComputePrecision", precision),
+                )
+            )
 
         upscaler = opened(model, faces)
         quick = None if fast is None else opened(fast, "none")

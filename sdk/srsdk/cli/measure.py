@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from srsdk.backends import open_backend
 from srsdk.cli import options
 from srsdk.cli.material import Material
 from srsdk.cli.record import Row
-from srsdk.timing import SETTLE, StageSummary, StageTimer, summarise
+from srsdk.timing import StageSummary, StageTimer, Turns, summarise
 from srsdk.types import ProfiledBackend
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ class Choice:
     threads: int | None = None
     detector: str = "blazeface"
     max_face: int | None = None
+    precision: str = "auto"
 
     def open(self) -> Upscaler:
         """See `options.open_upscaler`."""
@@ -104,6 +104,7 @@ class _Candidate:
             version=info.frames.version,
             device=info.frames.device,
             threads=info.frames.threads,
+            precision=info.frames.arithmetic,
             stages=stages,
             peak_memory=peak_memory,
             faces=self.faces,
@@ -134,7 +135,7 @@ def measure(
     for frame in islice(pictures, material.warmup):
         for candidate in candidates:
             candidate.stream(frame)
-    order, shuffler, left = list(candidates), random.Random(0), material.frames
+    turns, left = Turns(), material.frames
     for candidate in candidates:
         candidate.timer.reset()
     decoding.reset()
@@ -143,9 +144,7 @@ def measure(
         frames = list(islice(pictures, min(left, _TURN) + 1))
         left -= _TURN
         size = (frames[0].shape[1], frames[0].shape[0])
-        shuffler.shuffle(order)
-        for candidate in order:
-            time.sleep(SETTLE)
+        for candidate in turns.round(candidates):
             candidate.turn(frames, meter)
     rows = []
     for candidate in candidates:
@@ -164,7 +163,11 @@ def _profiled(upscaler: Upscaler, choice: Choice) -> ProfiledBackend | None:
     """A backend like the upscaler's own, if it can say where its time goes."""
     info = upscaler.info
     backend = open_backend(
-        info.frames.name, zoo.find(choice.model), threads=info.frames.threads, color=info.color
+        info.frames.name,
+        zoo.find(choice.model),
+        threads=info.frames.threads,
+        color=info.color,
+        precision="int8" if info.frames.arithmetic == "int8" else "auto",
     )
     if isinstance(backend, ProfiledBackend):
         return backend

@@ -104,7 +104,7 @@ def _generator(info: BackendInfo) -> dict[str, Any]:
         "name": spec.name,
         "architecture": spec.architecture,
         "scale": spec.scale,
-        "precision": spec.precision,
+        "precision": info.arithmetic,
         "sha256": spec.sha256,
         "backend": info.name,
         "backend_version": info.version,

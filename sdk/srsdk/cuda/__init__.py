@@ -3,7 +3,7 @@
     pinned memory ─▶ device ─▶ unpack ─▶ generator ─▶ pack ─▶ device ─▶ pinned memory
 
 All of it goes on one stream and, for a size that stays, is one CUDA graph. Importing this package
-needs neither PyCUDA nor a GPU.
+needs no GPU.
 """
 
 from srsdk.cuda.array import DeviceArray, is_device_array

@@ -11,10 +11,12 @@ import numpy as np
 
 from srsdk.cuda.array import DeviceArray, check_frames, is_device_array
 from srsdk.cuda.device import Device
+from srsdk.cuda.pinned import PinnedResults
 from srsdk.cuda.pool import Pool
-from srsdk.cuda.workspace import DeviceGenerator, Workspace
+from srsdk.cuda.workspace import DeviceGenerator, FrameGenerator, Workspace
 from srsdk.errors import InputError
 from srsdk.futures import DeferredFuture
+from srsdk.spec import Precision
 from srsdk.types import BackendInfo, DeviceBackend, Future, Pixels, Size
 
 _WORKSPACES = 4
@@ -53,32 +55,35 @@ class DeviceChain(DeviceBackend):
 
     Args:
         device: The GPU.
-        generator: What runs between `unpack` and `pack`.
+        generator: From frames to frames, or what runs between `unpack` and `pack`.
         name: The backend's name.
         version: Version of the library that runs the generator.
         color: Channel order of the frames.
         tile: Largest side that should go through at once.
+        precision: Arithmetic of the generator; None: as its spec says.
         workspaces: Batches that may be on the GPU at a time.
     """
 
     def __init__(
         self,
         device: Device,
-        generator: DeviceGenerator,
+        generator: DeviceGenerator | FrameGenerator,
         *,
         name: str,
         version: str,
         color: str,
         tile: int,
+        precision: Precision | None = None,
         workspaces: int = _WORKSPACES,
     ) -> None:
         spec = generator.spec
         swap = color != spec.channel_order
         self._device, self._generator = device, generator
-        self._info = BackendInfo(name, device.name, version, 0, spec, tile)
+        self._info = BackendInfo(name, device.name, version, 0, spec, tile, precision)
         self._pool: Pool[Workspace] = Pool(
             lambda: Workspace(device, generator, swap=swap), workspaces
         )
+        self._results = PinnedResults(device)
         self._in_flight: deque[_BatchFuture] = deque()
         self._lock = threading.Lock()
 
@@ -88,6 +93,13 @@ class DeviceChain(DeviceBackend):
 
     def run(self, batch: Pixels, out: Pixels | None = None) -> Pixels:
         return self.submit(batch, out).result()
+
+    def empty(self, shape: tuple[int, ...]) -> Pixels:
+        """An array for a result that the GPU writes by itself, while such memory lasts.
+
+        Its memory is used again when the array and its views are gone.
+        """
+        return self._results.empty(shape)
 
     def takes(self, height: int, width: int) -> bool:
         """Of an engine, whether it was built for this size; else whether the size fits a tile."""
@@ -110,11 +122,12 @@ class DeviceChain(DeviceBackend):
         """
         scale = self._info.spec.scale
         count, height, width, _ = batch.shape
-        if out is None:
-            out = np.empty((count, height * scale, width * scale, 3), np.uint8)
         most = count
         while most > 1 and not self._fits((most, height, width)):
             most -= 1
+        self._generator.check((most, height, width))  # before there is memory for the result
+        if out is None:
+            out = self.empty((count, height * scale, width * scale, 3))
         if most == count:
             return self._submit(batch, out)
         parts = [slice(start, start + most) for start in range(0, count, most)]
@@ -124,7 +137,7 @@ class DeviceChain(DeviceBackend):
         count, height, width, _ = batch.shape
         workspace = self._take((count, height, width))
         try:
-            workspace.start(batch)
+            workspace.start(batch, out)
         except BaseException:
             self._pool.drop()
             raise
@@ -190,6 +203,7 @@ class DeviceChain(DeviceBackend):
         while (oldest := self._oldest()) is not None:
             oldest.wait()
         self._pool.close()
+        self._results.close()
 
     def _oldest(self) -> _BatchFuture | None:
         with self._lock:
