@@ -80,7 +80,7 @@ class DeviceArray:
             BufferError: A copy, or another device, was asked for.
         """
         if copy or dl_device not in (None, self.__dlpack_device__()):
-            raise BufferError("srsdk's device arrays are shared in place, never copied")
+            raise BufferError("srsdk's device arrays are shared in place: no copies")
         kernels = self._device.kernels
         if stream != _NO_WAIT:
             with self._device.current("handing an array over"):
