@@ -136,8 +136,6 @@ class ModelSpec:
     def to_metadata(self) -> dict[str, str]:
         """The spec as ONNX `metadata_props`."""
         record = {"format": FORMAT, **dataclasses.asdict(self)}
-        if not self.plugin:
-            del record["plugin"]  # earlier versions know no such field, and need not
         return {METADATA_KEY: json.dumps(record, sort_keys=True)}
 
     @classmethod

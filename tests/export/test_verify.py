@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from srexport.cli import app
 from srexport.images import probe_frames, read_images
 from srexport.onnx import load, save
-from srexport.runtimes import Output, Party, Runner, open_runner, probe_size
+from srexport.runtimes import Output, Runner, Side, open_runner, probe_size
 from srexport.verify import Parity, ParityError, Tolerance, certify, compare
 from srsdk import zoo
 from srsdk.backends import BACKENDS
@@ -39,8 +39,8 @@ def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def constant(values: np.ndarray, non_finite: int = 0) -> Runner:
-    party = Party("x", "made", "0", "fp32", "")
-    return Runner(party, ModelSpec("m", "a", 1), lambda _: Output(values, non_finite))
+    side = Side("x", "made", "0", "fp32", "")
+    return Runner(side, ModelSpec("m", "a", 1), lambda _: Output(values, non_finite))
 
 
 def test_what_is_measured() -> None:

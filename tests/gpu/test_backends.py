@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from srsdk import Upscaler, zoo
-from srsdk.backends import Backend, open_backend
+from srsdk.backends import open_backend
 from srsdk.cuda import DeviceArray
 from srsdk.cuda.driver import find_gpu
 from srsdk.errors import BackendUnavailableError, CudaError, EngineMismatchError, InputError
 from srsdk.tensorrt.cache import cached_engine
 from srsdk.tensorrt.sidecar import sidecar_path
-from srsdk.types import Pixels
+from srsdk.types import Backend, Pixels
 from tests.gpu.pictures import frames
 
 pytestmark = pytest.mark.gpu

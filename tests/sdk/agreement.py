@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srsdk.backends import Backend, open_backend
+from srsdk.backends import open_backend
 from srsdk.errors import ModelFormatError
-from srsdk.types import Color, Pixels
+from srsdk.types import Backend, Color, Pixels
 
 
 def noise(*shape: int, seed: int = 0) -> Pixels:
@@ -25,7 +25,7 @@ def beside_onnxruntime(
     """What a backend makes of images, and what ONNX Runtime does."""
     results = []
     for one in (name, "onnxruntime"):
-        backend = open_backend(one, path, color=color)
+        backend = open_backend(one, path, color=color, precision="fp32")
         results.append(backend.run(images))
         backend.close()
     return results[0], results[1]

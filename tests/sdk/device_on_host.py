@@ -21,12 +21,11 @@ import onnxruntime as ort
 
 from srsdk import _kernels
 from srsdk.backends import open_backend
-from srsdk.backends.base import Backend
 from srsdk.cuda.chain import DeviceChain
 from srsdk.cuda.failure import explained
 from srsdk.errors import CudaError, InputError
 from srsdk.spec import ModelSpec
-from srsdk.types import Pixels, Size
+from srsdk.types import Backend, Pixels, Size
 
 Operation = Callable[[], None]
 

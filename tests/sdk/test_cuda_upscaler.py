@@ -11,9 +11,8 @@ import pytest
 
 from srsdk import Upscaler, image
 from srsdk.backends import BACKENDS
-from srsdk.backends.base import DeviceBackend
 from srsdk.errors import InputError
-from srsdk.types import Pixels
+from srsdk.types import DeviceBackend, Pixels
 from tests.sdk.device_on_host import expected, frames, on_device
 
 

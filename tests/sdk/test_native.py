@@ -242,17 +242,15 @@ def test_damaged_files_are_refused(models: dict[str, Path], tmp_path: Path) -> N
 
 def test_network_checks_its_layers() -> None:
     def layer(
-        outputs: int, inputs: int, size: int = 3, **changes: object
-    ) -> tuple[int, Pixels, Pixels, None, int, int]:
-        parts = {"source": 0, "slope": None, "shuffle": 1, "add": -1, **changes}
+        outputs: int, inputs: int, size: int = 3, biases: int | None = None, **changes: object
+    ) -> _kernels.Convolution:
         weight = np.zeros((outputs, inputs, size, size), np.float32)
-        bias = np.zeros(parts.get("biases", outputs), np.float32)  # type: ignore[call-overload]
-        rest = (parts["slope"], parts["shuffle"], parts["add"])
-        return (parts["source"], weight, bias, *rest)  # type: ignore[return-value]
+        bias = np.zeros(outputs if biases is None else biases, np.float32)
+        return _kernels.Convolution(weight, bias, **{"source": 0, **changes})  # type: ignore[arg-type]
 
     for layers, message in (
-        ([], "ending"),
-        ([layer(5, 3)], "ending"),
+        ([], "epilogue"),
+        ([layer(5, 3)], "epilogue"),
         ([layer(3, 4)], "inputs"),
         ([layer(3, 3, 4)], "odd"),
         ([layer(3, 3, biases=2)], "bias"),

@@ -18,11 +18,11 @@ import numpy as np
 
 from srsdk import zoo
 from srsdk.backends import open_backend
-from srsdk.backends.base import ProfiledBackend
 from srsdk.cli import options
 from srsdk.cli.material import Material
 from srsdk.cli.record import Row
 from srsdk.timing import SETTLE, StageSummary, StageTimer, summarise
+from srsdk.types import ProfiledBackend
 
 if TYPE_CHECKING:
     from srsdk.power import Meter
@@ -46,6 +46,7 @@ class Choice:
     threads: int | None = None
     detector: str = "blazeface"
     max_face: int | None = None
+    precision: str = "auto"
 
     def open(self) -> Upscaler:
         """See `options.open_upscaler`."""
@@ -104,6 +105,7 @@ class _Candidate:
             version=info.frames.version,
             device=info.frames.device,
             threads=info.frames.threads,
+            precision=info.frames.arithmetic,
             stages=stages,
             peak_memory=peak_memory,
             faces=self.faces,
@@ -164,7 +166,11 @@ def _profiled(upscaler: Upscaler, choice: Choice) -> ProfiledBackend | None:
     """A backend like the upscaler's own, if it can say where its time goes."""
     info = upscaler.info
     backend = open_backend(
-        info.frames.name, zoo.find(choice.model), threads=info.frames.threads, color=info.color
+        info.frames.name,
+        zoo.find(choice.model),
+        threads=info.frames.threads,
+        color=info.color,
+        precision="int8" if info.frames.arithmetic == "int8" else "auto",
     )
     if isinstance(backend, ProfiledBackend):
         return backend

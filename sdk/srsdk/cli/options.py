@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from srsdk.errors import InputError
 
 if TYPE_CHECKING:
+    from srsdk.types import ComputePrecision
     from srsdk.upscaler import Upscaler
 
 DEFAULT_MODEL = "edge-x4"
@@ -23,6 +24,12 @@ Faces = Annotated[
     str, typer.Option("--faces", "-f", help="Model to run on detected faces, or none.")
 ]
 Backend = Annotated[str, typer.Option("--backend", help="auto, or one that `srsdk doctor` lists.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision", help="auto, fp32 or int8; auto: int8 where the model proves it as good."
+    ),
+]
 Threads = Annotated[
     int | None, typer.Option("--threads", help="CPU threads of each model.", show_default="all")
 ]
@@ -50,11 +57,13 @@ def open_upscaler(
     threads: int | None,
     detector: str,
     max_face: int | None,
+    precision: str = "auto",
 ) -> Upscaler:
     """Open what the options name.
 
     Raises:
-        InputError: The backend or the detector is unknown, or an option is out of its range.
+        InputError: The backend, the precision or the detector is unknown, or an option is out of
+            its range.
         ModelNotFoundError: There is no such model or detector file.
         ModelFormatError: A file is not a usable model.
         BackendUnavailableError: The backend cannot run here.
@@ -67,6 +76,7 @@ def open_upscaler(
     if backend not in ("auto", *BACKENDS):
         known = ", ".join(["auto", *BACKENDS])
         raise InputError(f"unknown backend {backend!r}; known: {known}")
+    chosen = cast("ComputePrecision", precision)  # the Upscaler refuses what is none
     if faces == "none":
         if detector != "blazeface" or max_face is not None:
             raise InputError(
@@ -74,7 +84,7 @@ def open_upscaler(
             )
         if backend == "tensorrt":
             build_missing_engines(model)
-        return Upscaler(model, backend=backend, threads=threads)
+        return Upscaler(model, backend=backend, threads=threads, precision=chosen)
     if max_face is not None and max_face < 1:
         raise InputError(f"--max-face is {max_face}, expected at least 1 pixel")
     finder = None
@@ -85,5 +95,11 @@ def open_upscaler(
     if backend == "tensorrt":
         build_missing_engines(model, faces)
     return Upscaler(
-        model, faces=faces, detector=finder, max_face=max_face, backend=backend, threads=threads
+        model,
+        faces=faces,
+        detector=finder,
+        max_face=max_face,
+        backend=backend,
+        threads=threads,
+        precision=chosen,
     )

@@ -29,7 +29,7 @@ import srsdk
 from srsdk.cli.jobs import Job
 
 if TYPE_CHECKING:
-    from srsdk.backends import BackendInfo
+    from srsdk.types import BackendInfo
     from srsdk.upscaler import UpscalerInfo
 
 
@@ -104,7 +104,7 @@ def _generator(info: BackendInfo) -> dict[str, Any]:
         "name": spec.name,
         "architecture": spec.architecture,
         "scale": spec.scale,
-        "precision": spec.precision,
+        "precision": info.arithmetic,
         "sha256": spec.sha256,
         "backend": info.name,
         "backend_version": info.version,

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from srsdk.backends.base import BackendInfo
 from srsdk.cuda.array import DeviceArray, check_frames, is_device_array
 from srsdk.cuda.device import Device
 from srsdk.cuda.pool import Pool
-from srsdk.cuda.workspace import Generator, Workspace
+from srsdk.cuda.workspace import DeviceGenerator, Workspace
 from srsdk.errors import InputError
 from srsdk.futures import DeferredFuture
-from srsdk.types import Future, Pixels, Size
+from srsdk.types import BackendInfo, DeviceBackend, Future, Pixels, Size
 
 _WORKSPACES = 4
 """Batches that may be on the GPU at a time, each with a stream, buffers and maybe a CUDA graph."""
@@ -49,7 +48,7 @@ class _PartsFuture:
         return self._out
 
 
-class DeviceChain:
+class DeviceChain(DeviceBackend):
     """Frames in host or device memory through a generator on the GPU.
 
     Args:
@@ -65,7 +64,7 @@ class DeviceChain:
     def __init__(
         self,
         device: Device,
-        generator: Generator,
+        generator: DeviceGenerator,
         *,
         name: str,
         version: str,
@@ -85,15 +84,13 @@ class DeviceChain:
 
     @property
     def info(self) -> BackendInfo:
-        """See `Backend.info`."""
         return self._info
 
     def run(self, batch: Pixels, out: Pixels | None = None) -> Pixels:
-        """See `Backend.run`."""
         return self.submit(batch, out).result()
 
     def takes(self, height: int, width: int) -> bool:
-        """See `DeviceBackend.takes`: what an engine was built for, whatever the size of a tile."""
+        """Of an engine, whether it was built for this size; else whether the size fits a tile."""
         if self._generator.sized:
             return self._fits((1, height, width))
         return max(height, width) <= self._info.tile

@@ -10,7 +10,7 @@ from srsdk.errors import InputError
 from srsdk.types import Size
 
 
-class Workspace(Protocol):
+class Pooled(Protocol):
     """What the pool holds.
 
     Attributes:
@@ -22,7 +22,7 @@ class Workspace(Protocol):
     bound: bool
 
 
-Item = TypeVar("Item", bound=Workspace)
+Item = TypeVar("Item", bound=Pooled)
 
 
 class Pool(Generic[Item]):

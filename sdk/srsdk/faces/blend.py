@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from srsdk import reference
 from srsdk._kernels import blend_into
 from srsdk.errors import InputError
 from srsdk.faces.crop import CropPlan
+from srsdk.faces.feather import feather_weights
 from srsdk.faces.frames import Pixels, check_frame
 
 _TONE_CELLS = 4
@@ -71,10 +71,10 @@ def blend_faces(
         top, left, rows, columns = rect
         y, x = scale * (top - origin[0]), scale * (left - origin[1])
         margin = max(1, round(feather * scale * square))
-        weight_y = reference.feather(
+        weight_y = feather_weights(
             scale * rows, margin, at_start=top > 0, at_end=top + rows < height
         )
-        weight_x = reference.feather(
+        weight_x = feather_weights(
             scale * columns, margin, at_start=left > 0, at_end=left + columns < width
         )
         if strength < 1:
