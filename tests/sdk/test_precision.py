@@ -81,7 +81,9 @@ def test_the_bundled_edge_family_is_proven(name: str) -> None:
         open_backend("native", path, precision="fp32").run(frames),
         open_backend("native", path, precision="int8").run(frames),
     )
-    assert np.abs(exact.astype(int) - integer).max() <= 4
+    error = np.abs(exact.astype(int) - integer)
+    assert error.mean() < 0.2
+    assert error[:, 9:-9, 9:-9].max() <= 2  # flat areas stay flat; at the edge it is a picture
 
 
 def test_a_tiled_image_has_the_bits_of_the_whole_one(quantized: Path) -> None:
