@@ -222,6 +222,12 @@ def test_webp_is_too_small(tmp_path: Path, run: Run) -> None:
         (("--model", "bicubic-x2", "--detector", "x.onnx"), "--faces"),
         (("--model", "edge-x4", "--faces", "srresnet-x4", "--detector", "x.onnx"), "x.onnx"),
         (("--model", "bicubic-x2", "--max-face", "64"), "--faces"),
+        (("--model", "bicubic-x2", "--guard"), "--faces"),
+        (
+            ("--model", "bicubic-x4", "--faces", "srresnet-x4", "--face-budget", "0"),
+            "--face-budget",
+        ),
+        (("--model", "bicubic-x2", "--strength", "1.5"), "strength"),
         (("--model", "bicubic-x4", "--faces", "srresnet-x4", "--max-face", "-1"), "-1"),
         (("--model", "bicubic-x2", "--codec", "h999"), "h999"),
         (("--model", "bicubic-x2", "--crf", "99"), "99"),

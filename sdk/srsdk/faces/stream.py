@@ -53,7 +53,8 @@ class FaceStream:
 
     Args:
         enhancer: Does everything that has no memory; several streams may share it.
-        every: Frames from one detection to the next.
+        every: Frames from one detection to the next. With 1, the detector is the one for images,
+            which finds smaller faces in large frames.
         budget_ms: Milliseconds a frame that faces may take on average. Which faces are enhanced and
             how often faces are looked for then follows from what they cost on this machine, as
             measured. None: no limit.
@@ -71,7 +72,8 @@ class FaceStream:
         self, enhancer: FaceEnhancer, *, every: int = 5, budget_ms: float | None = None
     ) -> None:
         self._enhancer = enhancer
-        self._tracker = FaceTracker(enhancer.video_detector, every=every)
+        detector = enhancer.detector if every == 1 else enhancer.video_detector
+        self._tracker = FaceTracker(detector, every=every)
         self._every = every
         self._states: dict[int, _State] = {}
         self._frame = 0
