@@ -22,7 +22,7 @@ def _cut(path: Path, share: float = 0.6) -> Path:
 
 
 def _refused(run: Run, source: Path, target: Path, *options: str) -> str:
-    """Run, check that it was refused and that only the input is left; the error."""
+    """Run a command that must be refused and leave only its input; return its error."""
     before = files(source.parent)
     result = run("enhance", source, "-o", target, *(options or FAST))
     assert result.code == 2, result.err

@@ -23,7 +23,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "portrait.mp4"
 
 
 def marking(batch: Pixels) -> Pixels:
-    """A generator that can be recognised: its input enlarged, with stripes of the same mean."""
+    """Enlarges its input and adds stripes of mean zero, which a test can recognise."""
     large = batch.repeat(4, axis=1).repeat(4, axis=2).astype(np.int16)
     large[:, ::2] += 20
     large[:, 1::2] -= 20
