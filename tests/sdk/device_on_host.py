@@ -1,8 +1,9 @@
 """The chain's device on host memory: a stream does its work only when something waits for it.
 
 This says nothing about a real GPU. It runs the logic of `srsdk.cuda` (order of copies and
-kernels, reuse of buffers, graphs, futures, freeing) with srsdk's CPU kernels and ONNX Runtime, each operation
-as late as CUDA allows, on memory that is filled with garbage before and after its use.
+kernels, reuse of buffers, graphs, futures, freeing) with srsdk's CPU kernels and ONNX Runtime,
+each operation as late as CUDA allows, on memory that is filled with garbage before and after its
+use.
 """
 
 from __future__ import annotations
