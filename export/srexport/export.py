@@ -11,11 +11,13 @@ from srexport.images import probe_frames, read_images
 from srexport.onnx import annotate, build, read_spec, save
 from srexport.plugin import use_plugin
 from srexport.precision import Choice, convert
-from srexport.runtimes import Pixels, open_runner
+from srexport.runtimes import open_runner
 from srexport.source import read_checkpoint
 from srexport.verify import Certificate, certify
 from srsdk.errors import InputError
+from srsdk.files import replacing
 from srsdk.spec import CERTIFICATE_KEY, ModelSpec, Precision
+from srsdk.types import Pixels
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,7 @@ def export_onnx(
     faces = None if calibration is None else _faces(calibration, read_spec(exact))
     choice = convert(exact, precision, faces)
     model = use_plugin(choice.model) if plugin else choice.model
-    draft = output.with_name(f".{output.stem}.draft.onnx")
-    try:
+    with replacing(output) as draft:
         save(model, draft)
         trained, exported = open_runner(checkpoint), open_runner(draft)
         frames, source = _compared_on(choice, calibration)
@@ -74,9 +75,6 @@ def export_onnx(
         certificate.check()
         annotate(model, CERTIFICATE_KEY, json.dumps(certificate.record(), sort_keys=True))
         save(model, draft)
-        draft.replace(output)
-    finally:
-        draft.unlink(missing_ok=True)
     certificate.write(output)
     if zoo:
         spec = read_spec(model)

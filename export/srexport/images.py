@@ -8,11 +8,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from srsdk.errors import InputError
-
-Pixels = NDArray[np.uint8]
+from srsdk.types import Pixels
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 

@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from srexport.rewrite import shuffle_last
 from srexport.source import Array, Conv, Layer, PRelu, Relu, Residual, Shuffle, Source
 from srsdk.errors import ModelFormatError, ModelNotFoundError
+from srsdk.files import write_whole
 from srsdk.spec import ModelSpec
 
 OPSET = 17
@@ -109,10 +110,8 @@ def build(source: Source, *, tail: str = "subpixel") -> onnx.ModelProto:
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:
-    """Write the model under a temporary name, then rename it."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(model.SerializeToString())
-    temporary.replace(path)
+    """Write the model's file, whole or not at all."""
+    write_whole(path, model.SerializeToString())
 
 
 def load(path: Path) -> onnx.ModelProto:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from srexport.arithmetic import Judge
 from srexport.half import rounded, to_half
 from srexport.images import probe_frames
 from srexport.onnx import annotate, read_spec, weights_sha256
 from srexport.quantize import calibrate, convolutions, quantize
-from srexport.runtimes import Pixels
+from srexport.variants import VariantJudge
 from srexport.verify import TOLERANCES, Parity, ParityError, Tolerance
-from srsdk import reference
+from srsdk import _kernels
 from srsdk.errors import InputError
 from srsdk.spec import Precision
+from srsdk.types import Pixels
 
 _INT8_GOAL = Tolerance(largest=255, share_above_1=1.0, psnr=42.0)
 """What layers are chosen by: 2 dB more than the certificate asks, for frames not seen here."""
@@ -68,7 +68,7 @@ def convert(model: onnx.ModelProto, precision: Precision, faces: Pixels | None =
 
 def _fp16(model: onnx.ModelProto, faces: Pixels | None) -> Choice:
     batches = [probe_frames(), *([] if faces is None else [faces[:_JUDGED]])]
-    judge = Judge(model, read_spec(model), batches)
+    judge = VariantJudge(model, read_spec(model), batches)
     layers = [node.name for node in model.graph.node]
     kept = widen(layers, lambda keep: judge.parity(rounded(model, keep)), TOLERANCES["fp16"])
     return Choice(_signed(to_half(model, kept), "fp16"), _ordered(kept, layers), None)
@@ -77,9 +77,9 @@ def _fp16(model: onnx.ModelProto, faces: Pixels | None) -> Choice:
 def _int8(model: onnx.ModelProto, faces: Pixels) -> Choice:
     spec = read_spec(model)
     held_out = (faces[1::2] if len(faces) > 1 else faces)[:_JUDGED]
-    planes = reference.unpack(faces[::2], swap=spec.channel_order != "rgb")
+    planes = _kernels.unpack(faces[::2], swap=spec.channel_order != "rgb")
     scales = calibrate(model, planes.astype(np.float32))
-    judge = Judge(model, spec, [held_out])
+    judge = VariantJudge(model, spec, [held_out])
     layers = convolutions(model)
 
     def trial(keep: Set[str]) -> Parity:

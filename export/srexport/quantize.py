@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from srexport.arithmetic import plain_session
+from srexport.variants import plain_session
 
 OPSET = 19
 """The first whose QuantizeLinear takes float16, which the rest of the graph may be."""
@@ -47,13 +47,13 @@ def calibrate(model: onnx.ModelProto, planes: NDArray[np.float32]) -> dict[str, 
     Returns:
         Tensor name to scale.
     """
-    glass = onnx.ModelProto()
-    glass.CopyFrom(model)
-    read = sorted({node.input[0] for node in glass.graph.node if node.op_type == "Conv"})
-    source, output = glass.graph.input[0].name, glass.graph.output[0].name
+    instrumented = onnx.ModelProto()
+    instrumented.CopyFrom(model)
+    read = sorted({node.input[0] for node in instrumented.graph.node if node.op_type == "Conv"})
+    source, output = instrumented.graph.input[0].name, instrumented.graph.output[0].name
     inner = [name for name in read if name not in (source, output)]
-    glass.graph.output.extend(onnx.ValueInfoProto(name=name) for name in inner)
-    session = plain_session(glass)
+    instrumented.graph.output.extend(onnx.ValueInfoProto(name=name) for name in inner)
+    session = plain_session(instrumented)
     largest = dict.fromkeys(read, 0.0)
     seen: dict[str, list[NDArray[Any]]] = {name: [] for name in read}
     for start in range(0, len(planes), _CHUNK):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from numpy.typing import NDArray
 
 from srsdk.backends.onnxruntime_library import load_onnxruntime
 from srsdk.errors import InputError, ModelFormatError, ModelNotFoundError
+from srsdk.files import sha256_of
 from srsdk.spec import ModelSpec, Precision
 from srsdk.tensorrt.sidecar import is_engine, read_record, sidecar_path
-
-Pixels = NDArray[np.uint8]
+from srsdk.types import Pixels
 
 CHECKPOINTS = {".pt", ".pth", ".ckpt"}
 
@@ -40,7 +39,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Party:
+class Side:
     """One side of a comparison.
 
     Attributes:
@@ -64,12 +63,12 @@ class Runner:
     """A generator that is ready to run.
 
     Attributes:
-        party: What it is.
+        side: What it is.
         spec: Its contract.
         run: `(N, H, W, 3)` u8 RGB to an `Output`.
     """
 
-    party: Party
+    side: Side
     spec: ModelSpec
     run: Callable[[Pixels], Output]
 
@@ -138,13 +137,13 @@ def _torch(path: Path) -> Runner:
     model = Checkpoint.load(path).build()
     tensors = [*model.parameters(), *model.buffers()]
     weights = sum(int((~value.isfinite()).sum()) for value in tensors)
-    party = Party(path.name, "torch", torch.__version__, "fp32", _file_hash(path))
+    side = Side(path.name, "torch", torch.__version__, "fp32", sha256_of(path))
 
     def run(frames: Pixels) -> Output:
-        strange = [weights]
+        non_finite = [weights]
 
         def look(_module: Any, _inputs: Any, output: torch.Tensor) -> None:
-            strange.append(int((~output.isfinite()).sum()))
+            non_finite.append(int((~output.isfinite()).sum()))
 
         hooks = [module.register_forward_hook(look) for module in model.modules()]
         try:
@@ -153,9 +152,9 @@ def _torch(path: Path) -> Runner:
         finally:
             for hook in hooks:
                 hook.remove()
-        return Output(pixels, sum(strange))
+        return Output(pixels, sum(non_finite))
 
-    return Runner(party, spec, run)
+    return Runner(side, spec, run)
 
 
 def _reference(path: Path) -> Runner:
@@ -174,30 +173,30 @@ def _reference(path: Path) -> Runner:
     node = session.get_inputs()[0]
     dtype = np.float16 if node.type == "tensor(float16)" else np.float32
     swap = spec.channel_order != "rgb"
-    # A second session whose outputs are all tensors: asking for them forbids fusions, which the
-    # pixels should have seen.
-    glass = onnx.ModelProto()
-    glass.CopyFrom(model)
-    named = {output.name for output in glass.graph.output}
-    for step in glass.graph.node:
-        glass.graph.output.extend(
+    # The instrumented session outputs every tensor. That forbids fusions, which the session for the
+    # pixels must have, so there are two.
+    instrumented = onnx.ModelProto()
+    instrumented.CopyFrom(model)
+    named = {output.name for output in instrumented.graph.output}
+    for step in instrumented.graph.node:
+        instrumented.graph.output.extend(
             onnx.ValueInfoProto(name=name) for name in step.output if name not in named
         )
-    watched = _session(glass)
-    weights = sum(_strange(onnx.numpy_helper.to_array(w)) for w in model.graph.initializer)
+    watched = _session(instrumented)
+    weights = sum(_non_finite(onnx.numpy_helper.to_array(w)) for w in model.graph.initializer)
 
     def run(frames: Pixels) -> Output:
         feed = {node.name: reference.unpack(frames, swap=swap, dtype=dtype)}
-        strange = weights + sum(_strange(value) for value in watched.run(None, feed))
+        non_finite = weights + sum(_non_finite(value) for value in watched.run(None, feed))
         result = session.run(None, feed)[0]
         lr = None if spec.base == "none" else frames
         pixels = reference.pack(
             result, spec.shuffle, lr=lr, base=spec.base, scale=spec.scale, swap=swap
         )
-        return Output(pixels, strange)
+        return Output(pixels, non_finite)
 
-    party = Party(path.name, "reference", ort.__version__, spec.precision, spec.sha256)
-    return Runner(party, spec, run)
+    side = Side(path.name, "reference", ort.__version__, spec.precision, spec.sha256)
+    return Runner(side, spec, run)
 
 
 def _backend(path: Path, runtime: str) -> Runner:
@@ -212,12 +211,12 @@ def _backend(path: Path, runtime: str) -> Runner:
     inside = _reference(path) if path.suffix.lower() == ".onnx" else None
 
     def run(frames: Pixels) -> Output:
-        strange = inside.run(frames).non_finite if inside else 0
-        return Output(backend.run(frames), strange)
+        non_finite = inside.run(frames).non_finite if inside else 0
+        return Output(backend.run(frames), non_finite)
 
-    digest = info.spec.sha256 if inside else _file_hash(path)
-    party = Party(path.name, info.name, info.version, info.spec.precision, digest)
-    return Runner(party, info.spec, run)
+    digest = info.spec.sha256 if inside else sha256_of(path)
+    side = Side(path.name, info.name, info.version, info.spec.precision, digest)
+    return Runner(side, info.spec, run)
 
 
 def _needs_plugin(path: Path) -> bool:
@@ -239,9 +238,5 @@ def _session(model: Any) -> Any:
         raise ModelFormatError(f"not a model ONNX Runtime can load: {reason}") from error
 
 
-def _strange(values: NDArray[Any]) -> int:
+def _non_finite(values: NDArray[Any]) -> int:
     return int(values.size - np.count_nonzero(np.isfinite(values)))
-
-
-def _file_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -7,7 +7,6 @@ parameters, so that a client can do what the SDK does around the graph.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Literal
 from srexport.onnx import INPUT, OUTPUT, load, read_spec
 from srsdk.backends import open_backend
 from srsdk.errors import InputError
+from srsdk.files import write_whole
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt.machine import check_whole
 from srsdk.tensorrt.sidecar import is_engine
@@ -91,8 +91,8 @@ def write_repository(
     folder = repository / served.name
     place = folder / str(version)
     place.mkdir(parents=True, exist_ok=True)
-    _write(place / served.file, model.read_bytes())
-    _write(folder / "config.pbtxt", configuration(served, delay).encode())
+    write_whole(place / served.file, model.read_bytes())
+    write_whole(folder / "config.pbtxt", configuration(served, delay).encode())
     return folder
 
 
@@ -176,9 +176,3 @@ def _preferred(largest: int) -> Sequence[int]:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from srexport.runtimes import Party, Pixels, Runner
+from srexport.runtimes import Runner, Side
 from srsdk.errors import InputError, SrsdkError
+from srsdk.files import write_whole
 from srsdk.spec import Precision
 from srsdk.tensorrt.sidecar import read_record, sidecar_path, write_record
-
-"""Key of the certificate in an ONNX file's metadata."""
+from srsdk.types import Pixels
 
 FORMAT = 1
 
@@ -66,6 +66,13 @@ class Parity:
     psnr: float
     non_finite: int = 0
 
+    def __str__(self) -> str:
+        """The difference in one line."""
+        return (
+            f"within {self.largest} of 255 (mean {self.mean:.5f}, PSNR {self.psnr:.1f} dB, "
+            f"{self.share_above_1:.3%} above 1)"
+        )
+
     def problem(self, tolerance: Tolerance) -> str:
         """What is past the tolerance, in words; empty where nothing is."""
         if self.non_finite:
@@ -97,8 +104,8 @@ class Certificate:
         tolerance: What was allowed.
     """
 
-    a: Party
-    b: Party
+    a: Side
+    b: Side
     frames: str
     parity: Parity
     tolerance: Tolerance
@@ -134,9 +141,7 @@ class Certificate:
         An engine's sidecar, where there is one, gets the certificate too.
         """
         target = certificate_path(model)
-        temporary = target.with_name(target.name + ".tmp")
-        temporary.write_text(json.dumps(self.record(), indent=2) + "\n", "utf-8")
-        temporary.replace(target)
+        write_whole(target, (json.dumps(self.record(), indent=2) + "\n").encode("utf-8"))
         if sidecar_path(model).is_file():
             engine = dataclasses.replace(read_record(model), parity=self.record())
             write_record(model, engine)
@@ -166,15 +171,15 @@ def certify(
     ours, theirs = (f"{one.spec.architecture} x{one.spec.scale}" for one in (a, b))
     if ours != theirs:
         raise InputError(
-            f"{a.party.file} is {ours}, {b.party.file} is {theirs}: "
+            f"{a.side.file} is {ours}, {b.side.file} is {theirs}: "
             "compare two forms of one generator"
         )
     count, height, width, _ = frames.shape
     exactness: list[Precision] = ["fp32", "fp16", "int8"]
-    coarser = max(a.party.precision, b.party.precision, key=exactness.index)
+    coarser = max(a.side.precision, b.side.precision, key=exactness.index)
     return Certificate(
-        a.party,
-        b.party,
+        a.side,
+        b.side,
         f"{source}, {count} of {width}x{height}",
         compare(a, b, frames),
         tolerance or TOLERANCES[coarser],
@@ -201,5 +206,5 @@ def parity_of(ours: Sequence[tuple[Pixels, int]], theirs: Sequence[tuple[Pixels,
         mean=float(error.mean()),
         share_above_1=float(np.mean(error > 1)),
         psnr=float("inf") if square == 0 else float(10 * np.log10(255.0**2 / square)),
-        non_finite=sum(strange for _, strange in (*ours, *theirs)),
+        non_finite=sum(non_finite for _, non_finite in (*ours, *theirs)),
     )

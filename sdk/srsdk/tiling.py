@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from srsdk.backends.base import Backend, BackendInfo, DeviceBackend
 from srsdk.futures import FinishedFuture
-from srsdk.types import Future, Pixels
+from srsdk.types import Backend, BackendInfo, DeviceBackend, Future, Pixels
 
 
 class TiledBackend:

@@ -58,6 +58,8 @@ def test_ctrl_c_ends_it_with_a_summary_and_a_whole_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        ((), "give a SOURCE"),
+        (("IN", "--web"), "no SOURCE"),
         (("nothing.mp4", "--no-output"), "no file nothing.mp4"),
         (("IN", "--no-output", "--duration", "0"), "--duration"),
         (("IN", "--no-output", "--output", "x.mp4"), "one of"),

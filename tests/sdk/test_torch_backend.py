@@ -17,8 +17,8 @@ from onnx import helper, numpy_helper
 from srexport.onnx import load, save
 from srexport.precision import convert
 from srsdk import InputError, ModelFormatError, ModelNotFoundError, Upscaler, zoo
-from srsdk.backends import Backend, open_backend
-from srsdk.types import Color, Pixels
+from srsdk.backends import open_backend
+from srsdk.types import Backend, Color, Pixels
 from tests.sdk.agreement import (
     assert_any_layout,
     assert_close,
@@ -36,7 +36,7 @@ ZOO = ["edge-x4", "srresnet-x4"]
 
 @pytest.fixture(autouse=True)
 def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested here is the CPU's path, also where there is a GPU."""
+    """These tests use the CPU, even on a machine with a GPU."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
 
 
@@ -84,7 +84,7 @@ def test_several_threads(models: dict[str, Path]) -> None:
 
 
 def test_through_upscaler(models: dict[str, Path]) -> None:
-    """Tiles, gray and alpha; and what it says of itself."""
+    """Tiles, gray and alpha, and its `info`."""
     import torch
 
     image = np.dstack([noise(40, 50), np.full((40, 50, 1), 200, np.uint8)])
@@ -122,7 +122,7 @@ def test_auto_never_takes_it(models: dict[str, Path]) -> None:
 
 
 def test_without_torch(models: dict[str, Path]) -> None:
-    """One line that names the command, and everything else still works."""
+    """The error is one line that names the command; other backends still work."""
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from pathlib import Path; import srsdk\n"
@@ -216,10 +216,10 @@ def test_float16_as_on_a_gpu(name: str) -> None:
     """The GPU's arithmetic, on the CPU: within what the exporter asks of float16."""
     import torch
 
-    from srsdk.backends.torchgraph import Generator
+    from srsdk.backends.torchgraph import TorchGraph
 
     path, images = Path(zoo.find(name)), noise(2, 13, 17)
-    generator = Generator(path).to(torch.float16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    generator = TorchGraph(path).to(torch.float16, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ours = generator(torch.from_numpy(images)).numpy()
     theirs = open_backend("onnxruntime", path).run(images)
     error = np.abs(ours.astype(int) - theirs.astype(int))

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from srexport.commands.report import check_target, find_model
+from srexport.commands.arguments import check_target, find_model
 from srsdk.cli import entry
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from srexport.commands.report import agreement, check_target
+from srexport.commands.arguments import check_target
 from srsdk.cli import entry
 
 
@@ -68,4 +68,4 @@ def onnx(
     if result.kept:
         wider = "float16" if precision is Arithmetic.int8 else "float32"
         entry.say(f"these layers stay in {wider}: {', '.join(result.kept)}")
-    entry.say(f"{output}: {agreement(result.certificate.parity)} with PyTorch")
+    entry.say(f"{output}: {result.certificate.parity} with PyTorch")

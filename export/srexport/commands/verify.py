@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from srexport.commands.report import agreement
 from srsdk.cli import entry
 
 
@@ -39,4 +38,4 @@ def verify(
     certificate = certify(first, second, shown, source, allowed)
     target = certificate.write(b)
     certificate.check()
-    entry.say(f"{b}: {agreement(certificate.parity)} with {a}; certificate in {target}")
+    entry.say(f"{b}: {certificate.parity} with {a}; certificate in {target}")

@@ -18,6 +18,7 @@ from srsdk.backends.onnxruntime_library import load_onnxruntime
 from srsdk.cuda.chain import DeviceChain
 from srsdk.cuda.device import CudaDevice, Stream, open_device
 from srsdk.cuda.failure import explained
+from srsdk.cuda.workspace import DeviceGenerator, Step
 from srsdk.errors import (
     BackendUnavailableError,
     ModelFormatError,
@@ -40,11 +41,11 @@ _INSTALL = (
 )
 
 
-class SessionGenerator:
-    """A session on the GPU; see `srsdk.cuda.workspace.Generator`. Made with the device current.
+class SessionGenerator(DeviceGenerator):
+    """A session on the GPU. Make it while the device is current.
 
-    A session has one stream for all of its runs. So the streams of the chain hand over to it and
-    take over from it again; copies and kernels of one batch still overlap the graph of another.
+    A session has one stream for all of its runs. So each stream of the chain waits for it, and it
+    for them; copies and kernels of one batch still overlap the graph of another.
     """
 
     sized = False
@@ -58,8 +59,6 @@ class SessionGenerator:
         self.session = _open_session(path, device.index, self.stream)
         metadata = self.session.get_modelmeta().custom_metadata_map
         self._spec = ModelSpec.from_metadata(metadata, source=str(path))
-        if self._spec.value_range != (0.0, 1.0):
-            raise ModelFormatError(f"{path}: value range {self._spec.value_range} is not supported")
         check_graph(self.session, self._spec, path)
         self.options = ort.RunOptions()
         self.shares_stream = _has_stream(self.session, self.stream)
@@ -82,8 +81,8 @@ class SessionGenerator:
         return SessionStep(self, stream)
 
 
-class SessionStep:
-    """A binding of the session; see `srsdk.cuda.workspace.Step`."""
+class SessionStep(Step):
+    """The session between two parts of a stream, with inputs and outputs bound to device memory."""
 
     def __init__(self, generator: SessionGenerator, stream: Stream) -> None:
         # Allocates in its runs, so that a CUDA graph cannot be made of it from outside.
@@ -92,7 +91,6 @@ class SessionStep:
         self._binding = generator.session.io_binding()
 
     def resize(self, size: Size, source: int, target: int, *, fixed: bool) -> None:
-        """See `Step.resize`."""
         spec, session = self._generator.spec, self._generator.session
         count, height, width = size
         factor = spec.graph_scale
@@ -106,7 +104,6 @@ class SessionStep:
             bind(node.name, "cuda", index, dtype, shape, pointer)
 
     def enqueue(self) -> None:
-        """See `Step.enqueue`."""
         generator = self._generator
         wait_for = generator.device.kernels.wait_for
         if generator.shares_stream:
@@ -122,10 +119,10 @@ class SessionStep:
 
 
 def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa: A001
-    """Make the backend; see `open_backend`. `threads` has no meaning here.
+    """Open the backend; called by `open_backend`. `threads` is not used.
 
     Raises:
-        BackendUnavailableError: onnxruntime-gpu, PyCUDA, the CUDA kernels, the driver or the GPU is
+        BackendUnavailableError: onnxruntime-gpu, the CUDA kernels, the driver or the GPU is
             missing.
     """
     model = Path(model)

@@ -13,6 +13,7 @@ from typing import Any
 from srsdk.cuda.chain import DeviceChain
 from srsdk.cuda.device import Stream, open_device
 from srsdk.cuda.failure import explained
+from srsdk.cuda.workspace import DeviceGenerator, Step
 from srsdk.errors import EngineMismatchError, ModelFormatError
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt.cache import cached_engine
@@ -25,8 +26,8 @@ from srsdk.types import Size
 log = logging.getLogger(__name__)
 
 
-class EngineGenerator:
-    """A deserialised engine; see `srsdk.cuda.workspace.Generator`. Made with the device current."""
+class EngineGenerator(DeviceGenerator):
+    """A deserialised engine. Make it while the device is current."""
 
     sized = True
 
@@ -67,8 +68,8 @@ class EngineGenerator:
         return errors[0] if errors else "it does not say why"
 
 
-class EngineStep:
-    """An execution context on a stream; see `srsdk.cuda.workspace.Step`."""
+class EngineStep(Step):
+    """An execution context of the engine on a stream."""
 
     def __init__(self, generator: EngineGenerator, stream: Stream) -> None:
         self.capturable = True
@@ -77,7 +78,6 @@ class EngineStep:
         self._profile: int | None = None  # none was chosen for this context
 
     def resize(self, size: Size, source: int, target: int, *, fixed: bool) -> None:
-        """See `Step.resize`."""
         generator = self._generator
         profile = generator.record.profile_for(size)
         handle = self._stream.handle
@@ -99,7 +99,6 @@ class EngineStep:
             self.capturable = generator.library.capturable(context, handle)
 
     def enqueue(self) -> None:
-        """See `Step.enqueue`."""
         if not self._context.execute_async_v3(self._stream.handle):
             raise explained(self._generator.why(), "running the engine")
 
@@ -112,11 +111,11 @@ class EngineStep:
 
 
 def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa: A001
-    """Make the backend; see `open_backend`. `threads` has no meaning here.
+    """Open the backend; called by `open_backend`. `threads` is not used.
 
     Raises:
         EngineMismatchError: The engine was built for something else; says what and how to mend it.
-        BackendUnavailableError: TensorRT, PyCUDA, the CUDA kernels, the driver or the GPU is
+        BackendUnavailableError: TensorRT, the CUDA kernels, the driver or the GPU is
             missing.
     """
     path = Path(model)
@@ -125,8 +124,6 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
         path = cached_engine(path)
     library = load_library(read_record(path).flavour)
     record = check_engine(path, library.machine())
-    if record.spec.value_range != (0.0, 1.0):
-        raise ModelFormatError(f"{path}: value range {record.spec.value_range} is not supported")
     if record.spec.plugin:
         load_plugin(library.trt)
     device = open_device()

@@ -38,10 +38,14 @@ def enhance(
     model: options.Model = options.DEFAULT_MODEL,
     faces: options.Faces = "none",
     backend: options.Backend = "auto",
+    precision: options.Precision = "auto",
     threads: options.Threads = None,
-    detector: options.Detector = "slimface",
+    detector: options.Detector = "blazeface",
     detect_every: options.DetectEvery = 5,
     max_face: options.MaxFace = None,
+    strength: options.Strength = 1.0,
+    guard: options.Guard = False,
+    face_budget: options.FaceBudget = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Search the folders of folders too.")
     ] = False,
@@ -176,9 +180,12 @@ def enhance(
         model,
         faces=faces,
         backend=backend,
+        precision=precision,
         threads=threads,
         detector=detector,
         max_face=max_face,
+        guard=guard,
+        face_budget=face_budget,
     ) as upscaler:
         worker = Worker(
             upscaler,
@@ -193,9 +200,16 @@ def enhance(
             detect_every=detect_every,
             overwrite=overwrite,
             skip_existing=skip_existing,
-            choices={"detector": detector, "max_face": max_face},
+            strength=strength,
+            choices={
+                "detector": detector,
+                "max_face": max_face,
+                "guard": guard,
+                "face_budget": face_budget,
+            },
         )
-        upscaler.stream(detect_every=detect_every)  # refuses bad options before any work
+        # Refuses bad options before any work.
+        upscaler.stream(detect_every=detect_every, strength=strength)
         with Bar(len(jobs), quiet=quiet) as bar:
             for job in jobs:
                 outcome = worker.run(job, bar.begin(job.source.name))

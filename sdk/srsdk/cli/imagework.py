@@ -20,7 +20,7 @@ from srsdk.cli.imagewriter import (
     lost_metadata,
 )
 from srsdk.cli.outputs import write_whole
-from srsdk.cli.report import Outcome, stage_seconds
+from srsdk.cli.report import Outcome, face_path, stage_seconds
 from srsdk.errors import InputError
 from srsdk.timing import StageTimer
 from srsdk.types import Pixels
@@ -28,26 +28,16 @@ from srsdk.types import Pixels
 if TYPE_CHECKING:
     from srsdk.cli.jobs import Job
     from srsdk.cli.progress import Advance
-    from srsdk.upscaler import Upscaler
+    from srsdk.cli.work import Worker
     from srsdk.video.size import OutputSize
 
 
-def enhance_image(
-    job: Job,
-    upscaler: Upscaler,
-    size: OutputSize | None,
-    quality: int,
-    detect_every: int,
-    on_progress: Advance,
-) -> Outcome:
+def enhance_image(worker: Worker, job: Job, on_progress: Advance) -> Outcome:
     """Enhance one image file.
 
     Args:
+        worker: What all files of the command share.
         job: What and where to.
-        upscaler: Does the work.
-        size: Size of the output; None for the model's scale.
-        quality: Of JPEG, WebP and AVIF.
-        detect_every: Pictures of an animation from one face detection to the next.
         on_progress: Called after each picture.
 
     Raises:
@@ -56,13 +46,13 @@ def enhance_image(
     """
     file = ImageFile(job.source)
     if file.frames > 1:
-        return _animation(job, file, upscaler, size, quality, detect_every, on_progress)
+        return _animation(worker, job, file, on_progress)
     timer, began, on_frame = StageTimer(), time.perf_counter(), StageTimer()
-    stream = upscaler.stream(detect_every=1, timer=on_frame)
+    stream = worker.upscaler.stream(detect_every=1, strength=worker.strength, timer=on_frame)
     with timer("decode"):
         picture = file.read()
     lr = picture.pixels
-    shown = _shown(lr, size, stream.scale)
+    shown = _shown(lr, worker.size, stream.scale)
     channels = 1 if lr.ndim == 2 else lr.shape[2]
     check_image(job.target, *shown, channels)
     if job.compare is not None:
@@ -77,7 +67,7 @@ def enhance_image(
             results.append((job.compare, np.concatenate([before, sr], axis=1)))
     with timer("encode"):
         written = [
-            (path, encode_image(path, pixels, picture.metadata, quality))
+            (path, encode_image(path, pixels, picture.metadata, worker.quality))
             for path, pixels in results
         ]
         for path, data in written:  # both are ready before either appears
@@ -86,19 +76,19 @@ def enhance_image(
         say_warning(f"{job.target}: this format does not hold {lost}")
     wall = time.perf_counter() - began
     seconds = stage_seconds(timer, on_frame)
-    small = (lr.shape[1], lr.shape[0])
-    return Outcome(job, 0, "", 1, stream.faces_total, small, shown, seconds, wall)
+    return Outcome(
+        job,
+        frames=1,
+        faces=stream.faces_total,
+        input_size=(lr.shape[1], lr.shape[0]),
+        output_size=shown,
+        seconds=seconds,
+        wall=wall,
+        face_path=face_path(stream),
+    )
 
 
-def _animation(
-    job: Job,
-    file: ImageFile,
-    upscaler: Upscaler,
-    size: OutputSize | None,
-    quality: int,
-    detect_every: int,
-    on_progress: Advance,
-) -> Outcome:
+def _animation(worker: Worker, job: Job, file: ImageFile, on_progress: Advance) -> Outcome:
     if job.target.suffix.lower() not in ANIMATED:
         raise InputError(
             f"{job.source} is an animation of {file.frames} pictures, which "
@@ -109,10 +99,11 @@ def _animation(
         raise InputError(f"{job.source} is an animation; --compare takes images and videos")
     timer, began, on_frame = StageTimer(), time.perf_counter(), StageTimer()
     width, height = file.size
-    shown = (width * upscaler.scale, height * upscaler.scale)
-    shown = size.of(width, height, even=False) if size else shown
+    scale = worker.upscaler.scale
+    shown = (width * scale, height * scale)
+    shown = worker.size.of(width, height, even=False) if worker.size else shown
     check_image(job.target, *shown, 3)
-    with upscaler.stream(detect_every=detect_every, timer=on_frame) as stream:
+    with worker.stream(on_frame) as stream:
 
         def pictures() -> Iterator[tuple[Pixels, float]]:
             for done, (lr, milliseconds) in enumerate(file.animation(), 1):
@@ -121,13 +112,21 @@ def _animation(
                 on_progress(done, file.frames)
                 yield sr, milliseconds
 
-        data = encode_animation(job.target, pictures(), file.loop, quality)
+        data = encode_animation(job.target, pictures(), file.loop, worker.quality)
     with timer("encode"):
         write_whole(job.target, data)
     wall = time.perf_counter() - began
     seconds = stage_seconds(timer, on_frame)
-    faces = stream.faces_total
-    return Outcome(job, 0, "", file.frames, faces, (width, height), shown, seconds, wall)
+    return Outcome(
+        job,
+        frames=file.frames,
+        faces=stream.faces_total,
+        input_size=(width, height),
+        output_size=shown,
+        seconds=seconds,
+        wall=wall,
+        face_path=face_path(stream),
+    )
 
 
 def _shown(lr: Pixels, size: OutputSize | None, scale: int) -> tuple[int, int]:

@@ -89,7 +89,21 @@ def _model(what: str) -> dict[str, object]:
         facts["bytes"] = found.stat().st_size
     facts.update({f"training {key}": value for key, value in training.items() if value})
     facts.update({f"score {key}": value for key, value in scores.items()})
+    facts["int8"] = _int8(found)
     return facts
+
+
+def _int8(found: Path | str) -> str:
+    """What the model's file proves about int8."""
+    from srsdk.int8 import MAX_LOSS, MIN_PSNR, read_int8
+    from srsdk.onnxfile import read
+
+    record = None if isinstance(found, str) else read_int8(read(found).metadata, source=str(found))
+    if record is None:
+        return "no"
+    proof = record.certificate
+    verdict = "yes" if proof.passed else f"not enough ({MIN_PSNR:g} dB, {MAX_LOSS:g} dB)"
+    return f"{verdict}: {proof.psnr:.1f} dB from float32, {proof.loss:.3f} dB lost ({proof.images})"
 
 
 def _spec(found: Path | str) -> ModelSpec:

@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -16,6 +16,7 @@ from srsdk.errors import InputError
 if TYPE_CHECKING:
     from srsdk.live import Live, LiveStats, Source
     from srsdk.live.sinks import Sink
+    from srsdk.types import ComputePrecision
 
 _REFRESH = 0.5  # seconds between two lines of statistics on a terminal
 _REPORT = 10.0  # seconds between two lines in a log
@@ -23,14 +24,16 @@ _REPORT = 10.0  # seconds between two lines in a log
 
 def live(
     source: Annotated[
-        str, typer.Argument(help="Camera number, video file, or rtsp:// or http:// URL.")
-    ],
+        str | None,
+        typer.Argument(help="Camera number, video file, or rtsp:// or http:// URL."),
+    ] = None,
     model: options.Model = options.DEFAULT_MODEL,
     faces: options.Faces = "none",
     fast: Annotated[
         str | None, typer.Option("--fast", help="Faster model, for when the time is short.")
     ] = None,
     backend: options.Backend = "auto",
+    precision: options.Precision = "auto",
     threads: options.Threads = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Record to a video file.")
@@ -45,6 +48,15 @@ def live(
     no_output: Annotated[
         bool, typer.Option("--no-output", help="Show nothing, for measuring.")
     ] = False,
+    web: Annotated[
+        bool, typer.Option("--web", help="Serve a page that upscales the browser's own camera.")
+    ] = False,
+    host: Annotated[str, typer.Option(help="For --web: address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="For --web: port; 0 for any free one.")] = 8080,
+    token: Annotated[
+        str | None,
+        typer.Option(help="For --web on other addresses: what the page's URL must carry."),
+    ] = None,
     fps: Annotated[
         float | None, typer.Option(help="Frames a second of the source.", show_default="measured")
     ] = None,
@@ -62,18 +74,34 @@ def live(
 
     Each frame gets the best quality for which there is time: faces, the model alone, the faster
     model, or bicubic. Without --output, --virtual-camera or --no-output, pictures are shown in a
-    window (Esc ends). Ctrl-C ends it with a summary.
+    window (Esc ends). With --web, a page upscales the browser's camera. Ctrl-C ends it with a
+    summary.
     """
     from srsdk.live import Live, open_source
     from srsdk.upscaler import Upscaler
 
     if duration is not None and duration <= 0:
         raise InputError(f"--duration is {duration}, expected more than 0 seconds")
+    if web:
+        if source is not None or output or virtual_camera or no_output:
+            raise InputError("--web takes the browser's camera: give no SOURCE and no other output")
+        _serve(model, faces, backend, threads, host, port, token, quiet)
+        return
+    if source is None:
+        raise InputError("give a SOURCE: a camera number such as 0, a video file or a URL")
     with ExitStack() as stack:
 
         def opened(name: str, face_model: str) -> Upscaler:
             face = None if face_model == "none" else face_model
-            return stack.enter_context(Upscaler(name, faces=face, backend=backend, threads=threads))
+            return stack.enter_context(
+                Upscaler(
+                    name,
+                    faces=face,
+                    backend=backend,
+                    threads=threads,
+                    precision=cast("ComputePrecision", precision),
+                )
+            )
 
         upscaler = opened(model, faces)
         quick = None if fast is None else opened(fast, "none")
@@ -92,6 +120,25 @@ def live(
         stats = _run(working, frames, sink, duration, quiet)
     if not quiet:
         entry.say(_summary(stats))
+
+
+def _serve(
+    model: str,
+    faces: str,
+    backend: str,
+    threads: int | None,
+    host: str,
+    port: int,
+    token: str | None,
+    quiet: bool,
+) -> None:
+    from srsdk.live.web import serve
+    from srsdk.live.web.models import Models
+
+    chosen = None if faces == "none" else faces
+    with closing(Models(model, faces=chosen, backend=backend, threads=threads)) as models:
+        say = (lambda text: None) if quiet else entry.say
+        serve(models, host=host, port=port, token=token, say=say)
 
 
 def _run(live: Live, source: Source, sink: Sink, duration: float | None, quiet: bool) -> LiveStats:

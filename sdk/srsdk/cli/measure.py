@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 import tempfile
@@ -18,11 +17,11 @@ import numpy as np
 
 from srsdk import zoo
 from srsdk.backends import open_backend
-from srsdk.backends.base import ProfiledBackend
 from srsdk.cli import options
 from srsdk.cli.bench_frames import BenchFrames
 from srsdk.cli.record import Row
-from srsdk.timing import SETTLE, StageSummary, StageTimer, summarise
+from srsdk.timing import StageSummary, StageTimer, Turns, summarise
+from srsdk.types import ProfiledBackend
 
 if TYPE_CHECKING:
     from srsdk.power import Meter
@@ -44,8 +43,9 @@ class Choice:
     faces: str = "none"
     backend: str = "auto"
     threads: int | None = None
-    detector: str = "slimface"
+    detector: str = "blazeface"
     max_face: int | None = None
+    precision: str = "auto"
 
     def open(self) -> Upscaler:
         """See `options.open_upscaler`."""
@@ -55,11 +55,13 @@ class Choice:
 class _Candidate:
     """One `Upscaler` on its way through the frames."""
 
-    def __init__(self, name: str, choice: Choice, upscaler: Upscaler, given: BenchFrames) -> None:
+    def __init__(
+        self, name: str, choice: Choice, upscaler: Upscaler, material: BenchFrames
+    ) -> None:
         self.name, self.choice, self.upscaler = name, choice, upscaler
         self.profiled = _profiled(upscaler, choice)
         self.timer = StageTimer()
-        self.stream = upscaler.stream(detect_every=given.detect_every, timer=self.timer)
+        self.stream = upscaler.stream(detect_every=material.detect_every, timer=self.timer)
         self.out: Pixels | None = None
         self.faces = 0
         self.joules: float | None = None
@@ -104,6 +106,7 @@ class _Candidate:
             version=info.frames.version,
             device=info.frames.device,
             threads=info.frames.threads,
+            precision=info.frames.arithmetic,
             stages=stages,
             peak_memory=peak_memory,
             faces=self.faces,
@@ -112,7 +115,7 @@ class _Candidate:
 
 
 def measure(
-    chosen: dict[str, tuple[Choice, Upscaler]], given: BenchFrames, meter: Meter
+    chosen: dict[str, tuple[Choice, Upscaler]], material: BenchFrames, meter: Meter
 ) -> tuple[tuple[int, int], list[Row]]:
     """Run the frames through streams of all, in turns of `_TURN` and in a new order each time.
 
@@ -127,14 +130,14 @@ def measure(
         InputError: The video cannot be read.
     """
     decoding = StageTimer()
-    pictures = given.pictures(decoding)
+    pictures = material.pictures(decoding)
     candidates = [
-        _Candidate(name, choice, upscaler, given) for name, (choice, upscaler) in chosen.items()
+        _Candidate(name, choice, upscaler, material) for name, (choice, upscaler) in chosen.items()
     ]
-    for frame in islice(pictures, given.warmup):
+    for frame in islice(pictures, material.warmup):
         for candidate in candidates:
             candidate.stream(frame)
-    order, shuffler, left = list(candidates), random.Random(0), given.frames
+    turns, left = Turns(), material.frames
     for candidate in candidates:
         candidate.timer.reset()
     decoding.reset()
@@ -143,9 +146,7 @@ def measure(
         frames = list(islice(pictures, min(left, _TURN) + 1))
         left -= _TURN
         size = (frames[0].shape[1], frames[0].shape[0])
-        shuffler.shuffle(order)
-        for candidate in order:
-            time.sleep(SETTLE)
+        for candidate in turns.round(candidates):
             candidate.turn(frames, meter)
     rows = []
     for candidate in candidates:
@@ -154,9 +155,9 @@ def measure(
             candidate.profiled.close()
         stages = {name: decoding.summary(name) for name in decoding.stages}
         stages |= {name: timer.summary(name) for name in timer.stages if name != "total"}
-        if given.source is not None:
-            stages |= _encoding(candidate.upscaler, given, given.source)
-        rows.append(candidate.row(stages, _peak_memory(candidate.choice, given)))
+        if material.source is not None:
+            stages |= _encoding(candidate.upscaler, material, material.source)
+        rows.append(candidate.row(stages, _peak_memory(candidate.choice, material)))
     return size, rows
 
 
@@ -164,7 +165,11 @@ def _profiled(upscaler: Upscaler, choice: Choice) -> ProfiledBackend | None:
     """A backend like the upscaler's own, if it can say where its time goes."""
     info = upscaler.info
     backend = open_backend(
-        info.frames.name, zoo.find(choice.model), threads=info.frames.threads, color=info.color
+        info.frames.name,
+        zoo.find(choice.model),
+        threads=info.frames.threads,
+        color=info.color,
+        precision="int8" if info.frames.arithmetic == "int8" else "auto",
     )
     if isinstance(backend, ProfiledBackend):
         return backend
@@ -172,13 +177,13 @@ def _profiled(upscaler: Upscaler, choice: Choice) -> ProfiledBackend | None:
     return None
 
 
-def _encoding(upscaler: Upscaler, given: BenchFrames, source: Path) -> dict[str, StageSummary]:
+def _encoding(upscaler: Upscaler, material: BenchFrames, source: Path) -> dict[str, StageSummary]:
     """Encoding as `srsdk enhance` does it, what the encoder owes at the end shared out evenly."""
     from srsdk.video import VideoReader, VideoWriter
     from srsdk.video.colour import FrameBuffer
 
     seconds: list[float] = []
-    stream = upscaler.stream(detect_every=given.detect_every)
+    stream = upscaler.stream(detect_every=material.detect_every)
     with tempfile.TemporaryDirectory() as folder, VideoReader(source) as reader:
         info = reader.info
         size = (info.width * stream.scale, info.height * stream.scale)
@@ -189,7 +194,7 @@ def _encoding(upscaler: Upscaler, given: BenchFrames, source: Path) -> dict[str,
         with VideoWriter(
             target, *size, info.time_base, rate=info.rate, colour=info.colour
         ) as writer:
-            for frame in islice(reader, min(given.frames, _ENCODED)):
+            for frame in islice(reader, min(material.frames, _ENCODED)):
                 stream(frame.pixels, out=sr.pixels)
                 began = time.perf_counter()
                 writer.write(sr, frame.pts, frame.duration)
@@ -200,13 +205,13 @@ def _encoding(upscaler: Upscaler, given: BenchFrames, source: Path) -> dict[str,
     return {"encode": summarise([value + owed for value in seconds])}
 
 
-def _peak_memory(choice: Choice, given: BenchFrames) -> int | None:
+def _peak_memory(choice: Choice, material: BenchFrames) -> int | None:
     """Of a process that only runs a few of these frames; see `srsdk.cli.memory_probe`."""
     arguments = {
         "choice": asdict(choice),
-        "source": None if given.source is None else str(given.source),
-        "size": given.size,
-        "detect_every": given.detect_every,
+        "source": None if material.source is None else str(material.source),
+        "size": material.size,
+        "detect_every": material.detect_every,
     }
     command = [sys.executable, "-m", "srsdk.cli.memory_probe", json.dumps(arguments)]
     try:

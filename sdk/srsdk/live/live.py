@@ -82,6 +82,9 @@ class Live:
         costs: Predicts what a frame costs at each level; None: measured.
         clock: Seconds, for every time here; for tests.
 
+    Attributes:
+        faces: Whether levels with faces may be used; may be changed at any time.
+
     Raises:
         InputError: An option is out of its range, or the scales differ.
     """
@@ -115,6 +118,7 @@ class Live:
         self._late = False
         self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
+        self.faces = self._faces_allowed = True
 
     @property
     def stats(self) -> LiveStats:
@@ -191,6 +195,11 @@ class Live:
         if frame.pixels.shape != self._shape:
             self._shape = frame.pixels.shape
             self._scheduler.reset()
+        if self.faces != self._faces_allowed:
+            self._faces_allowed = self.faces
+            for index, level in enumerate(self._renderer.levels):
+                if level.kind == "faces":
+                    self._scheduler.allow(index, self._faces_allowed)
         started = self._clock()
         interval = self._cadence.interval
         deadline = self._deadline or 2 * interval

@@ -51,6 +51,7 @@ class Scheduler:
     def __init__(self, levels: int, costs: CostModel, *, patience: Patience | None = None) -> None:
         self._costs = costs
         self._patience = patience or Patience()
+        self._failed, self._wanted = [False] * levels, [True] * levels
         self._usable = [True] * levels
         self.reset()
 
@@ -67,14 +68,23 @@ class Scheduler:
         """The level in use."""
         return self._level
 
+    def allow(self, level: int, wanted: bool) -> None:
+        """Use a level or not; the last one is used in any case."""
+        self._wanted[level] = wanted
+        self._update()
+
     def exclude(self, level: int) -> bool:
-        """Never use a level again; False if it was the last one."""
-        self._usable[level] = False
-        if not any(self._usable):
-            return False
-        if level == self._level:
-            self._level, self._frames = self._next_worse(level), 0
-        return True
+        """Never use a level again, since it failed; False if it was the last one."""
+        self._failed[level] = True
+        self._update()
+        return not all(self._failed)
+
+    def _update(self) -> None:
+        working = [not failed for failed in self._failed]
+        usable = [w and f for w, f in zip(self._wanted, working, strict=True)]
+        self._usable = usable if any(usable) else working
+        if any(self._usable) and not self._usable[self._level]:
+            self._level, self._frames = self._next_worse(self._level), 0
 
     def choose(self, now: float, age: float, interval: float, deadline: float) -> int:
         """The level for the next frame.

@@ -17,7 +17,7 @@ from srsdk.video import EncodeOptions, VideoWriter
 
 _TIME_BASE = Fraction(1, 90_000)
 _ESCAPE, _Q = 27, ord("q")
-_OTHERS = "use --output FILE, --virtual-camera or --no-output"
+_OTHERS = "use --output FILE, --virtual-camera, --web or --no-output"
 _V4L2 = (
     "on Linux make a device first: sudo apt install v4l2loopback-dkms && "
     "sudo modprobe v4l2loopback devices=1 card_label=srsdk exclusive_caps=1"

@@ -67,12 +67,12 @@ class Torch:
     def __init__(self, model: Path, batch: Pixels) -> None:
         import torch
 
-        from srsdk.backends.torchgraph import Generator
+        from srsdk.backends.torchgraph import TorchGraph
 
         self.module: Any = torch
         self.gpu = torch.cuda.is_available()
         self.device = "cuda" if self.gpu else "cpu"
-        generator: Any = Generator(model, color="rgb").eval()
+        generator: Any = TorchGraph(model, color="rgb").eval()
         dtype = torch.float16 if self.gpu else torch.float32
         self.generator = generator.to(self.device, dtype, memory_format=torch.channels_last)
         self.batch = batch

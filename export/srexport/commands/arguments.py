@@ -1,23 +1,11 @@
-"""What several commands share: wording, and checks before the work begins."""
+"""Arguments that several commands share, checked before the work begins."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from srsdk import zoo
 from srsdk.errors import InputError
-
-if TYPE_CHECKING:
-    from srexport.verify import Parity
-
-
-def agreement(parity: Parity) -> str:
-    """A parity in one line."""
-    return (
-        f"within {parity.largest} of 255 (mean {parity.mean:.5f}, PSNR {parity.psnr:.1f} dB, "
-        f"{parity.share_above_1:.3%} above 1)"
-    )
 
 
 def find_model(model: str) -> Path:
