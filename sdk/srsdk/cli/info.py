@@ -10,7 +10,6 @@ import typer
 from srsdk.cli import entry
 from srsdk.cli.outputs import typed_path
 from srsdk.errors import InputError, VideoError
-from srsdk.tensorrt.sidecar import is_engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +41,7 @@ def info(
 
 def _facts(what: str) -> Mapping[str, object]:
     from srsdk.cli.jobs import kind_of
+    from srsdk.tensorrt.sidecar import is_engine
 
     path = typed_path(what)
     if what and path.is_dir():

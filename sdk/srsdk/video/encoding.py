@@ -132,7 +132,7 @@ class EncodeOptions:
 def container_options(kind: str, metadata: Mapping[str, str]) -> dict[str, str]:
     """Options of the muxer for FFmpeg's format `kind`, given the metadata it shall hold."""
     if kind not in ("mp4", "mov"):
-        return {}
+        return {"fflags": "+bitexact"}  # Matroska otherwise numbers its tracks at random
     flags = "+faststart"
     if not metadata.keys() <= _MP4_KEYS:
         flags += "+use_metadata_tags"
