@@ -16,9 +16,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from srexport.arithmetic import plain_session
 from srexport.onnx import annotate, load, save
-from srsdk import _kernels, onnxfile, reference
+from srexport.variants import plain_session
+from srsdk import _kernels, onnxfile
 from srsdk.backends.convchain import Chain, read_chain
 from srsdk.errors import ModelFormatError
 from srsdk.int8 import METADATA_KEY, Int8Certificate, Int8Record, LayerSteps
@@ -213,7 +213,7 @@ def _inputs_seen(
     samples: dict[int, list[NDArray[Any]]] = {read[name]: [] for name in inner}
     for images in sets:
         for frame in images.lr:
-            planes = reference.unpack(frame[None], swap=spec.channel_order != "rgb")
+            planes = _kernels.unpack(frame[None], swap=spec.channel_order != "rgb")
             results = session.run(inner, {graph.input[0].name: planes.astype(np.float32)})
             for name, values in zip(inner, results, strict=True):
                 flat = values.ravel()

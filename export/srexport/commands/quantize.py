@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from srexport.commands.report import check_target, find_model
+from srexport.commands.arguments import check_target, find_model
 from srsdk.cli import entry
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 BACKENDS: dict[str, str] = {
     "onnxruntime": "srsdk.backends.onnxruntime",
     "native": "srsdk.backends.native",
+    "cuda-native": "srsdk.backends.cuda_native",
     "tensorrt": "srsdk.backends.tensorrt",
     "onnxruntime-cuda": "srsdk.backends.onnxruntime_cuda",
     "torch": "srsdk.backends.torch",

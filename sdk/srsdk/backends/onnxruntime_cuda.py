@@ -122,7 +122,7 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
     """Open the backend; called by `open_backend`. `threads` is not used.
 
     Raises:
-        BackendUnavailableError: onnxruntime-gpu, PyCUDA, the CUDA kernels, the driver or the GPU is
+        BackendUnavailableError: onnxruntime-gpu, the CUDA kernels, the driver or the GPU is
             missing.
     """
     model = Path(model)

@@ -115,7 +115,7 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
 
     Raises:
         EngineMismatchError: The engine was built for something else; says what and how to mend it.
-        BackendUnavailableError: TensorRT, PyCUDA, the CUDA kernels, the driver or the GPU is
+        BackendUnavailableError: TensorRT, the CUDA kernels, the driver or the GPU is
             missing.
     """
     path = Path(model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from srsdk.backends import open_backend
 from srsdk.cli import options
 from srsdk.cli.material import Material
 from srsdk.cli.record import Row
-from srsdk.timing import SETTLE, StageSummary, StageTimer, summarise
+from srsdk.timing import StageSummary, StageTimer, Turns, summarise
 from srsdk.types import ProfiledBackend
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def measure(
     for frame in islice(pictures, material.warmup):
         for candidate in candidates:
             candidate.stream(frame)
-    order, shuffler, left = list(candidates), random.Random(0), material.frames
+    turns, left = Turns(), material.frames
     for candidate in candidates:
         candidate.timer.reset()
     decoding.reset()
@@ -145,9 +144,7 @@ def measure(
         frames = list(islice(pictures, min(left, _TURN) + 1))
         left -= _TURN
         size = (frames[0].shape[1], frames[0].shape[0])
-        shuffler.shuffle(order)
-        for candidate in order:
-            time.sleep(SETTLE)
+        for candidate in turns.round(candidates):
             candidate.turn(frames, meter)
     rows = []
     for candidate in candidates:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import time
 from pathlib import Path
 
@@ -15,13 +14,13 @@ import numpy as np
 
 from srsdk import zoo
 from srsdk.errors import InputError
-from srsdk.timing import SETTLE, summarise
+from srsdk.timing import Turns, summarise
 from srsdk.types import Pixels
 from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
 from tests.benchmarks.gpu.runners import CPU, NAMES, TORCH, Runner, open_all
 
 WARM_UP = 3
-LEAST = 10  # turns, however long they take
+FEWEST = 10  # turns, however long they take
 PATIENCE = 3.0  # seconds: a call that would take longer is left out
 OFF = 8  # grey levels from torch eager: rounding stays far below, another picture far above
 
@@ -79,19 +78,15 @@ class Race:
 
     def run(self, repeats: int, budget: float) -> None:
         """Take turns, in a new order every round, until the time is up."""
-        shuffler, started = random.Random(0), time.perf_counter()
-        order = list(self.runners)
+        turns, started = Turns(), time.perf_counter()
         for turn in range(repeats):
-            if turn >= LEAST and time.perf_counter() - started > budget:
+            if turn >= FEWEST and time.perf_counter() - started > budget:
                 break
-            shuffler.shuffle(order)
-            for runner in list(order):
-                time.sleep(SETTLE)  # until idle threads of the last one have stopped spinning
+            for runner in turns.round(self.runners):
                 try:
                     runner.turn()  # finds the caches as another left them: not counted
                     self.seconds[runner.name].append(runner.turn())
                 except Exception as error:
-                    order.remove(runner)
                     self.runners.remove(runner)
                     self._drop(runner.name, error)
 
