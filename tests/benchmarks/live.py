@@ -141,7 +141,7 @@ def measure(case: Case, options: argparse.Namespace) -> dict[str, Any]:
     seconds = options.seconds - WARMUP
     return {
         "case": case.name,
-        "precision": upscaler.info.frames.precision,
+        "arithmetic": upscaler.info.frames.arithmetic,
         "faces": faces if faces in bundled else None,
         "seconds": seconds,
         "shown_per_second": len(counted) / seconds,

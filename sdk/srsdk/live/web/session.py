@@ -185,6 +185,8 @@ class Session:
                 await self._use(str(wanted["model"]))
             if "faces" in wanted:
                 self.live.faces = bool(wanted["faces"])
+            if "strength" in wanted:
+                self.live.strength = float(wanted["strength"])
             self._problem = ""
         except SrsdkError as error:
             self._problem = str(error)
@@ -194,7 +196,7 @@ class Session:
         loop = asyncio.get_running_loop()
         upscaler = await loop.run_in_executor(self._threads, self._models.get, model)
         before, after = self.live, Live(upscaler).__enter__()
-        after.faces = before.faces
+        after.faces, after.strength = before.faces, before.strength
         self.model, self.live = model, after
         await loop.run_in_executor(None, before.close)
 
