@@ -1,4 +1,4 @@
-"""What the CUDA driver says about the GPU; needs no package, neither PyCUDA nor torch."""
+"""Facts about the GPU from the CUDA driver, without any package."""
 
 from __future__ import annotations
 
