@@ -79,6 +79,9 @@ class ModelSpec:
             with this margin gives exactly the pixels of the whole image.
         face_size: Side in pixels of the aligned low-resolution faces (FFHQ crop) that it was
             trained on; 0 for a generator of whole frames.
+        face_sizes: Smallest and largest side, in pixels of the input, of the aligned faces that
+            this generator draws better than the generator of whole frames; (0, 0) if that was not
+            measured.
         plugin: TensorRT plugin that the graph needs, so that no other runtime can run it; "" for
             none.
         training: Summary of the training.
@@ -96,6 +99,7 @@ class ModelSpec:
     channel_order: ChannelOrder = "rgb"
     halo: int = 0
     face_size: int = 0
+    face_sizes: tuple[int, int] = (0, 0)
     training: TrainingSummary = TrainingSummary()
     plugin: str = ""
     sha256: str = ""
@@ -122,6 +126,10 @@ class ModelSpec:
             )
         if self.halo < 0 or self.face_size < 0:
             raise ModelFormatError("model spec: halo and face_size must not be negative")
+        if not 0 <= self.face_sizes[0] <= self.face_sizes[1]:
+            raise ModelFormatError(
+                f"model spec: face_sizes {self.face_sizes} are negative or in the wrong order"
+            )
 
     @property
     def out_channels(self) -> int:
@@ -163,7 +171,13 @@ class ModelSpec:
                 )
             training = TrainingSummary(**record.pop("training"))
             low, high = record.pop("value_range")
-            return cls(training=training, value_range=(float(low), float(high)), **record)
+            smallest, largest = record.pop("face_sizes", (0, 0))
+            return cls(
+                training=training,
+                value_range=(float(low), float(high)),
+                face_sizes=(int(smallest), int(largest)),
+                **record,
+            )
         except ModelFormatError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:

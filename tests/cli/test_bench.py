@@ -58,8 +58,9 @@ def test_several_in_turn(run: Run) -> None:
     assert list(found) == names
     assert [skipped["name"] for skipped in record["skipped"]] == ["bicubic-x4 on native"]
     assert {row["total"]["calls"] for row in found.values()} == {6}
-    ours = ["frame", "unpack", "first layer", "hidden layers", "last layer + pack"]
-    assert list(found["edge-x4 on native"]["stages"]) == ours
+    ours = list(found["edge-x4 on native"]["stages"])
+    assert ours[:4] == ["frame", "unpack", "first layer", "hidden layers"]
+    assert ours[4:] in (["last layer + pack"], ["last layer", "pack"])  # in fp32, in int8
     assert list(found["bicubic-x4 on auto"]["stages"]) == ["frame"]
 
 
@@ -100,7 +101,7 @@ def test_energy_only_where_there_is_a_sensor(run: Run) -> None:
 
 
 class Steps:
-    """Stands in for a sensor: a joule more at every reading."""
+    """A sensor that shows one joule more at every reading."""
 
     name = "steps"
     joules_so_far = 0.0
@@ -131,7 +132,7 @@ def test_joules_are_those_of_the_measured_frames(run: Run, monkeypatch: pytest.M
 
 
 def test_the_process_that_tells_the_memory() -> None:
-    """More frame, more memory, whatever this process holds."""
+    """A larger frame needs more memory, whatever else this process holds."""
     used = []
     for side in (16, 1024):
         choice = {"model": "bicubic-x4", "threads": 1}
