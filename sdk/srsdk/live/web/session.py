@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 from aiortc import (
@@ -24,7 +23,7 @@ from aiortc.mediastreams import MediaStreamError
 
 from srsdk.errors import InputError, SrsdkError
 from srsdk.live.live import Live
-from srsdk.live.web.encoder import Codec, Encoder
+from srsdk.live.web.encoder import Codec, Encoder, Packet
 from srsdk.live.web.models import Models
 from srsdk.types import Pixels
 
@@ -57,7 +56,7 @@ class Session:
         self._closed = False
         self._problem = ""
         self._encode = Encoder("VP8")
-        self._packets: deque[av.Packet] = deque()
+        self._packets: deque[Packet] = deque()
         self.model = next(iter(models.choices))
         self.live = Live(models.get(self.model)).__enter__()
         self._peer.on("track", self._on_track)
@@ -90,7 +89,7 @@ class Session:
         self._encode = Encoder(_codec_of(answer))
         return answer
 
-    async def next_packet(self) -> av.Packet:
+    async def next_packet(self) -> Packet:
         """Wait for the next picture, encoded.
 
         Raises:
@@ -119,7 +118,7 @@ class Session:
         self._threads.shutdown(wait=False)
         self._ended()
 
-    def _picture(self) -> list[av.Packet]:
+    def _picture(self) -> list[Packet]:
         result = self.live.get(0.2)
         return [] if result is None else self._encode(result.pixels, result.captured)
 
@@ -210,7 +209,7 @@ class _Pictures(MediaStreamTrack):
         super().__init__()
         self._session = session
 
-    async def recv(self) -> av.Packet:  # aiortc sends packets as they are
+    async def recv(self) -> Packet:  # aiortc sends packets as they are
         return await self._session.next_packet()
 
 
