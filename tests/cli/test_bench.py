@@ -58,8 +58,9 @@ def test_several_in_turn(run: Run) -> None:
     assert list(found) == names
     assert [skipped["name"] for skipped in record["skipped"]] == ["bicubic-x4 on native"]
     assert {row["total"]["calls"] for row in found.values()} == {6}
-    ours = ["frame", "unpack", "first layer", "hidden layers", "last layer + pack"]
-    assert list(found["edge-x4 on native"]["stages"]) == ours
+    ours = list(found["edge-x4 on native"]["stages"])
+    assert ours[:4] == ["frame", "unpack", "first layer", "hidden layers"]
+    assert ours[4:] in (["last layer + pack"], ["last layer", "pack"])  # in fp32, in int8
     assert list(found["bicubic-x4 on auto"]["stages"]) == ["frame"]
 
 

@@ -27,7 +27,7 @@ from srsdk import (
 )
 from srsdk.backends import open_backend
 from srsdk.backends.native import NativeBackend
-from srsdk.types import Color, Pixels
+from srsdk.types import Color, ComputePrecision, Pixels
 from tests.sdk.agreement import (
     assert_close,
     assert_same_from_threads,
@@ -46,11 +46,17 @@ def both(path: Path | str, images: Pixels, color: Color = "bgr") -> tuple[Pixels
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(
-    ("name", "last"), [("edge-x4", ["last layer + pack"]), ("srresnet-x4", ["last layer", "pack"])]
+    ("name", "precision", "last"),
+    [
+        ("edge-x4", "fp32", ["last layer + pack"]),
+        ("edge-x4", "int8", ["last layer", "pack"]),
+        ("srresnet-x4", "fp32", ["last layer", "pack"]),
+    ],
 )
-def test_profile(name: str, last: list[str], threads: int) -> None:
+def test_profile(name: str, precision: ComputePrecision, last: list[str], threads: int) -> None:
     frames = noise(2, 32, 24)
-    backend = NativeBackend(zoo.find(name), threads=threads)  # type: ignore[arg-type]
+    path = Path(zoo.find(name))
+    backend = NativeBackend(path, threads=threads, precision=precision)
     expected, out = backend.run(frames), np.zeros((2, 128, 96, 3), np.uint8)
     began = time.perf_counter()
     parts = backend.profile(frames, out)

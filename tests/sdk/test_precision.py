@@ -18,7 +18,9 @@ from srsdk import (
     Upscaler,
     _kernels,
     onnxfile,
+    zoo,
 )
+from srsdk.backends import open_backend
 from srsdk.int8 import METADATA_KEY, Int8Certificate, Int8Record, read_int8
 from tests.sdk.agreement import noise
 
@@ -68,6 +70,20 @@ def test_auto_asks_the_certificate_and_the_cpu(
                 assert upscaler.info.frames.arithmetic == "int8"
     finally:
         _kernels.set_isa(before)
+
+
+@pytest.mark.parametrize("name", ["edge-x2", "edge-x4"])
+def test_the_bundled_edge_family_is_proven(name: str) -> None:
+    path = Path(zoo.find(name))
+    assert record_of(path).certificate.passed
+    frames = np.stack([np.full((20, 30, 3), level, np.uint8) for level in (0, 128, 255)])
+    exact, integer = (
+        open_backend("native", path, precision="fp32").run(frames),
+        open_backend("native", path, precision="int8").run(frames),
+    )
+    error = np.abs(exact.astype(int) - integer)
+    assert error.mean() < 0.2
+    assert error[:, 9:-9, 9:-9].max() <= 2  # flat areas stay flat; at the edge it is a picture
 
 
 def test_a_tiled_image_has_the_bits_of_the_whole_one(quantized: Path) -> None:

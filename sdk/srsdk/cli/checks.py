@@ -198,6 +198,8 @@ def _backends() -> Iterator[Check]:
             yield _tried(name, lambda: _upscaled("bicubic", "bicubic-x4"), _REINSTALL, required)
         elif not bundled:
             yield Check(name, required, "not tried, for want of a bundled model", _REINSTALL)
+        elif reason := _unavailable(backend, bundled[0]):
+            yield Check(name, required, reason, "" if required == "off" else _REINSTALL)
         else:
             # Building an engine takes minutes: one is enough.
             for model in bundled[:1] if backend == "tensorrt" else bundled:
@@ -207,6 +209,19 @@ def _backends() -> Iterator[Check]:
                     "" if required == "off" else _REINSTALL,  # the message names it
                     required,
                 )
+
+
+def _unavailable(backend: str, model: str) -> str:
+    """Why a backend runs nothing here; empty where it does run."""
+    from srsdk.upscaler import Upscaler
+
+    try:
+        Upscaler(model, backend=backend).close()
+    except BackendUnavailableError as error:
+        return _line(error)
+    except Exception:
+        return ""  # it concerns this model alone, or shows with each model
+    return ""
 
 
 def _upscaled(backend: str, model: str) -> str:

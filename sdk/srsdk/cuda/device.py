@@ -1,4 +1,4 @@
-"""A GPU as the chain sees it: memory and streams of its primary context, by srsdk's own kernels."""
+"""The GPU: memory and streams of its primary context, through srsdk's CUDA module."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Stream(Protocol):
         ...
 
     def synchronize(self) -> None:
-        """Wait on the host until all of its work is done."""
+        """Block the calling thread until all of its work is done."""
         ...
 
 
@@ -35,7 +35,7 @@ class Memory(Protocol):
 
 
 class Pinned(Protocol):
-    """Host memory that the device copies from and to by itself, freed with its last array."""
+    """Page-locked host memory for asynchronous copies, freed with its last array."""
 
     @property
     def pixels(self) -> Pixels:
@@ -44,7 +44,7 @@ class Pinned(Protocol):
 
 
 class Device(Protocol):
-    """Memory, streams and kernels; every call but `current` is made inside `current()`."""
+    """Memory, streams and kernels. Call its other methods inside `with device.current(...)`."""
 
     @property
     def name(self) -> str:
@@ -73,19 +73,19 @@ class Device(Protocol):
         ...
 
     def memory(self, size: int) -> Memory:
-        """So many bytes of device memory."""
+        """Allocate `size` bytes of device memory."""
         ...
 
     def pinned(self, shape: Sequence[int]) -> Pinned:
-        """Pinned host memory."""
+        """Allocate page-locked host memory for a uint8 array of this shape."""
         ...
 
     def upload(self, target: Memory, source: Pinned, stream: Stream) -> None:
-        """Copy in the stream's turn."""
+        """Put a copy to the device on the stream."""
         ...
 
     def download(self, target: Pixels, pointer: int, stream: Stream) -> None:
-        """Copy in the stream's turn; over on return where `target` is not pinned."""
+        """Put a copy from the device on the stream; blocks unless `target` is page-locked."""
         ...
 
 
@@ -148,7 +148,7 @@ class CudaDevice:
 
 @cache
 def open_device(index: int = 0) -> CudaDevice:
-    """The one object of this process for a GPU.
+    """The `CudaDevice` of a GPU; each process has one.
 
     Raises:
         BackendUnavailableError: The driver, the device or the CUDA kernels are missing.

@@ -1,4 +1,4 @@
-"""What CUDA, TensorRT and ONNX Runtime say went wrong, as one line with a remedy."""
+"""Errors of CUDA, TensorRT and ONNX Runtime as one line with a remedy."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ _OUT_OF_MEMORY = ("out of memory", "outofmemory", "failed to allocate memory", "
 
 
 class _ExplainedError(CudaError):
-    """Says already what was being done."""
+    """An error that was explained already."""
 
 
 def explained(error: BaseException | str, doing: str) -> CudaError:
-    """The error to raise in place of a library's own; one that is explained comes back as it is.
+    """The error to raise in place of a library's own; an explained one is returned unchanged.
 
     Args:
         error: What the library raised, or the line that it logged.

@@ -1,4 +1,4 @@
-"""Stream, buffers and generator of one batch at a time, and the CUDA graph of a size that stays."""
+"""Stream, buffers and generator of one batch at a time, and its CUDA graphs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from srsdk.types import Pixels, Size
 log = logging.getLogger(__name__)
 
 _RUNS_BEFORE_GRAPH = 2
-"""Batches of one size in a row that are run as they are; from the next on they are a graph.
+"""Batches of one size in a row that run step by step; the next one is recorded as a CUDA graph.
 
-Sizes that change from call to call, as crops of faces do, never get that far. The first run of a
-size is also where libraries allocate and choose algorithms, which a recording must not contain.
+Sizes that change from call to call, as crops of faces do, are never recorded. In the first run of a
+size, libraries allocate memory and choose algorithms, which a recording must not contain.
 """
 
 
@@ -35,7 +35,7 @@ class Step(Protocol):
     """A generator on one stream, from tensor to tensor."""
 
     capturable: bool
-    """Whether what `enqueue` puts on the stream can be recorded as a CUDA graph."""
+    """Whether the work of `enqueue` can be recorded as a CUDA graph."""
 
     def resize(self, size: Size, source: int, target: int, *, fixed: bool) -> None:
         """Prepare for batches of a size.
@@ -44,17 +44,17 @@ class Step(Protocol):
             size: Batch, height and width.
             source: Address of the input, `(N, 3, H, W)`.
             target: Address of the output, `(N, out_channels, graph_scale*H, graph_scale*W)`.
-            fixed: No other size will be asked for.
+            fixed: Whether no other size follows.
         """
         ...
 
     def enqueue(self) -> None:
-        """Put the generator's work on the stream; waits for nothing."""
+        """Put the generator's work on the stream; does not wait for it."""
         ...
 
 
 class DeviceGenerator(Protocol):
-    """A generator that is loaded, and makes as many steps as there are streams."""
+    """A loaded generator, which makes a `Step` for each stream."""
 
     @property
     def spec(self) -> ModelSpec:
@@ -62,12 +62,12 @@ class DeviceGenerator(Protocol):
         ...
 
     def check(self, size: Size) -> None:
-        """Raise `InputError` where it takes no batch of this size."""
+        """Raise `InputError` unless it takes batches of this size."""
         ...
 
     @property
     def sized(self) -> bool:
-        """Whether it was built for certain sizes, so that `check` is all there is to ask."""
+        """Whether it was built for certain sizes, as an engine is; then `check` alone decides."""
         ...
 
     def step(self, stream: Stream) -> Step:
@@ -79,34 +79,34 @@ class FrameStep(Protocol):
     """A generator on one stream, from frames to frames in device memory."""
 
     capturable: bool
-    """Whether what `enqueue` puts on the stream can be recorded as a CUDA graph."""
+    """Whether the work of `enqueue` can be recorded as a CUDA graph."""
 
     @property
     def inner(self) -> Callable[[], None] | None:
-        """The part of the work that touches no frames, if it is worth a CUDA graph of its own."""
+        """The work between reading and writing the frames, if a CUDA graph may replace it."""
         ...
 
     def resize(self, size: Size, *, fixed: bool) -> None:
-        """Prepare for batches of a size; `fixed`: no other will be asked for."""
+        """Prepare for batches of a size; if `fixed`, no other size follows."""
         ...
 
     def enqueue(
         self, out: Any, frames: Any, *, batched: bool, inner: Callable[[], None] | None = None
     ) -> None:
-        """Put all of the work on the stream; waits for nothing.
+        """Put all of the work on the stream; does not wait for it.
 
         Args:
             out: `(N, scale*H, scale*W, 3)` uint8 in device memory.
             frames: `(N, H, W, 3)` uint8 in device memory.
-            batched: False where both lack the axis N.
-            inner: What to do in place of `self.inner`.
+            batched: Whether `out` and `frames` have the axis N.
+            inner: Runs in place of `self.inner`.
         """
         ...
 
 
 @runtime_checkable
 class FrameGenerator(Protocol):
-    """A generator that takes and writes frames by itself."""
+    """A generator that reads and writes frames, so that it needs neither `unpack` nor `pack`."""
 
     @property
     def spec(self) -> ModelSpec:
@@ -114,12 +114,12 @@ class FrameGenerator(Protocol):
         ...
 
     def check(self, size: Size) -> None:
-        """Raise `InputError` where it takes no batch of this size."""
+        """Raise `InputError` unless it takes batches of this size."""
         ...
 
     @property
     def sized(self) -> bool:
-        """Whether it was built for certain sizes, so that `check` is all there is to ask."""
+        """Whether it was built for certain sizes, as an engine is; then `check` alone decides."""
         ...
 
     def frame_step(self, stream: Stream) -> FrameStep:
@@ -134,8 +134,8 @@ class Workspace:
 
     Args:
         device: The GPU.
-        generator: From tensors to tensors, or a `FrameGenerator`.
-        swap: The channel order of a generator of tensors is the reverse of the frames'.
+        generator: Upscales tensors (`DeviceGenerator`) or frames (`FrameGenerator`).
+        swap: Whether a `DeviceGenerator` has the reverse channel order of the frames.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class Workspace:
         self._frames: _Frames | None = None
 
     def start(self, batch: Pixels, out: Pixels) -> None:
-        """Put a batch on its way to `out`; `batch` may be changed when this returns."""
+        """Start a batch whose result goes to `out`; `batch` may be changed when this returns."""
         size = _size(batch.shape)
         with self._device.current(_doing(size)):
             self._prepare(size)
@@ -177,7 +177,7 @@ class Workspace:
             self._runs += 1
 
     def finish(self, out: Pixels) -> None:
-        """Wait for the batch that was started, of which `out` then has the result."""
+        """Wait for the batch that was started; then `out` holds the result."""
         assert self.size is not None
         assert self._frames is not None
         with self._device.current(_doing(self.size)):
@@ -186,13 +186,13 @@ class Workspace:
             copy(out, self._frames.result())
 
     def run_on_device(self, frames: Any, out: Any, size: Size, *, batched: bool) -> None:
-        """Upscale arrays in device memory; on the stream, so it may still be going on afterwards.
+        """Start upscaling arrays in device memory, on the stream.
 
         Args:
             frames: `(H, W, 3)` or `(N, H, W, 3)` uint8.
             out: The same, `scale` times as high and wide.
             size: Batch, height and width of `frames`.
-            batched: They have the axis N.
+            batched: Whether `frames` and `out` have the axis N.
         """
         with self._device.current(_doing(size)):
             self._prepare(size)
@@ -213,13 +213,13 @@ class Workspace:
         if size == self.size:
             return
         assert not self.bound
-        self.stream.synchronize()  # before buffers go
+        self.stream.synchronize()  # before its buffers are freed
         self.size, self._runs, self._frames = None, 0, None
         self._step.resize(size, fixed=False)
         self.size = size
 
     def _record(self, work: Callable[[], None]) -> _Graph | None:
-        """What `work` puts on the stream, as a graph; None before its time or if it cannot be."""
+        """Record what `work` puts on the stream; None if it is too early or not possible."""
         if self._runs < _RUNS_BEFORE_GRAPH or not self._step.capturable:
             return None
         assert self.size is not None
@@ -228,7 +228,7 @@ class Workspace:
             self._step.resize(self.size, fixed=True)
         if not self._step.capturable:
             return None
-        work()  # whatever the step does only once
+        work()  # so that the recording lacks what the step does only once
         stream.synchronize()
         kernels.begin_capture(stream)
         try:
@@ -237,7 +237,7 @@ class Workspace:
             finally:
                 graph: _Graph = kernels.end_capture(stream)
         except CudaError as error:
-            log.warning("%s: no CUDA graph, its parts run one by one (%s)", self._name, error)
+            log.warning("%s: no CUDA graph, its steps run one by one (%s)", self._name, error)
             self._step.capturable = False
             return None
         self.bound = True
@@ -251,7 +251,7 @@ class Workspace:
 
 
 class _TensorFrameStep:
-    """A `Step` from tensors to tensors between `unpack` and `pack`."""
+    """A `FrameStep` made of `unpack`, a `Step` and `pack`."""
 
     def __init__(
         self, device: Device, generator: DeviceGenerator, stream: Stream, *, swap: bool
@@ -313,7 +313,7 @@ class _TensorFrameStep:
 
 
 class _Tensors:
-    """The generator's input and output; their memory only ever grows."""
+    """The generator's input and output; their memory grows and never shrinks."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
@@ -327,14 +327,14 @@ class _Tensors:
         if needed[0] <= self._room[0] and needed[1] <= self._room[1]:
             return
         self._room = (0, 0)
-        self._held.clear()  # before there is more
+        self._held.clear()  # freed before more is allocated
         self._held = [self._device.memory(size) for size in needed]
         self.source, self.target = (memory.pointer for memory in self._held)
         self._room = (needed[0], needed[1])
 
 
 class _Frames:
-    """Pixels before and after, in pinned and in device memory."""
+    """The batch and its result, in page-locked and in device memory."""
 
     def __init__(self, device: Device, size: Size, scale: int) -> None:
         count, height, width = size
