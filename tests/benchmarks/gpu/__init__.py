@@ -38,9 +38,9 @@ DIRECTORY/report.json, also told as Markdown in report.md:
       kernels     {machine, repeats, rows: [{kernel, shape, bytes, seconds: {kernel, copy, torch:
                    {median, min}}, bytes_per_second, of_copy, bar_of_copy, torch_over_kernel,
                    bar_of_torch}]}; a row that failed has {kernel, shape, error}
-      network     {rows: [{model, input, launches, p50_ms, min_ms, tera_operations_per_second,
-                   goal_ms, largest_difference, mean_difference}]}; a row that failed has {model,
-                   input, error}
+      network     {rows: [{model, input, launches, trials: [{launches, ms}], p50_ms, min_ms,
+                   tera_operations_per_second, goal_ms, largest_difference, mean_difference}]}; a
+                   row that failed has {model, input, error}
       engines     {flavour, files: {model: {onnx, engine, build_seconds}}}
       plugin      {rows: [{input, native_p50_ms, plugin_p50_ms, ratio, worth, largest_difference}]}
       generators  {rows: [{model, batch, width, height, runner, clock, runs, p50_ms, p95_ms, p99_ms,

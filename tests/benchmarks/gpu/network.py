@@ -126,12 +126,16 @@ def measure(subject: Subject, text: str, repeats: int) -> Record:
         stream = torch.cuda.current_stream()
         network.run_into(out, frames, scratch=room.data_ptr(), stream=stream)
 
+    trials = network.tune_into(
+        out, frames, scratch=room.data_ptr(), stream=torch.cuda.current_stream()
+    )
     call()
     torch.cuda.synchronize()
     row: Record = {
         "model": subject.name,
         "input": text,
         "launches": network.describe(count, height, width).splitlines(),
+        "trials": [{"launches": what.splitlines(), "ms": time} for what, time in trials],
     }
     if subject.reference is not None:
         ours = out.cpu().numpy().astype(np.int16)
