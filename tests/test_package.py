@@ -1,4 +1,4 @@
-"""The distribution: what an sdist and a wheel hold, and that the wheel works by itself."""
+"""The contents of the sdist and the wheel, and that the wheel works when installed alone."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def _cut(path: Path, share: float = 0.6) -> Path:
 
 
 def _refused(run: Run, source: Path, target: Path, *options: str) -> str:
-    """Run, check that it was refused and that only the input is left; the error."""
+    """Run a command that must be refused and leave only its input; return its error."""
     before = files(source.parent)
     result = run("enhance", source, "-o", target, *(options or FAST))
     assert result.code == 2, result.err
@@ -222,6 +222,12 @@ def test_webp_is_too_small(tmp_path: Path, run: Run) -> None:
         (("--model", "bicubic-x2", "--detector", "x.onnx"), "--faces"),
         (("--model", "edge-x4", "--faces", "srresnet-x4", "--detector", "x.onnx"), "x.onnx"),
         (("--model", "bicubic-x2", "--max-face", "64"), "--faces"),
+        (("--model", "bicubic-x2", "--guard"), "--faces"),
+        (
+            ("--model", "bicubic-x4", "--faces", "srresnet-x4", "--face-budget", "0"),
+            "--face-budget",
+        ),
+        (("--model", "bicubic-x2", "--strength", "1.5"), "strength"),
         (("--model", "bicubic-x4", "--faces", "srresnet-x4", "--max-face", "-1"), "-1"),
         (("--model", "bicubic-x2", "--codec", "h999"), "h999"),
         (("--model", "bicubic-x2", "--crf", "99"), "99"),

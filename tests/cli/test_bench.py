@@ -101,7 +101,7 @@ def test_energy_only_where_there_is_a_sensor(run: Run) -> None:
 
 
 class Steps:
-    """Stands in for a sensor: a joule more at every reading."""
+    """A sensor that shows one joule more at every reading."""
 
     name = "steps"
     joules_so_far = 0.0
@@ -132,7 +132,7 @@ def test_joules_are_those_of_the_measured_frames(run: Run, monkeypatch: pytest.M
 
 
 def test_the_process_that_tells_the_memory() -> None:
-    """More frame, more memory, whatever this process holds."""
+    """A larger frame needs more memory, whatever else this process holds."""
     used = []
     for side in (16, 1024):
         choice = {"model": "bicubic-x4", "threads": 1}

@@ -1,8 +1,8 @@
-"""`--plugin`: what the rewrite computes, who takes the result, and engines with it.
+"""`--plugin`: what the rewritten graph computes, which runtimes take it, and its engines.
 
-TensorRT-RTX really builds engines with it here, in a process of its own: its parser wants a link on
-LD_LIBRARY_PATH, and ends the process where it is missing. The plugin is the C++ one where that was
-built (it needs TensorRT's headers), and a stand-in in Python where the paths to it are in question.
+TensorRT-RTX really builds engines here, in another process, since its parser ends the process if it
+does not find a link on LD_LIBRARY_PATH. The plugin is the C++ library if that was built (it needs
+TensorRT's headers); tests of the paths to it use a substitute in Python.
 """
 
 from __future__ import annotations
@@ -367,7 +367,7 @@ for path in sys.argv[1:]:
 
 
 def test_shapes_and_types(library: Path, tmp_path: Path) -> None:
-    """TensorRT asks the plugin itself; what does not fit together ends while parsing."""
+    """TensorRT asks the plugin whether its inputs fit together, and stops parsing if not."""
     f32, f16 = np.float32, np.float16
 
     def weights(count: int, dtype: type = f32) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Float16 and int8 live in the graph, and only where pixels show that they may."""
+"""The exporter makes layers float16 or int8 only if the pixels stay good enough."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_what_a_processor_can_do(tmp_path: Path) -> None:
 
 
 class Broken:
-    """A generator in place of those that run it: three calls, then it fails, or wrong pixels."""
+    """A runner that fails after some calls, or returns wrong pixels."""
 
     def __init__(self, fails: int, level: int = 0) -> None:
         self.calls, self.fails, self.level = 0, fails, level
@@ -265,7 +265,7 @@ def test_outcomes_of_tests_that_were_cut_off(tmp_path: Path) -> None:
 
 
 def test_the_environment_of_the_build(tmp_path: Path) -> None:
-    """It sees what is installed here, and its own packages come first."""
+    """It sees the packages that are installed here; those installed into it come first."""
     python = overlay(tmp_path / "venv")
     own = next((tmp_path / "venv").glob("**/outer.pth")).parent
     (own / "numpy.py").write_text("__version__ = 'mine'")

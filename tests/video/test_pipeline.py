@@ -322,7 +322,7 @@ def test_memory_stays_flat(make: Any, tmp_path: Path) -> None:
 def test_a_slow_stage_holds_back_the_others(
     make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a processor that stalls, the decoder runs ahead by the queue's depth and no more."""
+    """If the processor stalls, the decoder runs ahead by the depth of the queue, no further."""
     source = make("in.mp4", frames=40)
     decoded: list[int] = []
     original = VideoReader._frame

@@ -29,7 +29,7 @@ Layer = tuple[Array, Array]
 """Weight `(outputs, inputs, k, k)` and bias `(outputs,)` of a convolution."""
 
 _TILE = 4096
-"""Default side of a tile: most activations stay on the chip, so memory is little but frames."""
+"""Default side of a tile. Activations stay on the chip, so frames take most of the memory."""
 
 _MOST_PIXELS = 1 << 27
 
@@ -37,10 +37,7 @@ _ELSEWHERE = 'use backend="tensorrt", "onnxruntime-cuda" or "torch" for this mod
 
 
 class NetworkGenerator:
-    """A chain of convolutions on the GPU; see `srsdk.cuda.workspace.FrameGenerator`.
-
-    Made with the device current.
-    """
+    """A chain of convolutions on the GPU. Make it while the device is current."""
 
     sized = False
 

@@ -33,6 +33,9 @@ def enhance(
     detector: options.Detector = "blazeface",
     detect_every: options.DetectEvery = 5,
     max_face: options.MaxFace = None,
+    strength: options.Strength = 1.0,
+    guard: options.Guard = False,
+    face_budget: options.FaceBudget = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Search the folders of folders too.")
     ] = False,
@@ -84,9 +87,12 @@ def enhance(
         threads=threads,
         detector=detector,
         max_face=max_face,
+        guard=guard,
+        face_budget=face_budget,
     ) as upscaler:
-        worker = Worker(upscaler, encode, detect_every, overwrite)
-        upscaler.stream(detect_every=detect_every)  # refuses bad options before any work
+        worker = Worker(upscaler, encode, detect_every, overwrite, strength)
+        # Refuses bad options before any work.
+        upscaler.stream(detect_every=detect_every, strength=strength)
         with Bar(len(jobs), quiet=quiet) as bar:
             for job in jobs:
                 outcome = worker.run(job, bar.begin(job.source.name))

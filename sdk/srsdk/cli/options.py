@@ -49,6 +49,19 @@ MaxFace = Annotated[
 ]
 
 
+Strength = Annotated[
+    float, typer.Option("--strength", help="How much of the face model's result to show, 0 to 1.")
+]
+Guard = Annotated[
+    bool,
+    typer.Option("--guard", help="Hold back faces that come out as another person's."),
+]
+FaceBudget = Annotated[
+    float | None,
+    typer.Option("--face-budget", help="Milliseconds a frame for faces; fewer are done if slow."),
+]
+
+
 def open_upscaler(
     model: str,
     *,
@@ -58,6 +71,8 @@ def open_upscaler(
     detector: str,
     max_face: int | None,
     precision: str = "auto",
+    guard: bool = False,
+    face_budget: float | None = None,
 ) -> Upscaler:
     """Open what the options name.
 
@@ -78,15 +93,18 @@ def open_upscaler(
         raise InputError(f"unknown backend {backend!r}; known: {known}")
     chosen = cast("ComputePrecision", precision)  # the Upscaler refuses what is none
     if faces == "none":
-        if detector != "blazeface" or max_face is not None:
+        if detector != "blazeface" or max_face is not None or guard or face_budget is not None:
             raise InputError(
-                "--detector and --max-face need --faces MODEL, for instance --faces portrait-x4"
+                "--detector, --max-face, --guard and --face-budget need --faces MODEL, "
+                "for instance --faces portrait-x4"
             )
         if backend == "tensorrt":
             build_missing_engines(model)
         return Upscaler(model, backend=backend, threads=threads, precision=chosen)
     if max_face is not None and max_face < 1:
         raise InputError(f"--max-face is {max_face}, expected at least 1 pixel")
+    if face_budget is not None and not face_budget > 0:
+        raise InputError(f"--face-budget is {face_budget:g}, expected more than 0 ms")
     finder = None
     if detector != "blazeface":
         from srsdk.faces import YuNetDetector
@@ -99,6 +117,8 @@ def open_upscaler(
         faces=faces,
         detector=finder,
         max_face=max_face,
+        guard=guard,
+        face_budget_ms=face_budget,
         backend=backend,
         threads=threads,
         precision=chosen,

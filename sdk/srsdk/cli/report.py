@@ -9,10 +9,10 @@ The file holds one object:
 | `face_model` | name of the generator of faces, or null |
 | `generators` | for `frames` and `faces`: name, architecture, scale, precision, sha256 of the weights, backend, device, threads; `faces` may be null |
 | `frames`, `faces` | frames (an image is one) and faces enhanced, counted once a frame, over all files |
-| `seconds` | working time per stage over all files. decode, process, encode, mux and compare run side by side, so they add up to more than `wall`; process.frame, process.detect, process.faces and process.blend are the parts of process |
+| `seconds` | working time per stage over all files. decode, process, encode, mux and compare run side by side, so they add up to more than `wall`; process.frame, process.detect, process.faces, process.guard and process.blend are the parts of process |
 | `wall`, `fps` | seconds from opening a file to its finished output, over all files; frames per such second, null for none |
 | `failed` | number of files that failed |
-| `files` | one object a file: `source`, `target`, `compare` (or null), `kind` ("image" or "video"), and either `error` or `frames`, `faces`, `input_size`, `output_size` (width, height), `seconds`, `wall`, `fps`, for a video also `video`: duration, waits, codec, tracks and repaired_timestamps as in `srsdk.video.VideoReport` |
+| `files` | one object a file: `source`, `target`, `compare` (or null), `kind` ("image" or "video"), and either `error` or `frames`, `faces`, `input_size`, `output_size` (width, height), `seconds`, `wall`, `fps`, `face_path` (what was done to the faces: tracks, blended, mean_strength, and of the identity guard comparisons, mean_distance, held_back and guard_seconds; null without a face model), for a video also `video`: duration, waits, codec, tracks and repaired_timestamps as in `srsdk.video.VideoReport` |
 """  # noqa: E501
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Outcome:
     output_size: tuple[int, int] = (0, 0)
     seconds: dict[str, float] = field(default_factory=dict)
     wall: float = 0.0
+    face_path: dict[str, float] | None = None
     video: dict[str, Any] | None = None
 
     @property

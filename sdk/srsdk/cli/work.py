@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from srsdk.errors import InputError, SrsdkError
 from srsdk.timing import StageTimer
 
 if TYPE_CHECKING:
+    from srsdk.stream import UpscalerStream
     from srsdk.types import Pixels
     from srsdk.upscaler import Upscaler
     from srsdk.video import EncodeOptions
@@ -38,12 +39,14 @@ class Worker:
         encode: How videos are encoded.
         detect_every: Frames of a video from one face detection to the next.
         overwrite: Replace outputs that exist.
+        strength: How much of the face model's result is shown.
     """
 
     upscaler: Upscaler
     encode: EncodeOptions
     detect_every: int
     overwrite: bool
+    strength: float = 1.0
 
     def run(self, job: Job, on_progress: Progress) -> Outcome:
         """Enhance one file; an error is part of the outcome, other exceptions are raised.
@@ -86,7 +89,7 @@ class Worker:
 
         timer, began = StageTimer(), time.perf_counter()
         on_frame = StageTimer()
-        stream = self.upscaler.stream(detect_every=1, timer=on_frame)
+        stream = self.upscaler.stream(detect_every=1, strength=self.strength, timer=on_frame)
         with timer("decode"):
             picture = read_image(job.source)
         lr = picture.pixels
@@ -115,13 +118,24 @@ class Worker:
             say_warning(f"{job.target}: this OpenCV cannot write the colour profile; 4.12 can")
         wall = time.perf_counter() - began
         seconds = _seconds(timer, on_frame)
-        return Outcome(job, 0, "", 1, stream.faces_total, (width, height), size, seconds, wall)
+        return Outcome(
+            job,
+            frames=1,
+            faces=stream.faces_total,
+            input_size=(width, height),
+            output_size=size,
+            seconds=seconds,
+            wall=wall,
+            face_path=_face_path(stream),
+        )
 
     def _video(self, job: Job, on_progress: Progress) -> Outcome:
         from srsdk.video import enhance_video
 
         on_frame = StageTimer()
-        stream = self.upscaler.stream(detect_every=self.detect_every, timer=on_frame)
+        stream = self.upscaler.stream(
+            detect_every=self.detect_every, strength=self.strength, timer=on_frame
+        )
         done = enhance_video(
             job.source,
             job.target,
@@ -140,7 +154,12 @@ class Worker:
             seconds={**done.seconds, **_seconds(StageTimer(), on_frame)},
             wall=done.wall,
             video={name: value for name, value in done.to_json().items() if name in _OF_VIDEOS},
+            face_path=_face_path(stream),
         )
+
+
+def _face_path(stream: UpscalerStream) -> dict[str, float] | None:
+    return None if stream.face_summary is None else asdict(stream.face_summary)
 
 
 def _seconds(timer: StageTimer, on_frame: StageTimer) -> dict[str, float]:
