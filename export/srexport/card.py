@@ -70,7 +70,7 @@ def _scores(scores: Mapping[str, float]) -> list[str]:
 
 
 def use(spec: ModelSpec) -> str:
-    """What the generator was trained to see."""
+    """The images that the generator was trained on."""
     return f"faces around {spec.face_size} pixels" if spec.face_size else "whole frames"
 
 

@@ -1,4 +1,4 @@
-"""`srsdk-export`: from a checkpoint to files that run anywhere."""
+"""`srsdk-export`: from a checkpoint to files that the runtimes load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One generator in each runtime that can run it, behind one call, for comparing them."""
+"""Runs a generator in any of its runtimes, for comparing them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from srsdk.spec import ModelSpec, Precision
 from srsdk.tensorrt.sidecar import is_engine, read_record, sidecar_path
 from srsdk.types import Pixels
 
-CHECKPOINTS = {".pt", ".pth", ".ckpt"}
+_CHECKPOINTS = {".pt", ".pth", ".ckpt"}
 
 _PROBE = (45, 39)
-"""Height and width of the built-in frames, where nothing asks for others."""
+"""Default height and width of the built-in frames."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """What one run gave.
+    """The result of one run.
 
     Attributes:
         pixels: `(N, scale*H, scale*W, 3)` u8 RGB.
-        non_finite: Values that are NaN or infinite, in the weights and in every tensor that the
-            runtime lets one look at.
+        non_finite: Values that are NaN or infinite, in the weights and in all tensors that the
+            runtime shows.
     """
 
     pixels: Pixels
@@ -46,9 +46,9 @@ class Side:
         file: The file's name.
         runtime: "torch", "reference" (ONNX Runtime between the NumPy forms of the kernels), or a
             backend of the SDK.
-        version: Version of the library that computed.
+        version: Version of the runtime.
         precision: Arithmetic of the graph.
-        sha256: Hash of the weights for an ONNX file, of the file for anything else.
+        sha256: Hash of an ONNX file's weights, or of any other file.
     """
 
     file: str
@@ -63,7 +63,7 @@ class Runner:
     """A generator that is ready to run.
 
     Attributes:
-        side: What it is.
+        side: Its file and runtime, for the certificate.
         spec: Its contract.
         run: `(N, H, W, 3)` u8 RGB to an `Output`.
     """
@@ -79,12 +79,12 @@ def open_runner(path: Path, runtime: str = "auto") -> Runner:
     Args:
         path: The file.
         runtime: For a checkpoint "torch"; for other files "reference", a backend of the SDK
-            ("onnxruntime", "native", "tensorrt", "onnxruntime-cuda", ...), or "auto": by the
-            file's ending; "reference" for an ONNX file that needs the TensorRT plugin.
+            ("onnxruntime", "native", "tensorrt", "onnxruntime-cuda", ...), or "auto", which chooses
+            by the file's ending, and "reference" for files that need the TensorRT plugin.
 
     Raises:
-        ModelNotFoundError: There is no such file.
-        InputError: The runtime is unknown, or the file does not go with it.
+        ModelNotFoundError: The file does not exist.
+        InputError: The runtime is unknown, or cannot run the file.
         BackendUnavailableError: The runtime is not installed.
     """
     if not path.is_file():
@@ -92,7 +92,7 @@ def open_runner(path: Path, runtime: str = "auto") -> Runner:
     kind = path.suffix.lower()
     if runtime == "auto":
         runtime = _suitable(path)
-    if kind in CHECKPOINTS:
+    if kind in _CHECKPOINTS:
         if runtime != "torch":
             raise InputError(f"{path} does not run in {runtime}; see `srsdk-export verify --help`")
         return _torch(path)
@@ -102,8 +102,8 @@ def open_runner(path: Path, runtime: str = "auto") -> Runner:
 
 
 def _suitable(path: Path) -> str:
-    """What "auto" stands for."""
-    if path.suffix.lower() in CHECKPOINTS:
+    """The runtime that "auto" chooses."""
+    if path.suffix.lower() in _CHECKPOINTS:
         return "torch"
     if is_engine(path):
         return "tensorrt"
@@ -111,7 +111,7 @@ def _suitable(path: Path) -> str:
 
 
 def probe_size(*models: Path) -> tuple[int, int]:
-    """Height and width of frames that all of these files take: engines want certain sizes.
+    """Height and width of frames that all of these files take, since engines take certain sizes.
 
     Raises:
         ModelFormatError: An engine's sidecar is damaged.
@@ -125,7 +125,7 @@ def probe_size(*models: Path) -> tuple[int, int]:
 
 
 def _torch(path: Path) -> Runner:
-    """The generator as it was trained: nothing folded or rewritten."""
+    """The generator as it was trained, neither folded nor rewritten."""
     from srexport.source import read_checkpoint
 
     spec = read_checkpoint(path).spec
@@ -207,7 +207,7 @@ def _backend(path: Path, runtime: str) -> Runner:
         raise InputError(f"no runtime {runtime!r} in this version; known: {known}")
     backend = open_backend(runtime, path, color="rgb")
     info = backend.info
-    # A backend gives pixels, in which a NaN no longer shows; the graph is looked at beside it.
+    # A backend returns pixels, which hide NaN. So the reference counts them in the same graph.
     inside = _reference(path) if path.suffix.lower() == ".onnx" else None
 
     def run(frames: Pixels) -> Output:
@@ -233,7 +233,7 @@ def _session(model: Any) -> Any:
         return ort.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-    except Exception as error:  # ONNX Runtime's own exceptions share no base but this
+    except Exception as error:  # ONNX Runtime's exceptions have no other common base
         reason = str(error).splitlines()[0]
         raise ModelFormatError(f"not a model ONNX Runtime can load: {reason}") from error
 

@@ -1,8 +1,8 @@
 """A model repository for NVIDIA Triton Inference Server.
 
-The server runs the graph alone: planes in [0, 1] come in, and what goes out ends before the last
-pixel shuffle where the model's `tail` says so. The whole `ModelSpec` stands in the configuration's
-parameters, so that a client can do what the SDK does around the graph.
+The server runs the graph alone. Its input is planes in [0, 1]; its output lacks the last pixel
+shuffle if the model's `tail` is "subpixel". The configuration's parameters contain the whole
+`ModelSpec`, with which a client can do what the SDK does around the graph.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from srsdk.tensorrt.machine import check_whole
 from srsdk.tensorrt.sidecar import is_engine
 
 BATCH = 16
-"""Largest batch of face crops that the server makes of single requests, unless told otherwise."""
+"""Default for the largest batch of face crops that the server makes of single requests."""
 
-DELAY = 2000
-"""Microseconds that a request may wait for others; a frame at 60 fps takes 16,667."""
+_DELAY = 2000
+"""Default microseconds that a request may wait for others; a frame at 60 fps takes 16,667."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """What the server is given.
+    """A model in the server's repository.
 
     Attributes:
         name: The model's name in the repository.
-        platform: Which of Triton's backends runs it.
+        platform: Triton's backend that runs it.
         file: Name of the file in its version's folder.
         spec: The generator's contract.
         max_batch: Largest batch; 1 makes no batches.
@@ -60,7 +60,7 @@ def write_repository(
     name: str | None = None,
     version: int = 1,
     max_batch: int | None = None,
-    delay: int = DELAY,
+    delay: int = _DELAY,
 ) -> Path:
     """Add a model to a repository.
 
@@ -96,7 +96,7 @@ def write_repository(
     return folder
 
 
-def configuration(served: Served, delay: int = DELAY) -> str:
+def configuration(served: Served, delay: int = _DELAY) -> str:
     """The model's `config.pbtxt`: a `ModelConfig` in protobuf's text format."""
     spec = served.spec
     lines = [

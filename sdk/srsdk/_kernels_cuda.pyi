@@ -160,6 +160,15 @@ class Network:
         `scratch` is the address of `scratch_bytes` bytes, which one call at a time may use.
         """
 
+    def tune_into(
+        self, dst: _Array, frames: _Array, *, scratch: int, stream: _Stream
+    ) -> list[tuple[str, float]]:
+        """As `run_into`, in several ways, the fastest of which stays for frames of this size.
+
+        Waits for the stream. Returns what was tried and its milliseconds, the fastest first; empty
+        where that is known already.
+        """
+
     def scratch_bytes(self, count: int, height: int, width: int) -> int:
         """Device memory that a batch of a size needs beside its frames."""
 

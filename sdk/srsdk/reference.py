@@ -1,7 +1,8 @@
 """What the native kernels compute, in NumPy: the specification of `srsdk._kernels`, bit for bit.
 
-Slow and plain on purpose. Each function has the name of its kernel; the kernels' `_into` forms give
-the same values in the caller's memory.
+Each function has the name of its kernel; a kernel's `_into` form writes the same values into the
+caller's memory. This is plain and slow on purpose: tests and the exporter's checks use it, the
+runtime does not.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def unpack(frame: Frame, *, swap: bool = False, dtype: DTypeLike = np.float32) -
 
 
 def pixel_shuffle(x: Planes, r: int) -> Planes:
-    """Rearrange `(..., C*r*r, h, w)` to `(..., C, h*r, w*r)`, channels as torch orders them.
+    """Rearrange `(..., C*r*r, h, w)` to `(..., C, h*r, w*r)` in torch's order of channels.
 
     Args:
         x: Planes at low resolution.
@@ -53,13 +54,13 @@ def pixel_shuffle(x: Planes, r: int) -> Planes:
 def pixel_shuffle_prelu(
     x: Planes, r: int, bias: NDArray[np.float32] | None, slope: NDArray[np.float32]
 ) -> Planes:
-    """Add a bias, shuffle, and apply PReLU: the inside of a sub-pixel block.
+    """Add a bias, shuffle, and apply PReLU, as in a sub-pixel block.
 
     Args:
         x: `(..., C*r*r, h, w)` float32 or float16.
         r: Factor, at least 1.
         bias: `(C*r*r,)` float32, or None.
-        slope: `(C,)` or `(1,)` float32, what negative values are multiplied by.
+        slope: `(C,)` or `(1,)` float32, factor of negative values.
 
     Returns:
         `(..., C, h*r, w*r)`: computed in float32, then rounded to the dtype of `x`.

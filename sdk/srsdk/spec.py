@@ -1,4 +1,4 @@
-"""`ModelSpec`: what a generator is, written into its file and read back from it.
+"""`ModelSpec`: the contract of a generator, written into its file and read back from it.
 
 Nothing about a model is ever guessed from its name or its tensor shapes: every consumer (runtime,
 exporter, engine builder, benchmark) reads this one record. Standard library only, so that the
@@ -31,7 +31,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """How the weights came to be; the model card is printed from it.
+    """How the weights were trained; the model card is written from it.
 
     Attributes:
         recipe: Names of the recipes that were run, one after the other.
@@ -40,7 +40,7 @@ class TrainingSummary:
         losses: Objective of the last recipe, with its weights.
         steps: Optimiser steps over all stages.
         seconds: Wall clock over all stages.
-        hardware: What it was trained on.
+        hardware: Hardware that it was trained on.
         scores: Score name (for instance `psnr_rgb/dev-real192`) to value.
     """
 
@@ -68,11 +68,11 @@ class ModelSpec:
         name: The model's name, as the zoo lists it.
         architecture: Generator family, for instance "edge" or "srresnet".
         scale: Upscaling factor, the same for both axes.
-        tail: Where the graph ends: at the image, or before its last pixel shuffle.
+        tail: Where the graph ends: at the image, or before the last pixel shuffle.
         shuffle: Factor r of that last shuffle; 1 for `tail="image"`.
         base: Interpolation of the low-resolution input that the output is added to.
-        precision: Arithmetic of the weights in the graph; where it is not "fp32", the graph's input
-            and output are float16.
+        precision: Arithmetic of the graph; unless it is "fp32", the graph's input and output are
+            float16.
         value_range: Black and white at the graph's input and output.
         channel_order: Channel order at the graph's input and output.
         halo: Radius of the receptive field in low-resolution pixels, base included: a tile read
@@ -80,10 +80,10 @@ class ModelSpec:
         face_size: Side in pixels of the aligned low-resolution faces (FFHQ crop) that it was
             trained on; 0 for a generator of whole frames.
         face_sizes: Smallest and largest side, in pixels of the input, of the aligned faces that
-            this generator draws better than the one of whole frames; (0, 0) where that was not
+            this generator draws better than the generator of whole frames; (0, 0) if that was not
             measured.
-        plugin: TensorRT plugin that the graph needs, which keeps it from running anywhere else; ""
-            for none.
+        plugin: TensorRT plugin that the graph needs, so that no other runtime can run it; "" for
+            none.
         training: Summary of the training.
         sha256: Hash of the weights (`srexport.onnx.weights_sha256`).
     """
@@ -105,7 +105,7 @@ class ModelSpec:
     sha256: str = ""
 
     def __post_init__(self) -> None:
-        """Raise `ModelFormatError` where fields contradict each other."""
+        """Raise `ModelFormatError` if fields contradict each other."""
         for name, allowed in (
             ("tail", Tail),
             ("base", Base),
@@ -155,7 +155,7 @@ class ModelSpec:
             source: What to call the file in an error.
 
         Raises:
-            ModelFormatError: There is no spec, or it is not one that this version understands.
+            ModelFormatError: There is no spec, or this version cannot read it.
         """
         if METADATA_KEY not in metadata:
             raise ModelFormatError(

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-#: Samples kept per stage. Totals and counts cover every call; percentiles cover the last ones, so
-#: that a job of any length keeps the same memory.
+#: Samples kept per stage. Totals and counts cover all calls. Percentiles cover the last samples,
+#: which bounds the memory of long jobs.
 KEPT_SAMPLES = 65_536
 
 #: Seconds between two programs that are timed in turns: until idle threads of the first, such as
@@ -135,7 +135,7 @@ class StageTimer:
         self._lock = threading.Lock()
         self._totals: dict[str, float] = {}
         self._calls: dict[str, int] = {}
-        self._samples: dict[str, array[float]] = {}  # full ones are written round and round
+        self._samples: dict[str, array[float]] = {}  # ring buffers, once they are full
         self._paused = False
 
     @contextmanager
@@ -149,7 +149,7 @@ class StageTimer:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Forget what ends within a `with`, of all threads."""
+        """Ignore calls of all threads that end in the body of a `with`."""
         self._paused = True
         try:
             yield

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from srsdk.faces import FaceDetector, FaceEnhancer
 
 _FACE_SIZE = 32
-"""Size of faces for a face generator that was trained on whole frames."""
+"""Size of faces for a face generator whose spec has no `face_size`."""
 
 
 @dataclass(frozen=True)
 class UpscalerInfo:
-    """What an `Upscaler` does and runs on.
+    """The configuration of an `Upscaler`.
 
     Attributes:
         scale: Upscaling factor.
         color: Channel order of the frames.
-        tile: Largest side of what goes through the generator at once, halo not counted.
+        tile: Largest side of a frame or tile that is computed at once, halo not counted.
         frames: The generator of whole frames.
         faces: The generator of faces, or None.
     """
@@ -56,32 +56,32 @@ class Upscaler:
     Args:
         model: A name from `srsdk.zoo.models()`, "bicubic-xN", or the path of an ONNX file or engine
             that `srsdk-export` wrote.
-        faces: The same, for the generator that is run on detected faces, whose results are blended
-            into the frame; None leaves faces to `model`. Both must have the same scale.
-        detector: What finds the faces; None: `srsdk.faces.BlazeFaceDetector()`.
-        max_face: Largest side of a face's square (whole head) in pixels of the input that goes
-            through the face generator, whose cost grows with the area; None: `FaceEnhancer`'s.
-        guard: Compare each face with the frame generator's drawing of it by a face recogniser, and
-            hold back what comes out as another person; 14 ms for a face, in a video when it comes
-            up and every 90 frames.
-        face_budget_ms: Milliseconds a frame that the faces of a video may take on average. Which
-            faces are enhanced and how often they are looked for then follows from what they cost
-            on this machine. None: no limit, and results that do not depend on the machine's speed.
-        backend: "auto", or a name from `srsdk.backends.BACKENDS`. "auto" is the fastest on the CPU,
-            and TensorRT for an engine; a GPU is otherwise asked for by name.
-        threads: CPU threads of each generator; None for all that this process may use.
+        faces: The same, for the generator of detected faces, whose results are blended into the
+            frame; None: no face generator. Both generators must have the same scale.
+        detector: Finds the faces; None: `srsdk.faces.BlazeFaceDetector()`.
+        max_face: Largest side of a face's square (whole head), in pixels of the input, for which
+            the face generator runs; its cost grows with the area. None: `FaceEnhancer`'s default.
+        guard: Whether a face recogniser compares each enhanced face with the frame generator's
+            version and holds back a face that looks like another person. It takes 14 ms a face; in
+            a video it runs when a face appears and every 90 frames.
+        face_budget_ms: Milliseconds that the faces of a video may take on average per frame. The
+            number of enhanced faces and the interval of detection then follow from their cost on
+            this machine. None: no limit, and results that do not depend on the machine's speed.
+        backend: "auto", or a name from `srsdk.backends.BACKENDS`. "auto" takes the fastest backend
+            on the CPU, and TensorRT for an engine. No other GPU backend is chosen automatically.
+        threads: CPU threads of each generator; None for all cores that this process may use.
         color: Channel order of all images, "bgr" as OpenCV and cameras give it, or "rgb".
         precision: Arithmetic of the generators: "fp32"; "int8", two to three times as fast on CPUs
             with instructions for it (VNNI; Arm's dot products), for models that `srsdk-export
             quantize` prepared, as the bundled models of the edge family are; or "auto": int8 where
             the model file proves that it is as good (`srsdk info` shows the proof) and the CPU is
             faster at it.
-        tile: Largest side of what goes through the generator at once. Larger images are cut into
-            tiles with a margin as wide as the generator sees, so that the result is that of the
-            whole image. None: what the backend suggests, on the CPU 512, in int8 2048.
+        tile: Largest side of a frame that is computed at once. Larger frames are computed in tiles
+            with a margin as wide as the receptive field, so the result is the same. None: the
+            backend's default, on the CPU 512, in int8 2048.
 
     Raises:
-        ModelNotFoundError: No such model.
+        ModelNotFoundError: The model does not exist.
         ModelFormatError: The file is not a usable model.
         BackendUnavailableError: The backend is unknown or cannot run here.
         EngineMismatchError: The engine was built for another GPU, TensorRT or model.
@@ -142,7 +142,7 @@ class Upscaler:
 
     @property
     def info(self) -> UpscalerInfo:
-        """What this object does and runs on."""
+        """The configuration of this object."""
         return self._info
 
     @overload
@@ -157,22 +157,22 @@ class Upscaler:
         Args:
             image: uint8 `(H, W, 3)` in `color`, `(H, W, 4)` with alpha last (enlarged bicubically),
                 or gray `(H, W)` / `(H, W, 1)`; any size from 1x1, any strides; never modified.
-                Or, where the backend runs on a GPU, an array in its memory (DLPack or
+                With a backend on a GPU also an array in device memory (DLPack or
                 `__cuda_array_interface__`: torch, CuPy, ...) of shape `(H, W, 3)` or
                 `(N, H, W, 3)`.
             out: Array to write into, of the result's shape; may be strided (a region of a larger
-                frame), must not share memory with `image`. In device memory where `image` is; this
-                then waits for the result.
+                frame), must not share memory with `image`. It must be in device memory if `image`
+                is; the call then blocks until the result is there.
             strength: How much of the face generator's result to blend in, 0 to 1.
 
         Returns:
-            `out`, or a new array: uint8, `scale` times as high and wide, channels as given. For an
-            image in device memory a `srsdk.cuda.DeviceArray`, which others take without a copy and
-            whose work may still be going on; nothing passes through the host.
+            `out`, or a new array: uint8, `scale` times as high and wide, with the channels of
+            `image`. For an image in device memory a `srsdk.cuda.DeviceArray`, which other libraries
+            use without a copy. It may still be in flight; consumers wait for it on their stream.
 
         Raises:
             InputError: `image`, `out` or `strength` is not as described.
-            CudaError: It failed on the GPU, for instance for want of memory.
+            CudaError: The GPU failed, for instance because it has too little memory.
         """
         if is_device_array(image):
             return self._on_device(image, out)

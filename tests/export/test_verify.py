@@ -156,7 +156,7 @@ def test_every_backend_is_a_runtime(
 ) -> None:
     """The backends that run here agree; the others say why they cannot run."""
     monkeypatch.setenv("SRSDK_CACHE", str(tmp_path))
-    on_gpu_or_no_network = ("tensorrt", "onnxruntime-cuda", "bicubic")
+    on_gpu_or_no_network = ("tensorrt", "onnxruntime-cuda", "cuda-native", "bicubic")
     try:
         runner = open_runner(exported, runtime)
     except (BackendUnavailableError, ModelNotFoundError):

@@ -91,9 +91,17 @@ def run(
     *,
     multiprocessors: int,
     shared_bytes: int,
+    way: int = 0,
     backward: bool = False,
 ) -> int:
-    """Into `out`; the number of launches. Raises ValueError with what was wrong."""
+    """Into `out` by one of the planner's ways, the last where there are fewer.
+
+    Returns:
+        The number of launches.
+
+    Raises:
+        ValueError: With what was wrong.
+    """
     count = len(layers.weights)
     sizes = (ctypes.c_int * (3 * count))()
     for number, weight in enumerate(layers.weights):
@@ -104,7 +112,8 @@ def run(
     ]
     launches = library.run_chain(
         ctypes.byref(frames(out)), ctypes.byref(frames(batch)), count, sizes, *pointers,
-        layers.shuffle, BASES[layers.base], layers.swap, multiprocessors, shared_bytes, backward,
+        layers.shuffle, BASES[layers.base], layers.swap,
+        multiprocessors, shared_bytes, way, backward,
     )  # fmt: skip
     if launches < 0:
         raise ValueError(library.error().decode())

@@ -33,6 +33,10 @@ class HostNetwork:
     def scratch_bytes(self, count: int, height: int, width: int) -> int:
         return count * height * width
 
+    def tune_into(self, dst: Any, frames: Any, **more: Any) -> list[tuple[str, float]]:
+        assert more["stream"].recording is None, "nothing can be timed while it is recorded"
+        return [("as it is", 1.0)]
+
     def run_into(self, dst: Any, frames: Any, *, scratch: int, stream: HostStream) -> None:
         def work() -> None:
             batch = view(frames)

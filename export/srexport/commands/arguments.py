@@ -9,10 +9,10 @@ from srsdk.errors import InputError
 
 
 def find_model(model: str) -> Path:
-    """The file that a zoo model's name or a path stands for.
+    """The file of a zoo model's name or of a path.
 
     Raises:
-        ModelNotFoundError: There is no such model.
+        ModelNotFoundError: The model does not exist.
         InputError: It is the bicubic baseline, which is no network.
     """
     found = zoo.find(model)
@@ -22,7 +22,7 @@ def find_model(model: str) -> Path:
 
 
 def check_target(output: Path) -> None:
-    """Make sure that a file can be written there; raises `InputError` before any work is done."""
+    """Raise `InputError` unless a file can be written there."""
     if output.is_dir():
         raise InputError(f"{output} is a folder; give the name of a file in it")
     if not output.absolute().parent.is_dir():

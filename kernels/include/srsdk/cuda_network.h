@@ -40,6 +40,16 @@ class Network {
     // `scratch` is aligned to 16 bytes; one call at a time uses it.
     void run(const Frames& out, const ConstFrames& in, void* scratch, Stream stream) const;
 
+    // Runs the frames in several ways and stays with the fastest for frames of this size, unless
+    // that is known; waits for the stream. Returns what was tried and its milliseconds, the fastest
+    // first. Not while the stream is recorded.
+    struct Trial {
+        std::string what;
+        float milliseconds;
+    };
+    std::vector<Trial> tune(const Frames& out, const ConstFrames& in, void* scratch,
+                            Stream stream) const;
+
     int scale() const;
     // How frames of a size are cut up, one line a launch.
     std::string describe(std::int64_t n, std::int64_t h, std::int64_t w) const;

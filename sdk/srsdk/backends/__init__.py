@@ -1,4 +1,4 @@
-"""Backends by name; each module is imported when its backend is first opened."""
+"""Backends by name. A backend's module is imported when the backend is first opened."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BACKENDS: dict[str, str] = {
     "torch": "srsdk.backends.torch",
     "bicubic": "srsdk.backends.bicubic",
 }
-"""Name to the module whose `open` makes the backend."""
+"""Name of each backend and its module, whose `open` makes the backend."""
 
 
 class _Opener(Protocol):
@@ -40,8 +40,8 @@ def open_backend(
     """Open a generator.
 
     Args:
-        name: A key of `BACKENDS`, or "auto": what suits the model, which is then logged and in the
-            backend's `info`.
+        name: A key of `BACKENDS`, or "auto" for the one that suits the model, which is logged and
+            named in the backend's `info`.
         model: Path of a model file, or "bicubic-xN".
         threads: CPU threads; 0 for all that this process may use.
         color: Channel order of the frames.
@@ -52,7 +52,7 @@ def open_backend(
         InputError: There is no such precision.
         BackendUnavailableError: The backend is unknown, a package that it needs is missing, or it
             does not run the model in this precision.
-        ModelNotFoundError: There is no such file.
+        ModelNotFoundError: The file does not exist.
         ModelFormatError: The file is damaged, carries no `ModelSpec`, or is not for this backend.
     """
     if precision not in get_args(ComputePrecision):

@@ -7,6 +7,7 @@ float32 sums, activations in shared memory; see kernels/cuda/chain.h. Needs comp
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,13 @@ from srsdk.spec import ModelSpec
 from srsdk.tensorrt.plugin import plugin_refusal
 from srsdk.types import Size
 
+log = logging.getLogger(__name__)
+
 Layer = tuple[Array, Array]
 """Weight `(outputs, inputs, k, k)` and bias `(outputs,)` of a convolution."""
 
 _TILE = 4096
-"""Default side of a tile: most activations stay on the chip, so memory is little but frames."""
+"""Default side of a tile. Activations stay on the chip, so frames take most of the memory."""
 
 _MOST_PIXELS = 1 << 27
 
@@ -34,10 +37,7 @@ _ELSEWHERE = 'use backend="tensorrt", "onnxruntime-cuda" or "torch" for this mod
 
 
 class NetworkGenerator:
-    """A chain of convolutions on the GPU; see `srsdk.cuda.workspace.FrameGenerator`.
-
-    Made with the device current.
-    """
+    """A chain of convolutions on the GPU. Make it while the device is current."""
 
     sized = False
 
@@ -80,9 +80,14 @@ class NetworkStep:
         self._generator, self._stream = generator, stream
         self._scratch: Memory | None = None
         self._room = 0
+        self._tune = False
 
     def resize(self, size: Size, *, fixed: bool) -> None:
-        """Make room for the activations between launches; it only ever grows."""
+        """Make room for the activations between launches; it only ever grows.
+
+        A size that stays is run in several ways once, to find the fastest.
+        """
+        self._tune = fixed
         needed = self._generator.network.scratch_bytes(*size)
         if needed > self._room:
             self._scratch, self._room = None, 0  # before there is more
@@ -93,7 +98,14 @@ class NetworkStep:
     ) -> None:
         """Put the launches on the stream."""
         scratch = 0 if self._scratch is None else self._scratch.pointer
-        self._generator.network.run_into(out, frames, scratch=scratch, stream=self._stream)
+        network, stream = self._generator.network, self._stream
+        if self._tune:
+            self._tune = False
+            for what, milliseconds in network.tune_into(
+                out, frames, scratch=scratch, stream=stream
+            ):
+                log.debug("%.3f ms: %s", milliseconds, what)
+        network.run_into(out, frames, scratch=scratch, stream=stream)
 
 
 def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa: A001
