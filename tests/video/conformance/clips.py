@@ -170,7 +170,7 @@ CONTAINERS = [
     Clip("av1.mkv", "-c:v libaom-av1 -cpu-used 8 -b:v 1M", target=".mkv"),
     Clip("wmv2.wmv", "-c:v wmv2 -b:v 1M", target=".mkv"),
     Clip("h263.3gp", "-c:v h263 -s 176x144", colour=False, rate="30000/1001"),
-    Clip("raw.y4m", "-c:v rawvideo", target=".mkv"),
+    Clip("raw.y4m", "", target=".mkv"),
     Clip("fragmented.mp4", more="-movflags frag_keyframe+empty_moov", sounds=(AAC,)),
     Clip("still.gif", "-c:v gif", filters="format=rgb24", colour=False),
 ]

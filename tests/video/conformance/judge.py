@@ -32,10 +32,9 @@ class Seen:
 
 def look(path: Path) -> Seen:
     """Read a file with FFprobe."""
-    shown = _probe(path, "-select_streams", "v:0", "-show_entries", "frame=pts_time,pkt_dts_time")
-    times = [
-        float(frame.get("pts_time", frame.get("pkt_dts_time", "nan"))) for frame in shown["frames"]
-    ]
+    shown = _probe(path, "-select_streams", "v:0", "-show_entries", "frame=best_effort_timestamp_time")
+    # FFprobe finds no time for some last frames of formats that have few.
+    times = [float(frame.get("best_effort_timestamp_time", "nan")) for frame in shown["frames"]]
     first = min(times, default=0.0)
     packets = _probe(
         path,
@@ -95,7 +94,7 @@ def _same_times(before: list[float], after: list[float]) -> bool:
     # One shift for all is allowed: Matroska has no times before zero, where sound may begin.
     shift = after[0] - before[0]
     errors = np.abs(np.array(after) - np.array(before) - shift)
-    return bool(errors.max() < TOLERANCE) and abs(shift) < 0.1
+    return bool(np.nanmax(errors) < TOLERANCE) and abs(shift) < 0.1
 
 
 def _samples(path: Path, scale: int) -> Any:
