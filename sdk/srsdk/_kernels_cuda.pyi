@@ -30,7 +30,7 @@ def unpack_into(
     dst: _Array,
     frame: _Array,
     *,
-    swap: bool = False,
+    swap_rb: bool = False,
     layout: _Layout = "NCHW",
     scale: float = ...,
     stream: _Stream = None,
@@ -63,7 +63,7 @@ def pack_into(
     base: Literal["none", "nearest", "bilinear"] = "none",
     scale: int | None = None,
     origin: tuple[int, int] = (0, 0),
-    swap: bool = False,
+    swap_rb: bool = False,
     stream: _Stream = None,
 ) -> None:
     """([N,] 3*r*r, h, w) float to ([N,] h*r, w*r, 3) uint8, as `srsdk._kernels.pack_into`."""

@@ -78,9 +78,9 @@ def expected(layers: Layers, batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
             x = np.maximum(x, 0)
     y = x.astype(np.float32)
     if layers.base == "none":
-        return reference.pack(y, layers.shuffle, swap=layers.swap)
+        return reference.pack(y, layers.shuffle, swap_rb=layers.swap)
     base = {"lr": batch, "base": layers.base, "scale": layers.shuffle}
-    return reference.pack(y, layers.shuffle, swap=layers.swap, **base)  # type: ignore[arg-type]
+    return reference.pack(y, layers.shuffle, swap_rb=layers.swap, **base)  # type: ignore[arg-type]
 
 
 def run(
