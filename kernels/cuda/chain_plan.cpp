@@ -43,7 +43,7 @@ struct FramePoint {
     explicit FramePoint(int k) : dx(k / 4), c(k % 4), real(k / 4 < 3 && k % 4 < 3) {}
 };
 
-void pack_first(PackedWeights& to, const Layer& layer, const Shape& shape, bool swap) {
+void pack_first(PackedWeights& to, const Layer& layer, const Shape& shape, bool swap_rb) {
     const int tiles = chain_tiles(shape.planes);
     for (int slice = 0; slice < shape.planes / tiles; ++slice)
         for (int dy = 0; dy < 3; ++dy)
@@ -53,7 +53,7 @@ void pack_first(PackedWeights& to, const Layer& layer, const Shape& shape, bool 
                         const FramePoint point(8 * half + k);
                         if (!point.real) return 0.0f;
                         const int output = 8 * (slice * tiles + tile) + column;
-                        const int input = swap ? 2 - point.c : point.c;
+                        const int input = swap_rb ? 2 - point.c : point.c;
                         // The frame is there as value / 256.
                         return tap(layer, output, input, dy, point.dx) * (256.0f / 255.0f);
                     });
@@ -99,7 +99,7 @@ struct LastColumn {
         i = where.row;
         j = (where.byte + of_four) / 3;
         c = (where.byte + of_four) % 3;
-        output = ((tail.swap ? 2 - c : c) * r + i) * r + j;
+        output = ((tail.swap_rb ? 2 - c : c) * r + i) * r + j;
     }
 };
 
@@ -224,29 +224,45 @@ struct Choice {
     Segment cut{};
 };
 
-// The best tile for a segment; none where not even the smallest fits.
-Choice best_tile(const Shape& shape, const Gpu& gpu, int begin, int end, std::int64_t n, int h,
-                 int w) {
-    Choice best;
+constexpr int kMostColumns = 12;  // of 16 pixels, in a tile
+
+// The best tile for a segment, of each width in columns; without any where none fits.
+std::vector<Choice> best_tiles(const Shape& shape, const Gpu& gpu, int begin, int end,
+                               std::int64_t n, int h, int w) {
+    std::vector<Choice> found;
     const int margin = cut(shape, begin, end, w, h, 1, 1).margin - (begin == 0 ? 0 : 1);
     int last_w = 0;
-    for (int wide = 1; wide <= 12; ++wide) {
+    for (int wide = 1; wide <= kMostColumns; ++wide) {
         const int most = 16 * wide - 2 * std::max(margin, 0);
         if (most < 1) continue;
         const int tile_w = (w - 1) / ((w - 1) / most + 1) + 1;
         if (tile_w == last_w) continue;
         last_w = tile_w;
-        for (int down = 1, last_h = 0; down <= h; ++down) {
+        Choice best;
+        for (int down = (h - 1) / 160 + 1, last_h = 0; down <= h; ++down) {
             const int tile_h = (h - 1) / down + 1;
-            if (tile_h > 160 || tile_h == last_h) continue;
+            if (tile_h == last_h) continue;
             last_h = tile_h;
             const Segment tried = cut(shape, begin, end, w, h, tile_w, tile_h);
             if (tried.shared_bytes > gpu.shared_bytes) continue;
             const double cost = clocks(shape, tried, gpu, n);
             if (cost < best.clocks) best = {cost, tried};
         }
+        if (std::isfinite(best.clocks)) found.push_back(best);
     }
-    return best;
+    std::sort(found.begin(), found.end(),
+              [](const Choice& a, const Choice& b) { return a.clocks < b.clocks; });
+    return found;
+}
+
+Plan::Step step_of(const Shape& shape, int begin, const Segment& segment) {
+    Plan::Step step{segment, 0, 0};
+    if (begin > 0) {
+        step.words =
+            first_words(shape.planes) + std::int64_t{1} * (begin - 1) * hidden_words(shape.planes);
+        step.biases = std::int64_t{8} * shape.planes * begin;
+    }
+    return step;
 }
 
 }  // namespace
@@ -274,49 +290,62 @@ Shape shape_of(const std::vector<Layer>& layers, const Tail& tail) {
 
 PackedWeights pack_weights(const std::vector<Layer>& layers, const Tail& tail, const Shape& shape) {
     PackedWeights out;
-    pack_first(out, layers.front(), shape, tail.swap);
+    pack_first(out, layers.front(), shape, tail.swap_rb);
     for (std::size_t k = 1; k + 1 < layers.size(); ++k) pack_hidden(out, layers[k], shape);
     pack_last(out, layers.back(), shape, tail);
     return out;
 }
 
-Plan plan(const Shape& shape, const Gpu& gpu, std::int64_t n, std::int64_t h, std::int64_t w) {
+std::vector<Plan> plans(const Shape& shape, const Gpu& gpu, std::int64_t n, std::int64_t h,
+                        std::int64_t w) {
     // Tiles are counted, and pixels of a plane of activations addressed, in 31 bits.
     require(h * w < std::int64_t{1} << 27 && n * h * w < std::int64_t{1} << 31,
             "the batch is too large for one call");
-    const int layers = shape.hidden + 2;
-    // The best way to the end of layer k, from the front.
-    std::vector<double> total(static_cast<std::size_t>(layers) + 1,
-                              std::numeric_limits<double>::infinity());
-    std::vector<std::pair<int, Segment>> came(total.size());
-    total[0] = 0.0;
-    for (int end = 1; end <= layers; ++end) {
-        for (int begin = 0; begin < end; ++begin) {
-            const auto from = static_cast<std::size_t>(begin), to = static_cast<std::size_t>(end);
-            if (!std::isfinite(total[from])) continue;
-            const Choice choice =
-                best_tile(shape, gpu, begin, end, n, static_cast<int>(h), static_cast<int>(w));
-            if (total[from] + choice.clocks < total[to]) {
-                total[to] = total[from] + choice.clocks;
-                came[to] = {begin, choice.cut};
+    constexpr std::size_t kMostLaunches = 4, kTiles = 5;
+    const auto layers = static_cast<std::size_t>(shape.hidden) + 2;
+    // The best way to the end of a layer in so many launches, from the front.
+    struct Way {
+        double clocks = std::numeric_limits<double>::infinity();
+        std::size_t begin = 0;
+        Segment cut{};
+    };
+    std::vector<std::vector<Way>> ways(kMostLaunches + 1, std::vector<Way>(layers + 1));
+    ways[0][0].clocks = 0.0;
+    std::vector<Choice> whole;
+    for (std::size_t end = 1; end <= layers; ++end) {
+        for (std::size_t begin = 0; begin < end; ++begin) {
+            const std::vector<Choice> tiles =
+                best_tiles(shape, gpu, static_cast<int>(begin), static_cast<int>(end), n,
+                           static_cast<int>(h), static_cast<int>(w));
+            if (tiles.empty()) continue;
+            if (begin == 0 && end == layers) whole = tiles;
+            for (std::size_t launches = 1; launches <= kMostLaunches; ++launches) {
+                const double total = ways[launches - 1][begin].clocks + tiles.front().clocks;
+                Way& way = ways[launches][end];
+                if (total < way.clocks) way = {total, begin, tiles.front().cut};
             }
         }
     }
-    require(std::isfinite(total.back()), "no tile fits into this GPU's shared memory");
-    Plan out;
-    for (int end = layers; end > 0;) {
-        const auto& [begin, segment] = came[static_cast<std::size_t>(end)];
-        const int before = begin == 0 ? 0 : begin - 1;  // hidden layers
-        Plan::Step step{segment, 0, 0};
-        if (begin > 0) {
-            step.words =
-                first_words(shape.planes) + std::int64_t{1} * before * hidden_words(shape.planes);
-            step.biases = std::int64_t{8} * shape.planes * begin;
-        }
-        out.steps.insert(out.steps.begin(), step);
-        end = begin;
+    std::vector<std::pair<double, Plan>> found;
+    for (std::size_t k = 0; k < std::min(whole.size(), kTiles); ++k) {
+        found.push_back({whole[k].clocks, {{step_of(shape, 0, whole[k].cut)}, 0}});
     }
-    if (out.steps.size() > 1) out.tensor_bytes = n * h * w * 16 * shape.planes;
+    for (std::size_t launches = 2; launches <= kMostLaunches; ++launches) {
+        if (!std::isfinite(ways[launches][layers].clocks)) continue;
+        Plan plan{{}, n * h * w * 16 * shape.planes};
+        for (std::size_t end = layers, left = launches; left > 0; --left) {
+            const Way& way = ways[left][end];
+            plan.steps.insert(plan.steps.begin(),
+                              step_of(shape, static_cast<int>(way.begin), way.cut));
+            end = way.begin;
+        }
+        found.push_back({ways[launches][layers].clocks, plan});
+    }
+    require(!found.empty(), "no tile fits into this GPU's shared memory");
+    std::stable_sort(found.begin(), found.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<Plan> out;
+    for (const auto& [cost, plan] : found) out.push_back(plan);
     return out;
 }
 

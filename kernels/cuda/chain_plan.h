@@ -32,18 +32,20 @@ struct Gpu {
     int multiprocessors, shared_bytes;
 };
 
-// The launches for frames of a size, without pointers but with everything else; those of
-// `weights` and `biases` are offsets in elements. Throws std::invalid_argument where no tile fits
-// into shared memory.
+// The launches for frames of a size, without pointers but with everything else.
 struct Plan {
     struct Step {
         Segment segment;
-        std::int64_t words, biases;
+        std::int64_t words, biases;  // where its weights and biases begin
     };
     std::vector<Step> steps;
     std::int64_t tensor_bytes = 0;  // of the activations between two launches
 };
-Plan plan(const Shape& shape, const Gpu& gpu, std::int64_t n, std::int64_t h, std::int64_t w);
+
+// Ways to run frames of a size, the one that should be the fastest first. Throws
+// std::invalid_argument where no tile fits into shared memory.
+std::vector<Plan> plans(const Shape& shape, const Gpu& gpu, std::int64_t n, std::int64_t h,
+                        std::int64_t w);
 
 // One line a launch: its layers, tiles and shared memory.
 std::string describe(const Plan& plan, std::int64_t n);

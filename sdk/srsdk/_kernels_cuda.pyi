@@ -139,7 +139,7 @@ class Network:
             layer 3 or 1. A ReLU follows each but the last.
         shuffle: The scale: 1, 2, 3, 4 or 8.
         base: The image that the result is added to: "none", "nearest" or "bilinear".
-        swap: Frames have the reverse of the model's channel order.
+        swap_rb: Frames have the reverse of the model's channel order.
 
     Raises:
         ValueError: The layers do not fit each other or the kernel.
@@ -152,12 +152,21 @@ class Network:
         *,
         shuffle: int,
         base: str,
-        swap: bool,
+        swap_rb: bool,
     ) -> None: ...
     def run_into(self, dst: _Array, frames: _Array, *, scratch: int, stream: _Stream) -> None:
         """`([N,] H, W, 3)` uint8 to `shuffle` times the size.
 
         `scratch` is the address of `scratch_bytes` bytes, which one call at a time may use.
+        """
+
+    def tune_into(
+        self, dst: _Array, frames: _Array, *, scratch: int, stream: _Stream
+    ) -> list[tuple[str, float]]:
+        """As `run_into`, in several ways, the fastest of which stays for frames of this size.
+
+        Waits for the stream. Returns what was tried and its milliseconds, the fastest first; empty
+        where that is known already.
         """
 
     def scratch_bytes(self, count: int, height: int, width: int) -> int:

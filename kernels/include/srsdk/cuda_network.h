@@ -21,7 +21,7 @@ struct Layer {
 struct Tail {
     int shuffle = 1;  // r: 1, 2, 3, 4 or 8, which is the scale of the frame as well
     cpu::Base base = cpu::Base::kNone;
-    bool swap = false;  // the frame's channel order is the reverse of the model's
+    bool swap_rb = false;  // the frame's channel order is the reverse of the model's
 };
 
 // Float16 in, float32 sums. On GPUs from compute capability 8.0 on.
@@ -39,6 +39,16 @@ class Network {
     // (n, h, w, 3) -> (n, r * h, r * w, 3), asynchronously. Pixels of `out` are contiguous.
     // `scratch` is aligned to 16 bytes; one call at a time uses it.
     void run(const Frames& out, const ConstFrames& in, void* scratch, Stream stream) const;
+
+    // Runs the frames in several ways and stays with the fastest for frames of this size, unless
+    // that is known; waits for the stream. Returns what was tried and its milliseconds, the fastest
+    // first. Not while the stream is recorded.
+    struct Trial {
+        std::string what;
+        float milliseconds;
+    };
+    std::vector<Trial> tune(const Frames& out, const ConstFrames& in, void* scratch,
+                            Stream stream) const;
 
     int scale() const;
     // How frames of a size are cut up, one line a launch.

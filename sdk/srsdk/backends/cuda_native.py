@@ -7,6 +7,7 @@ float32 sums, activations in shared memory; see kernels/cuda/chain.h. Needs comp
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from srsdk.onnxfile import Array, Node, OnnxFile, read
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt.plugin import plugin_refusal
 from srsdk.types import Size
+
+log = logging.getLogger(__name__)
 
 Layer = tuple[Array, Array]
 """Weight `(outputs, inputs, k, k)` and bias `(outputs,)` of a convolution."""
@@ -48,7 +51,7 @@ class NetworkGenerator:
                 layers,
                 shuffle=shuffle,
                 base=self.spec.base,
-                swap=color != self.spec.channel_order,
+                swap_rb=color != self.spec.channel_order,
             )
         except ValueError as error:
             raise ModelFormatError(f"{path}: {error}; {_ELSEWHERE}") from error
@@ -77,9 +80,14 @@ class NetworkStep:
         self._generator, self._stream = generator, stream
         self._scratch: Memory | None = None
         self._room = 0
+        self._tune = False
 
     def resize(self, size: Size, *, fixed: bool) -> None:
-        """Make room for the activations between launches; it only ever grows."""
+        """Make room for the activations between launches; it only ever grows.
+
+        A size that stays is run in several ways once, to find the fastest.
+        """
+        self._tune = fixed
         needed = self._generator.network.scratch_bytes(*size)
         if needed > self._room:
             self._scratch, self._room = None, 0  # before there is more
@@ -90,7 +98,14 @@ class NetworkStep:
     ) -> None:
         """Put the launches on the stream."""
         scratch = 0 if self._scratch is None else self._scratch.pointer
-        self._generator.network.run_into(out, frames, scratch=scratch, stream=self._stream)
+        network, stream = self._generator.network, self._stream
+        if self._tune:
+            self._tune = False
+            for what, milliseconds in network.tune_into(
+                out, frames, scratch=scratch, stream=stream
+            ):
+                log.debug("%.3f ms: %s", milliseconds, what)
+        network.run_into(out, frames, scratch=scratch, stream=stream)
 
 
 def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa: A001

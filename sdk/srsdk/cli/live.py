@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +16,6 @@ from srsdk.errors import InputError
 if TYPE_CHECKING:
     from srsdk.live import Live, LiveStats, Source
     from srsdk.live.sinks import Sink
-    from srsdk.types import ComputePrecision
 
 _REFRESH = 0.5  # seconds between two lines of statistics on a terminal
 _REPORT = 10.0  # seconds between two lines in a log
@@ -29,12 +28,17 @@ def live(
     ] = None,
     model: options.Model = options.DEFAULT_MODEL,
     faces: options.Faces = "none",
+    detector: options.Detector = "blazeface",
+    max_face: options.MaxFace = None,
+    strength: options.Strength = 1.0,
+    guard: options.Guard = False,
+    face_budget: options.FaceBudget = None,
     fast: Annotated[
         str | None, typer.Option("--fast", help="Faster model, for when the time is short.")
     ] = None,
     backend: options.Backend = "auto",
-    precision: options.Precision = "auto",
     threads: options.Threads = None,
+    precision: options.Precision = "auto",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Record to a video file.")
     ] = None,
@@ -78,7 +82,6 @@ def live(
     summary.
     """
     from srsdk.live import Live, open_source
-    from srsdk.upscaler import Upscaler
 
     if duration is not None and duration <= 0:
         raise InputError(f"--duration is {duration}, expected more than 0 seconds")
@@ -90,21 +93,32 @@ def live(
     if source is None:
         raise InputError("give a SOURCE: a camera number such as 0, a video file or a URL")
     with ExitStack() as stack:
-
-        def opened(name: str, face_model: str) -> Upscaler:
-            face = None if face_model == "none" else face_model
-            return stack.enter_context(
-                Upscaler(
-                    name,
-                    faces=face,
+        upscaler = stack.enter_context(
+            options.open_upscaler(
+                model,
+                faces=faces,
+                backend=backend,
+                threads=threads,
+                detector=detector,
+                max_face=max_face,
+                precision=precision,
+                guard=guard,
+                face_budget=face_budget,
+            )
+        )
+        quick = None
+        if fast is not None:
+            quick = stack.enter_context(
+                options.open_upscaler(
+                    fast,
+                    faces="none",
                     backend=backend,
                     threads=threads,
-                    precision=cast("ComputePrecision", precision),
+                    detector="blazeface",
+                    max_face=None,
+                    precision=precision,
                 )
             )
-
-        upscaler = opened(model, faces)
-        quick = None if fast is None else opened(fast, "none")
         frames = open_source(source, loop=loop)
         sink = stack.enter_context(
             closing(_sink(output, overwrite, virtual_camera, no_output, fps or frames.fps or 30))
@@ -117,6 +131,7 @@ def live(
                 fast=quick,
             )
         )
+        working.strength = strength
         stats = _run(working, frames, sink, duration, quiet)
     if not quiet:
         entry.say(_summary(stats))

@@ -18,6 +18,7 @@ from srsdk.live.render import Renderer, UpscalerRenderer
 from srsdk.live.scheduler import Scheduler
 from srsdk.live.slot import Slot
 from srsdk.live.stats import Counts, LiveStats, State
+from srsdk.stream import check_strength
 
 if TYPE_CHECKING:
     from srsdk.live.sources import Source
@@ -119,6 +120,21 @@ class Live:
         self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
         self.faces = self._faces_allowed = True
+        self._strength = 1.0
+
+    @property
+    def strength(self) -> float:
+        """How much of the face generator's result to blend in, 0 to 1; may be changed any time.
+
+        Raises:
+            InputError: It is set to something else.
+        """
+        return self._strength
+
+    @strength.setter
+    def strength(self, strength: float) -> None:
+        check_strength(strength)
+        self._strength = strength
 
     @property
     def stats(self) -> LiveStats:
@@ -292,6 +308,7 @@ class Live:
     def _render(self, frame: Pixels, index: int) -> tuple[Pixels, int] | None:
         """The picture at a level; a level that fails is not used again."""
         level = self._renderer.levels[index]
+        self._renderer.strength = self._strength
         try:
             return self._renderer.render(frame, level)
         except (SrsdkError, MemoryError) as error:

@@ -27,18 +27,22 @@ std::string last_error;
 
 EXPORT const char* error() { return last_error.c_str(); }
 
-// `sizes`: inputs, outputs and kernel of each layer. The number of launches; -1: see error().
+// `sizes`: inputs, outputs and kernel of each layer. `way`: which plan. The number of launches; -1:
+// see error().
 EXPORT int run_chain(const Frames* out, const ConstFrames* in, int count, const int* sizes,
                      const float* const* weights, const float* const* biases, int shuffle, int base,
-                     int swap, int multiprocessors, int shared_bytes, int backward) try {
+                     int swap_rb, int multiprocessors, int shared_bytes, int way,
+                     int backward) try {
     std::vector<Layer> layers;
     for (int k = 0; k < count; ++k) {
         layers.push_back({sizes[3 * k], sizes[3 * k + 1], sizes[3 * k + 2], weights[k], biases[k]});
     }
-    const Tail tail{shuffle, static_cast<cpu::Base>(base), swap != 0};
+    const Tail tail{shuffle, static_cast<cpu::Base>(base), swap_rb != 0};
     const Shape shape = shape_of(layers, tail);
     const PackedWeights packed = pack_weights(layers, tail, shape);
-    const Plan launches = plan(shape, {multiprocessors, shared_bytes}, in->n, in->h, in->w);
+    const std::vector<Plan> ways =
+        plans(shape, {multiprocessors, shared_bytes}, in->n, in->h, in->w);
+    const Plan& launches = ways[std::min(static_cast<std::size_t>(way), ways.size() - 1)];
     std::vector<unsigned char> tensors[2];
     for (auto& tensor : tensors) tensor.assign(launches.tensor_bytes + 16, 0xff);
     const auto aligned = [](std::vector<unsigned char>& tensor) {

@@ -5,24 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 from typing import Any
 
-import av
+import cv2
+import numpy as np
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCPeerConnection,
+    RTCRtpSender,
     RTCSessionDescription,
 )
-from aiortc.codecs import h264, vpx
 from aiortc.mediastreams import MediaStreamError
 
 from srsdk.errors import InputError, SrsdkError
-from srsdk.live.live import Live, LiveFrame
+from srsdk.live.live import Live
+from srsdk.live.web.encoder import Codec, Encoder, Packet
 from srsdk.live.web.models import Models
+from srsdk.types import Pixels
 
 MAX_INPUT = 1280 * 720
 """Pixels of the largest frame that is accepted."""
@@ -30,16 +33,10 @@ MAX_INPUT = 1280 * 720
 MAX_OUTPUT = 1920 * 1280
 """Pixels of the largest picture that is sent; an encoder on the CPU takes no more in time."""
 
-_CLOCK = 90_000  # units a second of RTP's video clock
-_BIT_RATE = 8_000_000  # 720p of a face without visible loss; aiortc stops at 1.5 million
 _REPORT = 0.5  # seconds between two reports to the page
 _MAX_MESSAGE = 1000  # characters
 
 log = logging.getLogger(__name__)
-
-# aiortc has no other way to say this.
-vpx.MAX_BITRATE = vpx.DEFAULT_BITRATE = _BIT_RATE
-h264.MAX_BITRATE = h264.DEFAULT_BITRATE = _BIT_RATE
 
 
 class Session:
@@ -58,6 +55,8 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self._problem = ""
+        self._encode = Encoder("VP8")
+        self._packets: deque[Packet] = deque()
         self.model = next(iter(models.choices))
         self.live = Live(models.get(self.model)).__enter__()
         self._peer.on("track", self._on_track)
@@ -78,30 +77,33 @@ class Session:
         """
         _check_offer(sdp)
         try:
-            await self._peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
             self._peer.addTrack(_Pictures(self))
+            self._peer.getTransceivers()[0].setCodecPreferences(_codecs())
+            await self._peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
             await self._peer.setLocalDescription(await self._peer.createAnswer())
         except Exception as error:  # whatever aiortc's parser meets in what a stranger sent
             raise InputError(
                 f"this offer cannot be used ({error or type(error).__name__})"
             ) from error
-        return self._peer.localDescription.sdp
+        answer = self._peer.localDescription.sdp
+        self._encode = Encoder(_codec_of(answer))
+        return answer
 
-    async def next_picture(self) -> av.VideoFrame:
-        """Wait for the next picture, ready for the encoder.
+    async def next_packet(self) -> Packet:
+        """Wait for the next picture, encoded.
 
         Raises:
             MediaStreamError: The session is over.
         """
         loop = asyncio.get_running_loop()
         while not self._closed:
+            if self._packets:
+                return self._packets.popleft()
             try:
-                frame = await loop.run_in_executor(self._threads, self._picture)
+                self._packets.extend(await loop.run_in_executor(self._threads, self._picture))
             except SrsdkError as error:
                 self._problem = str(error)
                 break
-            if frame is not None:
-                return frame
         raise MediaStreamError
 
     async def close(self) -> None:
@@ -116,9 +118,9 @@ class Session:
         self._threads.shutdown(wait=False)
         self._ended()
 
-    def _picture(self) -> av.VideoFrame | None:
+    def _picture(self) -> list[Packet]:
         result = self.live.get(0.2)
-        return None if result is None else _to_video(result)
+        return [] if result is None else self._encode(result.pixels, result.captured)
 
     def _start(self, task: Any) -> None:
         running = asyncio.ensure_future(task)
@@ -152,7 +154,7 @@ class Session:
             if pixels > MAX_INPUT or pixels * scale**2 > MAX_OUTPUT:
                 self._problem = f"frames of {frame.width}x{frame.height} are too large for x{scale}"
                 continue
-            self.live.put(frame.to_ndarray(format="bgr24"))
+            self.live.put(_to_bgr(frame))
 
     async def _report(self, channel: Any) -> None:
         """Tell the page how it goes."""
@@ -182,6 +184,8 @@ class Session:
                 await self._use(str(wanted["model"]))
             if "faces" in wanted:
                 self.live.faces = bool(wanted["faces"])
+            if "strength" in wanted:
+                self.live.strength = float(wanted["strength"])
             self._problem = ""
         except SrsdkError as error:
             self._problem = str(error)
@@ -191,7 +195,7 @@ class Session:
         loop = asyncio.get_running_loop()
         upscaler = await loop.run_in_executor(self._threads, self._models.get, model)
         before, after = self.live, Live(upscaler).__enter__()
-        after.faces = before.faces
+        after.faces, after.strength = before.faces, before.strength
         self.model, self.live = model, after
         await loop.run_in_executor(None, before.close)
 
@@ -204,18 +208,29 @@ class _Pictures(MediaStreamTrack):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._last = -1
 
-    async def recv(self) -> av.VideoFrame:
-        frame = await self._session.next_picture()
-        frame.pts = self._last = max(frame.pts or 0, self._last + 1)
-        return frame
+    async def recv(self) -> Packet:  # aiortc sends packets as they are
+        return await self._session.next_packet()
 
 
-def _to_video(result: LiveFrame) -> av.VideoFrame:
-    frame = av.VideoFrame.from_ndarray(result.pixels, format="bgr24").reformat(format="yuv420p")
-    frame.pts, frame.time_base = int(result.captured * _CLOCK), Fraction(1, _CLOCK)
-    return frame
+def _to_bgr(frame: Any) -> Pixels:
+    if frame.format.name == "yuv420p" and frame.width % 2 == frame.height % 2 == 0:
+        # FFmpeg's scaler would start threads for each frame, which takes longer than the frame.
+        return np.asarray(cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2BGR_I420), np.uint8)
+    return np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+
+
+def _codecs() -> list[Any]:
+    """What aiortc can send, H.264 first: its encoder is the fastest."""
+    codecs = RTCRtpSender.getCapabilities("video").codecs
+    return sorted(codecs, key=lambda codec: codec.mimeType != "video/H264")
+
+
+def _codec_of(sdp: str) -> Codec:
+    """The codec that an answer names first."""
+    line = next(line for line in sdp.splitlines() if line.startswith("m=video"))
+    payload = line.split()[3]
+    return "H264" if f"a=rtpmap:{payload} H264/" in sdp else "VP8"
 
 
 def _check_offer(sdp: str) -> None:

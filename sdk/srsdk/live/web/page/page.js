@@ -1,7 +1,7 @@
 import { drawStamp, elapsed, readStamp, stampOf } from "./glass.js";
 
 const $ = (id) => document.getElementById(id);
-const camera = $("camera"), result = $("result"), picture = $("picture").getContext("2d");
+const camera = $("camera"), result = $("result"), picture = $("picture").getContext("2d", { willReadFrequently: true });
 const WIDTH = 1280, HEIGHT = 720; // of the upscaled picture
 const GUARD = 2; // rows between the frame and the strip: scaling and compression mix neighbours
 const KEPT = 40; // camera frames kept to be shown beside their upscaled ones
@@ -9,7 +9,6 @@ const token = new URLSearchParams(location.search).get("token") ?? "";
 
 const sent = document.createElement("canvas"); // what goes to srsdk: the frame, the strip below it
 const sending = sent.getContext("2d");
-const scratch = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 const kept = new Map(); // from stamp to the camera frame that carries it
 const ages = [], times = [];
 let models = [], scale = 4, width = 320, height = 180, strip = 10, split = 0.5, channel = null;
@@ -65,8 +64,14 @@ function onResultFrame(now, frame) {
   result.requestVideoFrameCallback(onResultFrame);
   const w = result.videoWidth, h = result.videoHeight;
   const row = h / (height + GUARD + strip), shownHeight = Math.round(row * height);
-  const stamp = readStamp(result, 0, row * (height + GUARD), w, row * strip, scratch);
-  draw(stamp === null ? null : kept.get(stamp), w, shownHeight);
+  if (picture.canvas.width !== w || picture.canvas.height !== h) {
+    [picture.canvas.width, picture.canvas.height] = [w, h];
+    picture.canvas.style.height = `${(100 * h) / shownHeight}%`; // the strip is below the stage
+  }
+  // The frame is taken from the video once: without a GPU, that is what costs most.
+  picture.drawImage(result, 0, 0);
+  const stamp = readStamp(picture, 0, row * (height + GUARD), w, row * strip);
+  if (kept.has(stamp)) drawBefore(kept.get(stamp), w, shownHeight);
   window.srsdk.frames += 1;
   [window.srsdk.width, window.srsdk.height] = [w, shownHeight];
   $("after-size").textContent = `${w}×${shownHeight}`;
@@ -80,16 +85,10 @@ function onResultFrame(now, frame) {
   if (ages.length > 300) { ages.shift(); times.shift(); }
 }
 
-function draw(before, w, h) {
-  picture.drawImage(result, 0, 0, w, h, 0, 0, WIDTH, HEIGHT);
-  if (!before) return;
-  picture.save();
-  picture.beginPath();
-  picture.rect(0, 0, split * WIDTH, HEIGHT);
-  picture.clip();
-  picture.imageSmoothingQuality = "high";
-  picture.drawImage(before, 0, 0, WIDTH, HEIGHT);
-  picture.restore();
+function drawBefore(before, w, h) {
+  const share = Math.round(split * before.width) / before.width;
+  picture.imageSmoothingQuality = "medium";
+  picture.drawImage(before, 0, 0, share * before.width, before.height, 0, 0, share * w, h);
 }
 
 function showMeasured() {
@@ -191,7 +190,7 @@ async function connect() {
   await peer.setRemoteDescription(await request("offer", { type, sdp }));
   const settings = sender.getParameters();
   settings.degradationPreference = "maintain-resolution";
-  settings.encodings.forEach((each) => { each.maxBitrate = 4_000_000; });
+  settings.encodings.forEach((each) => { each.maxBitrate = 2_500_000; });
   await sender.setParameters(settings);
   outgoing = track;
   addEventListener("pagehide", () => peer.close());
