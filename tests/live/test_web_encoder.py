@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import av
 import numpy as np
 import pytest
@@ -21,7 +23,8 @@ def picture(index: int, height: int, width: int) -> np.ndarray:
 
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
 def test_pictures_survive(codec: Codec) -> None:
-    encode, decoder = Encoder(codec), av.CodecContext.create(DECODERS[codec], "r")
+    encode = Encoder(codec)
+    decoder: Any = av.CodecContext.create(DECODERS[codec], "r")
     decoder.thread_count = 1  # threads over frames would hold some back
     for index in range(20):
         given = picture(index, 240, 320)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,7 +55,8 @@ def live(
         bool, typer.Option("--no-output", help="Show nothing, for measuring.")
     ] = False,
     web: Annotated[
-        bool, typer.Option("--web", help="Serve a page that upscales the browser's own camera.")
+        bool,
+        typer.Option("--web", help="Serve a page: of SOURCE, or of the browser's own camera."),
     ] = False,
     host: Annotated[str, typer.Option(help="For --web: address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="For --web: port; 0 for any free one.")] = 8080,
@@ -78,17 +81,20 @@ def live(
 
     Each frame gets the best quality for which there is time: faces, the model alone, the faster
     model, or bicubic. Without --output, --virtual-camera or --no-output, pictures are shown in a
-    window (Esc ends). With --web, a page upscales the browser's camera. Ctrl-C ends it with a
-    summary.
+    window (Esc ends). With --web, a page shows them, and without a SOURCE upscales the browser's
+    own camera. Ctrl-C ends it with a summary.
     """
     from srsdk.live import Live, open_source
 
     if duration is not None and duration <= 0:
         raise InputError(f"--duration is {duration}, expected more than 0 seconds")
     if web:
-        if source is not None or output or virtual_camera or no_output:
-            raise InputError("--web takes the browser's camera: give no SOURCE and no other output")
-        _serve(model, faces, backend, threads, host, port, token, quiet)
+        if output or virtual_camera or no_output:
+            raise InputError("--web is an output: give no other")
+        opened = None if source is None else partial(open_source, source, loop=loop)
+        if opened is not None:
+            opened().close()  # what cannot be opened is said now
+        _serve(opened, model, faces, backend, threads, host, port, token, quiet)
         return
     if source is None:
         raise InputError("give a SOURCE: a camera number such as 0, a video file or a URL")
@@ -138,6 +144,7 @@ def live(
 
 
 def _serve(
+    opened: Callable[[], Source] | None,
     model: str,
     faces: str,
     backend: str,
@@ -153,7 +160,7 @@ def _serve(
     chosen = None if faces == "none" else faces
     with closing(Models(model, faces=chosen, backend=backend, threads=threads)) as models:
         say = (lambda text: None) if quiet else entry.say
-        serve(models, host=host, port=port, token=token, say=say)
+        serve(models, open_source=opened, host=host, port=port, token=token, say=say)
 
 
 def _run(live: Live, source: Source, sink: Sink, duration: float | None, quiet: bool) -> LiveStats:
