@@ -110,7 +110,8 @@ class Upscaler:
             raise InputError(f"tile is {tile}, expected at least 16 pixels")
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}, expected at least 1")
-        if faces is None and (detector or max_face or guard or face_budget_ms):
+        options = (detector, max_face, face_budget_ms)
+        if faces is None and (guard or any(option is not None for option in options)):
             raise InputError(
                 "detector, max_face, guard and face_budget_ms need a face generator: "
                 "pass faces=MODEL too"
@@ -304,7 +305,7 @@ def _face_enhancer(
         detector=detector,
         color=color,
         min_side=spec.face_sizes[0] or None,
-        max_side=max_face or spec.face_sizes[1] or None,
+        max_side=(spec.face_sizes[1] or None) if max_face is None else max_face,
         blend=spec.face_blend,
         guard=IdentityGuard() if guard else None,
     )
