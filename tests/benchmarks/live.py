@@ -194,6 +194,9 @@ def web(options: argparse.Namespace) -> dict[str, Any]:
             "others_and_browser": others.share(),
         }
         if options.screenshot:
+            opened.fill("#slider", "375")  # through the face
+            opened.mouse.move(0, 0)
+            time.sleep(1)
             opened.screenshot(path=options.screenshot)
     models.close()
     return result

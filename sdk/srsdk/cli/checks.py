@@ -65,6 +65,8 @@ def run_checks() -> Iterator[Check]:
         ("onnx", "export"),
         ("tensorrt", "tensorrt"),
         ("tensorrt-rtx-cu13", "tensorrt-rtx"),
+        ("aiortc", "web"),
+        ("pyvirtualcam", "virtual-camera"),
     ):
         yield _optional(package, extra)
 

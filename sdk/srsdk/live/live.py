@@ -156,9 +156,8 @@ class Live:
         try:
             pixels = to_frame(frame)
         except InputError as error:
-            if not self.stats.bad:
+            if self._counts.received(str(error)) == 1:  # a camera may give bad ones for hours
                 log.warning("%s", error)
-            self._counts.received(str(error))
             return False
         with self._lock:
             now = self._clock()
@@ -211,11 +210,7 @@ class Live:
         if frame.pixels.shape != self._shape:
             self._shape = frame.pixels.shape
             self._scheduler.reset()
-        if self.faces != self._faces_allowed:
-            self._faces_allowed = self.faces
-            for index, level in enumerate(self._renderer.levels):
-                if level.kind == "faces":
-                    self._scheduler.allow(index, self._faces_allowed)
+        self._allow_faces()
         started = self._clock()
         interval = self._cadence.interval
         deadline = self._deadline or 2 * interval
@@ -304,6 +299,15 @@ class Live:
         except Exception as error:
             self._error = error
         self._inbox.close()
+
+    def _allow_faces(self) -> None:
+        """Do as `faces` says, which another thread may have changed."""
+        if self.faces == self._faces_allowed:
+            return
+        self._faces_allowed = self.faces
+        for index, level in enumerate(self._renderer.levels):
+            if level.kind == "faces":
+                self._scheduler.allow(index, self._faces_allowed)
 
     def _render(self, frame: Pixels, index: int) -> tuple[Pixels, int] | None:
         """The picture at a level; a level that fails is not used again."""

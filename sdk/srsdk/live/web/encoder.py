@@ -18,6 +18,9 @@ from srsdk.types import Pixels
 
 Codec = Literal["H264", "VP8"]
 
+Packet = Any
+"""`av.Packet`, which some versions of PyAV type as a generic class and some do not."""
+
 TIME_BASE = Fraction(1, 90_000)
 """Of RTP's video clock."""
 
@@ -55,7 +58,7 @@ class Encoder:
         self._context: Any = None
         self._last = -1
 
-    def __call__(self, pixels: Pixels, seconds: float) -> list[av.Packet]:
+    def __call__(self, pixels: Pixels, seconds: float) -> list[Packet]:
         """Encode a picture.
 
         Args:
@@ -69,7 +72,7 @@ class Encoder:
             self._context = self._open(width, height)
         self._last = max(int(seconds / TIME_BASE), self._last + 1)
         frame.pts, frame.time_base = self._last, TIME_BASE
-        packets: list[av.Packet] = self._context.encode(frame)
+        packets: list[Packet] = self._context.encode(frame)
         for packet in packets:
             packet.time_base = TIME_BASE
         return packets

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 from aiortc import (
@@ -24,7 +24,8 @@ from aiortc.mediastreams import MediaStreamError
 
 from srsdk.errors import InputError, SrsdkError
 from srsdk.live.live import Live
-from srsdk.live.web.encoder import Codec, Encoder
+from srsdk.live.sources import Source
+from srsdk.live.web.encoder import Codec, Encoder, Packet
 from srsdk.live.web.models import Models
 from srsdk.types import Pixels
 
@@ -41,15 +42,22 @@ log = logging.getLogger(__name__)
 
 
 class Session:
-    """Upscales one visitor's camera.
+    """Upscales one visitor's camera, or shows a source to a visitor.
 
     Args:
         models: What the visitor may choose from.
         ended: Called once when the connection is over.
+        open_source: Opens what is shown; None: the visitor's camera is upscaled.
     """
 
-    def __init__(self, models: Models, ended: Callable[[], None]) -> None:
-        self._models, self._ended = models, ended
+    def __init__(
+        self,
+        models: Models,
+        ended: Callable[[], None],
+        open_source: Callable[[], Source] | None = None,
+    ) -> None:
+        self._models, self._ended, self._open_source = models, ended, open_source
+        self._source: Source | None = None
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         # One thread waits for pictures and converts them, one opens models.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="srsdk-web")
@@ -57,7 +65,7 @@ class Session:
         self._closed = False
         self._problem = ""
         self._encode = Encoder("VP8")
-        self._packets: deque[av.Packet] = deque()
+        self._packets: deque[Packet] = deque()
         self.model = next(iter(models.choices))
         self.live = Live(models.get(self.model)).__enter__()
         self._peer.on("track", self._on_track)
@@ -75,6 +83,7 @@ class Session:
 
         Raises:
             InputError: It is no such offer.
+            VideoError: The source cannot be opened.
         """
         _check_offer(sdp)
         try:
@@ -86,11 +95,15 @@ class Session:
             raise InputError(
                 f"this offer cannot be used ({error or type(error).__name__})"
             ) from error
+        if self._open_source is not None:
+            loop = asyncio.get_running_loop()
+            self._source = await loop.run_in_executor(self._threads, self._open_source)
+            threading.Thread(target=self._read, args=(self._source,), daemon=True).start()
         answer = self._peer.localDescription.sdp
         self._encode = Encoder(_codec_of(answer))
         return answer
 
-    async def next_packet(self) -> av.Packet:
+    async def next_packet(self) -> Packet:
         """Wait for the next picture, encoded.
 
         Raises:
@@ -114,12 +127,14 @@ class Session:
         self._closed = True
         for task in self._tasks:
             task.cancel()
+        if self._source is not None:
+            self._source.close()
         await self._peer.close()
         await asyncio.get_running_loop().run_in_executor(None, self.live.close)
         self._threads.shutdown(wait=False)
         self._ended()
 
-    def _picture(self) -> list[av.Packet]:
+    def _picture(self) -> list[Packet]:
         result = self.live.get(0.2)
         return [] if result is None else self._encode(result.pixels, result.captured)
 
@@ -150,12 +165,25 @@ class Session:
                 frame: Any = await track.recv()
             except MediaStreamError:
                 return
-            scale = self._models.choices[self.model].scale
-            pixels = frame.width * frame.height
-            if pixels > MAX_INPUT or pixels * scale**2 > MAX_OUTPUT:
-                self._problem = f"frames of {frame.width}x{frame.height} are too large for x{scale}"
-                continue
-            self.live.put(_to_bgr(frame))
+            if self._fits(frame.width, frame.height):
+                self.live.put(_to_bgr(frame))
+
+    def _read(self, source: Source) -> None:
+        """The same for a source."""
+        try:
+            while not self._closed and (frame := source.read()) is not None:
+                if self._fits(frame.shape[1], frame.shape[0]):
+                    self.live.put(frame)
+        except SrsdkError as error:
+            self._problem = str(error)
+
+    def _fits(self, width: int, height: int) -> bool:
+        """Whether frames are small enough; says so if not."""
+        scale = self._models.choices[self.model].scale
+        if width * height <= MAX_INPUT and width * height * scale**2 <= MAX_OUTPUT:
+            return True
+        self._problem = f"frames of {width}x{height} are too large for x{scale}"
+        return False
 
     async def _report(self, channel: Any) -> None:
         """Tell the page how it goes."""
@@ -171,11 +199,14 @@ class Session:
                         "faces": stats.faces,
                         "dropped": stats.dropped,
                         "state": stats.state,
-                        "problem": self._problem or stats.problem,
+                        "problem": self._problem or self._source_status() or stats.problem,
                     }
                 )
             )
             await asyncio.sleep(_REPORT)
+
+    def _source_status(self) -> str:
+        return "" if self._source is None else self._source.status
 
     async def _control(self, message: object) -> None:
         """What the visitor switches."""
@@ -210,7 +241,7 @@ class _Pictures(MediaStreamTrack):
         super().__init__()
         self._session = session
 
-    async def recv(self) -> av.Packet:  # aiortc sends packets as they are
+    async def recv(self) -> Packet:  # aiortc sends packets as they are
         return await self._session.next_packet()
 
 
