@@ -58,7 +58,7 @@ struct Pack {
     std::int64_t top, left;
     int columns;  // of lr that a tile needs, at most
     int groups;   // of this launch, at most kGroups
-    bool swap, vector;
+    bool swap_rb, vector;
 
     SRSDK_HD int pitch() const { return (groups * kGroupBytes + 31) & ~15; }
     int shared_bytes() const { return R * pitch() + (kBase ? 2 * 3 * R * columns : 0); }
@@ -157,8 +157,8 @@ struct Pack {
         const int first = group * kVector<T>;
         const char* from = static_cast<const char*>(x.data) + block.z * x.stride_n +
                            block.y * x.stride_h + (begin + first) * x.stride_w +
-                           i * R * x.stride_c + (swap ? 2 * R * R * x.stride_c : 0);
-        const std::int64_t stride_c = (swap ? -R : R) * R * x.stride_c;
+                           i * R * x.stride_c + (swap_rb ? 2 * R * R * x.stride_c : 0);
+        const std::int64_t stride_c = (swap_rb ? -R : R) * R * x.stride_c;
         unsigned char* const out = block.shared + i * pitch() + group * kGroupBytes;
         Cursor at{};
         if constexpr (kBase) {
@@ -217,7 +217,7 @@ struct Pack {
 };
 
 template <typename T, int R, bool kBase, typename Launch>
-void pack_as(const Frames& dst, const ConstTensor& x, const cpu::BaseImage& base, bool swap,
+void pack_as(const Frames& dst, const ConstTensor& x, const cpu::BaseImage& base, bool swap_rb,
              const Launch& launch) {
     using Op = Pack<T, R, kBase>;
     const std::int64_t vectors = (x.w - 1) / kVector<T> + 1;
@@ -227,31 +227,31 @@ void pack_as(const Frames& dst, const ConstTensor& x, const cpu::BaseImage& base
     const float unit = static_cast<float>(1.0 / (double{1} * axis.full * axis.full));
     const int columns = groups * kVector<T> * R / base.scale + 3;
     const bool vector = x.stride_w == static_cast<std::int64_t>(sizeof(T)) && aligned_rows(x);
-    const Op op{dst, x, base.lr, axis, unit, base.top, base.left, columns, groups, swap, vector};
+    const Op op{dst, x, base.lr, axis, unit, base.top, base.left, columns, groups, swap_rb, vector};
     launch(op, {(vectors - 1) / groups + 1, x.h, x.n}, (groups * R + 31) & ~31, op.shared_bytes());
 }
 
 template <typename T, bool kBase, typename Launch>
-void pack_at(const Frames& dst, const ConstTensor& x, int r, const cpu::BaseImage& base, bool swap,
-             const Launch& launch) {
-    if (r == 1) pack_as<T, 1, kBase>(dst, x, base, swap, launch);
-    if (r == 2) pack_as<T, 2, kBase>(dst, x, base, swap, launch);
-    if (r == 3) pack_as<T, 3, kBase>(dst, x, base, swap, launch);
-    if (r == 4) pack_as<T, 4, kBase>(dst, x, base, swap, launch);
-    if (r == 8) pack_as<T, 8, kBase>(dst, x, base, swap, launch);
+void pack_at(const Frames& dst, const ConstTensor& x, int r, const cpu::BaseImage& base,
+             bool swap_rb, const Launch& launch) {
+    if (r == 1) pack_as<T, 1, kBase>(dst, x, base, swap_rb, launch);
+    if (r == 2) pack_as<T, 2, kBase>(dst, x, base, swap_rb, launch);
+    if (r == 3) pack_as<T, 3, kBase>(dst, x, base, swap_rb, launch);
+    if (r == 4) pack_as<T, 4, kBase>(dst, x, base, swap_rb, launch);
+    if (r == 8) pack_as<T, 8, kBase>(dst, x, base, swap_rb, launch);
 }
 
 template <typename Launch>
 void pack_with(const Frames& dst, const ConstTensor& x, int r, const cpu::BaseImage& base,
-               bool swap, const Launch& launch) {
+               bool swap_rb, const Launch& launch) {
     if (x.n == 0 || x.h == 0 || x.w == 0) return;
     const bool based = base.kind != cpu::Base::kNone;
     if (x.dtype == DType::kFloat32) {
         (based ? pack_at<float, true, Launch> : pack_at<float, false, Launch>)(dst, x, r, base,
-                                                                               swap, launch);
+                                                                               swap_rb, launch);
     } else {
-        (based ? pack_at<Half, true, Launch> : pack_at<Half, false, Launch>)(dst, x, r, base, swap,
-                                                                             launch);
+        (based ? pack_at<Half, true, Launch> : pack_at<Half, false, Launch>)(dst, x, r, base,
+                                                                             swap_rb, launch);
     }
 }
 

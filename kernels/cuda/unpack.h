@@ -15,7 +15,7 @@ struct Unpack {
 
     Tensor dst;
     ConstFrames src;
-    bool swap;
+    bool swap_rb;
     float scale;
     Layout layout;
     int tile;  // pixels
@@ -54,13 +54,13 @@ struct Unpack {
         if (layout == Layout::kPlanes) {
             for (int c = 0; c < 3; ++c) {
                 store_elements<T>(to + c * dst.stride_c, count, block,
-                                  Plane{pixels + (swap ? 2 - c : c), scale, 0});
+                                  Plane{pixels + (swap_rb ? 2 - c : c), scale, 0});
             }
         } else if (layout == Layout::kPixels) {
-            store_elements<T>(to, 3 * count, block, Pixels{pixels, scale, swap, 0, 0});
+            store_elements<T>(to, 3 * count, block, Pixels{pixels, scale, swap_rb, 0, 0});
         } else {
             for (int k = block.thread; k < 3 * count; k += block.threads) {
-                Pixels source{pixels, scale, swap, 0, 0};
+                Pixels source{pixels, scale, swap_rb, 0, 0};
                 source.seek(k);
                 const int x = k / 3, c = k - 3 * x;
                 store_bits<T>(to + x * dst.stride_w + c * dst.stride_c, source.next());
@@ -87,14 +87,14 @@ struct Unpack {
     struct Pixels {  // all channels
         const unsigned char* pixels;
         float scale;
-        bool swap;
+        bool swap_rb;
         int at, c;
         SRSDK_HD void seek(int k) {
             c = k % 3;
             at = k - c;
         }
         SRSDK_HD std::uint32_t next() {
-            const std::uint32_t bits = convert(pixels[at + (swap ? 2 - c : c)], scale);
+            const std::uint32_t bits = convert(pixels[at + (swap_rb ? 2 - c : c)], scale);
             if (++c == 3) {
                 c = 0;
                 at += 3;
@@ -105,14 +105,16 @@ struct Unpack {
 };
 
 template <typename T, typename Launch>
-void unpack_as(const Tensor& dst, ConstFrames src, bool swap, float scale, const Launch& launch) {
+void unpack_as(const Tensor& dst, ConstFrames src, bool swap_rb, float scale,
+               const Launch& launch) {
     using Op = Unpack<T>;
     constexpr std::int64_t size = sizeof(T);
     if (src.n == 0 || src.h == 0 || src.w == 0) return;
-    if (src.stride_w == 3 && src.stride_c == -1) {  // frame[..., ::-1]: a swap in disguise
+    if (src.stride_w == 3 &&
+        src.stride_c == -1) {  // frame[..., ::-1], channels reversed by its strides
         src.data -= 2;
         src.stride_c = 1;
-        swap = !swap;
+        swap_rb = !swap_rb;
     }
     typename Op::Layout layout = Op::Layout::kAny;
     if (dst.stride_w == size) layout = Op::Layout::kPlanes;
@@ -121,15 +123,15 @@ void unpack_as(const Tensor& dst, ConstFrames src, bool swap, float scale, const
     const int tile = static_cast<int>(((src.w - 1) / tiles + 16) & ~std::int64_t{15});
     const int vectors = 3 * tile / kVector<T>;
     const int threads = smaller(kMaxThreads, (vectors + 31) & ~31);
-    launch(Op{dst, src, swap, scale, layout, tile}, {(src.w - 1) / tile + 1, src.h, src.n}, threads,
-           3 * tile + 16);
+    launch(Op{dst, src, swap_rb, scale, layout, tile}, {(src.w - 1) / tile + 1, src.h, src.n},
+           threads, 3 * tile + 16);
 }
 
 template <typename Launch>
-void unpack_with(const Tensor& dst, const ConstFrames& src, bool swap, float scale,
+void unpack_with(const Tensor& dst, const ConstFrames& src, bool swap_rb, float scale,
                  const Launch& launch) {
     (dst.dtype == DType::kFloat32 ? unpack_as<float, Launch>
-                                  : unpack_as<Half, Launch>)(dst, src, swap, scale, launch);
+                                  : unpack_as<Half, Launch>)(dst, src, swap_rb, scale, launch);
 }
 
 }  // namespace srsdk::cuda

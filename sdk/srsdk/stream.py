@@ -8,6 +8,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from srsdk import snapshot
 from srsdk.errors import InputError
 from srsdk.futures import DeferredFuture, in_flight
 from srsdk.image import PreparedImage
@@ -137,6 +138,25 @@ class UpscalerStream:
     def _map(self, frames: Iterable[Any], count: int) -> Iterator[Pixels]:
         for future in in_flight(map(self.submit, frames), count):
             yield future.result()
+
+    def state(self) -> bytes:
+        """What the stream remembers of the frames whose results are there: tracks and counts.
+
+        Raises:
+            InputError: A detector of the caller's own holds what cannot be kept.
+        """
+        tracked = None if self._enhancer is None else self._enhancer.state()
+        return snapshot.dump((self.faces_total, tracked))
+
+    def restore(self, state: bytes) -> None:
+        """Go on as the stream that `state` came from, which had the same models and options.
+
+        Raises:
+            InputError: The bytes are damaged, or come from another version.
+        """
+        self.faces_total, tracked = snapshot.load(state)
+        if self._enhancer is not None and tracked is not None:
+            self._enhancer.restore(tracked)
 
     def close(self) -> None:
         """Finish the frames in flight, whose results stay available, and take no further frames."""

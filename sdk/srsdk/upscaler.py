@@ -163,7 +163,8 @@ class Upscaler:
             out: Array to write into, of the result's shape; may be strided (a region of a larger
                 frame), must not share memory with `image`. It must be in device memory if `image`
                 is; the call then blocks until the result is there.
-            strength: How much of the face generator's result to blend in, 0 to 1.
+            strength: How much of the face generator's result to blend in, 0 to 1, of what
+                `ModelSpec.face_blend` makes of it.
 
         Returns:
             `out`, or a new array: uint8, `scale` times as high and wide, with the channels of
@@ -304,5 +305,6 @@ def _face_enhancer(
         color=color,
         min_side=spec.face_sizes[0] or None,
         max_side=max_face or spec.face_sizes[1] or None,
+        blend=spec.face_blend,
         guard=IdentityGuard() if guard else None,
     )

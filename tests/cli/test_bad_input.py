@@ -61,10 +61,15 @@ def test_video_damaged_in_the_middle(tmp_path: Path, run: Run) -> None:
     middle = data.index(b"mdat") + (len(data) - data.index(b"mdat")) // 2
     data[middle : middle + 600] = bytes(range(200)) * 3
     source.write_bytes(data)
-    result = run("enhance", source, "-o", tmp_path / "out.mp4", *FAST, "--compare")
+    options = (*FAST, "--compare", "--on-damage", "stop")
+    result = run("enhance", source, "-o", tmp_path / "out.mp4", *options)
     assert result.code == 1
     assert "damaged" in result.error
     assert files(tmp_path) == ["in.mp4"]
+    result = run("enhance", source, "-o", tmp_path / "out.mp4", *FAST)
+    assert result.code == 0
+    assert "warning: " in result.err
+    assert "in.mp4: damaged" in result.err
 
 
 @pytest.mark.parametrize("name", ["in.mp4", "in.png", "in.mkv", "in.txt", "in"])
@@ -93,13 +98,13 @@ def test_sixteen_bits_are_refused(tmp_path: Path, run: Run) -> None:
     assert "16 bits" in _refused(run, source, tmp_path / "out.png")
 
 
-@pytest.mark.parametrize("suffix", [".png", ".webp"])
-def test_animations_are_refused(tmp_path: Path, run: Run, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".gif"])
+def test_animations_as_stills_are_refused(tmp_path: Path, run: Run, suffix: str) -> None:
     pil = pytest.importorskip("PIL.Image")
     stills = [pil.new("RGB", (20, 20), (40 * index, 0, 0)) for index in range(3)]
     source = tmp_path / f"in{suffix}"
     stills[0].save(source, save_all=True, append_images=stills[1:])
-    assert "animation" in _refused(run, source, tmp_path / "out.png")
+    assert "animation" in _refused(run, source, tmp_path / "out.jpg")
 
 
 def test_png_with_absurd_size(tmp_path: Path, run: Run) -> None:
@@ -184,7 +189,7 @@ def test_folder_without_permission(tmp_path: Path, run: Run) -> None:
     [
         ("in.png", "out.mp4", ".png"),
         ("in.png", "out", ".png"),
-        ("in.png", "out.gif", ".png"),
+        ("in.png", "out.tga", ".png"),
         ("in.mp4", "out.png", ".mp4"),
         ("in.mp4", "out", ".mp4"),
         ("in.mp4", "", "name"),

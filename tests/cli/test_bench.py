@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from srsdk import power
-from srsdk.cli.material import Material
+from srsdk.cli.bench_frames import BenchFrames
 from srsdk.cli.measure import Choice
 from srsdk.timing import StageTimer
 from tests.cli.conftest import FAST, Run, clip, files
@@ -84,7 +84,7 @@ def test_a_short_clip_is_repeated(run: Run, tmp_path: Path) -> None:
     (row,) = json.loads(result.out)["rows"]
     assert row["total"]["calls"] == 8
     timer = StageTimer()
-    again = list(islice(Material(source, (1, 1), 8, 0, 5).pictures(timer), 7))
+    again = list(islice(BenchFrames(source, (1, 1), 8, 0, 5).pictures(timer), 7))
     assert (again[0] == again[3]).all()
     assert timer.summary("decode").calls == 7
 
@@ -138,7 +138,7 @@ def test_the_process_that_tells_the_memory() -> None:
         choice = {"model": "bicubic-x4", "threads": 1}
         assert Choice(**choice).open().scale == 4  # type: ignore[arg-type]
         arguments = {"choice": choice, "source": None, "size": [side, side], "detect_every": 1}
-        command = [sys.executable, "-m", "srsdk.cli.alone", json.dumps(arguments)]
+        command = [sys.executable, "-m", "srsdk.cli.memory_probe", json.dumps(arguments)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         used.append(int(done.stdout))
     # The result, OpenCV's, and sixteen times less for each of eight frames.

@@ -73,7 +73,7 @@ def _wait_for_draft(folder: Path, process: subprocess.Popen[str]) -> None:
 
 
 def _drafts(folder: Path) -> list[str]:
-    return [name for name in files(folder) if Path(name).name.startswith(".")]
+    return [name for name in files(folder) if name.startswith(".")]
 
 
 @posix

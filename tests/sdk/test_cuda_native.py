@@ -26,9 +26,9 @@ from tests.sdk.device_on_host import HostDevice, HostStream, frames, on_device, 
 class HostNetwork:
     """`srsdk._kernels_cuda.Network` in NumPy, in the stream's turn."""
 
-    def __init__(self, layers: Any, *, shuffle: int, base: str, swap: bool) -> None:
+    def __init__(self, layers: Any, *, shuffle: int, base: str, swap_rb: bool) -> None:
         weights, biases = ([np.asarray(layer[k]) for layer in layers] for k in (0, 1))
-        self._layers = Layers(weights, biases, shuffle, base, swap)
+        self._layers = Layers(weights, biases, shuffle, base, swap_rb)
 
     def scratch_bytes(self, count: int, height: int, width: int) -> int:
         return count * height * width

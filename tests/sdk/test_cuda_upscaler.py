@@ -87,7 +87,7 @@ def test_stream_stops_at_a_bad_frame(on_host: Upscaler) -> None:
 def test_video_through_a_queue(on_host: Upscaler, models: dict[str, Path], tmp_path: Path) -> None:
     """The pipeline with two frames in flight writes the same file as with one."""
     from srsdk.video import EncodeOptions, enhance_video
-    from srsdk.video.pipeline import FrameQueue
+    from srsdk.video.processor import FrameQueue
 
     clip, most = tmp_path / "in.mp4", 0
     write_clip(clip, [frames(seed, 24, 32) for seed in range(9)])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srsdk.cli import entry, options
-from srsdk.cli.outputs import check_new, write_whole
+from srsdk.cli.outputs import check_new, typed_path, write_whole
 from srsdk.errors import (
     BackendUnavailableError,
     InputError,
@@ -66,15 +66,15 @@ def bench(
     called fps.
     """
     from srsdk import zoo
-    from srsdk.cli.material import Material
+    from srsdk.cli.bench_frames import BenchFrames
     from srsdk.cli.measure import Choice, measure
     from srsdk.cli.record import Record
     from srsdk.power import open_meter
 
     if frames < 1 or warmup < 0:
         raise InputError(f"--frames {frames} --warmup {warmup}: at least 1 and 0 are needed")
-    material = Material(source, _size(size), frames, warmup, detect_every)
-    path = None if json_file in (None, "-") else Path(str(json_file)).expanduser()
+    given = BenchFrames(source, _size(size), frames, warmup, detect_every)
+    path = None if json_file in (None, "-") else typed_path(str(json_file))
     if path is not None:
         check_new(path, overwrite=overwrite)
     models, backends = model or [options.DEFAULT_MODEL], backend or ["auto"]
@@ -96,7 +96,7 @@ def bench(
         (scale,) = {upscaler.scale for _, upscaler in chosen.values()}
         gpu = any(upscaler.info.frames.device != "cpu" for _, upscaler in chosen.values())
         with closing(open_meter(gpu=gpu)) as meter:
-            (width, height), rows = measure(chosen, material, meter)
+            (width, height), rows = measure(chosen, given, meter)
     result = Record(
         input_size=(width, height),
         output_size=(width * scale, height * scale),

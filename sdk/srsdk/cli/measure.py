@@ -18,7 +18,7 @@ import numpy as np
 from srsdk import zoo
 from srsdk.backends import open_backend
 from srsdk.cli import options
-from srsdk.cli.material import Material
+from srsdk.cli.bench_frames import BenchFrames
 from srsdk.cli.record import Row
 from srsdk.timing import StageSummary, StageTimer, Turns, summarise
 from srsdk.types import ProfiledBackend
@@ -55,7 +55,9 @@ class Choice:
 class _Candidate:
     """One `Upscaler` on its way through the frames."""
 
-    def __init__(self, name: str, choice: Choice, upscaler: Upscaler, material: Material) -> None:
+    def __init__(
+        self, name: str, choice: Choice, upscaler: Upscaler, material: BenchFrames
+    ) -> None:
         self.name, self.choice, self.upscaler = name, choice, upscaler
         self.profiled = _profiled(upscaler, choice)
         self.timer = StageTimer()
@@ -113,7 +115,7 @@ class _Candidate:
 
 
 def measure(
-    chosen: dict[str, tuple[Choice, Upscaler]], material: Material, meter: Meter
+    chosen: dict[str, tuple[Choice, Upscaler]], material: BenchFrames, meter: Meter
 ) -> tuple[tuple[int, int], list[Row]]:
     """Run the frames through streams of all, in turns of `_TURN` and in a new order each time.
 
@@ -175,7 +177,7 @@ def _profiled(upscaler: Upscaler, choice: Choice) -> ProfiledBackend | None:
     return None
 
 
-def _encoding(upscaler: Upscaler, material: Material, source: Path) -> dict[str, StageSummary]:
+def _encoding(upscaler: Upscaler, material: BenchFrames, source: Path) -> dict[str, StageSummary]:
     """Encoding as `srsdk enhance` does it, what the encoder owes at the end shared out evenly."""
     from srsdk.video import VideoReader, VideoWriter
     from srsdk.video.colour import FrameBuffer
@@ -203,15 +205,15 @@ def _encoding(upscaler: Upscaler, material: Material, source: Path) -> dict[str,
     return {"encode": summarise([value + owed for value in seconds])}
 
 
-def _peak_memory(choice: Choice, material: Material) -> int | None:
-    """Of a process that does nothing but run a few of these frames; see `srsdk.cli.alone`."""
+def _peak_memory(choice: Choice, material: BenchFrames) -> int | None:
+    """Of a process that only runs a few of these frames; see `srsdk.cli.memory_probe`."""
     arguments = {
         "choice": asdict(choice),
         "source": None if material.source is None else str(material.source),
         "size": material.size,
         "detect_every": material.detect_every,
     }
-    command = [sys.executable, "-m", "srsdk.cli.alone", json.dumps(arguments)]
+    command = [sys.executable, "-m", "srsdk.cli.memory_probe", json.dumps(arguments)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return int(done.stdout) or None

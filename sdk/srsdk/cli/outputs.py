@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ def check_new(path: Path, *, overwrite: bool, folder_needed: bool = True) -> Non
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is whole or not there at all.
+    """Write a file that appears under its name when it is whole.
 
     Raises:
         VideoError: The folder or the disk does not take it; nothing is left.
@@ -39,6 +40,14 @@ def write_whole(path: Path, data: bytes) -> None:
         files.write_whole(path, data)
     except OSError as error:
         raise VideoError(f"{path} cannot be written ({error.strerror})") from error
+
+
+def typed_path(text: str) -> Path:
+    """The path that a user typed; ~/ is the home folder, and ~ may begin the name of a file."""
+    if text == "~" or text.startswith(("~/", f"~{os.sep}")):
+        with contextlib.suppress(RuntimeError):  # a user without a home folder
+            return Path(text).expanduser()
+    return Path(text)
 
 
 @contextmanager

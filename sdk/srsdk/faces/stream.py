@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from srsdk import snapshot
 from srsdk.faces.budget import FaceBudget
 from srsdk.faces.crop import CropPlan, box_of_square, face_squares
 from srsdk.faces.enhance import FaceEnhancer, FaceResult, FrameFace
@@ -120,6 +121,27 @@ class FaceStream:
         """Start over, as for a new video."""
         self._tracker.reset()
         self._states = {}
+
+    def state(self) -> bytes:
+        """Everything that the stream remembers, for `restore` in another process.
+
+        Raises:
+            InputError: A detector of the caller's own holds what cannot be kept.
+        """
+        return snapshot.dump(vars(self), self._shared())
+
+    def restore(self, state: bytes) -> None:
+        """Go on as the stream that `state` came from, which had the same models and options.
+
+        Raises:
+            InputError: The bytes are damaged, or come from another version.
+        """
+        vars(self).update(snapshot.load(state, self._shared()))
+
+    def _shared(self) -> list[object]:
+        """What has no memory: the enhancer, and the models that it holds."""
+        held = [self._enhancer, *vars(self._enhancer).values()]
+        return [item for item in held if not isinstance(item, (int, float, str, type(None)))]
 
     def _plan(self, lr: Pixels) -> tuple[list[Track], tuple[CropPlan, ...]]:
         check_frame(lr)
