@@ -5,7 +5,8 @@
 // Phase 2 writes them out, 16 bytes at a time whatever the frame's alignment.
 //
 // Positions in `lr` are counted in units of 1 / (2 * scale) of its pixels, as in
-// cpu/base_image.h: all weights are integers, and the sum is exact.
+// cpu/base_image.h: all weights are integers, and sums are exact, also as floats (they stay below
+// 2^24). Floats because converting an integer for every byte costs a GPU more than all the rest.
 #pragma once
 
 #include "spans.h"
@@ -16,7 +17,8 @@ namespace srsdk::cuda {
 // How base.lr is enlarged: where along an axis an output coordinate lies.
 struct Enlarge {
     std::int64_t step, offset, period, back;  // index = (step * X + offset) / period - back
-    int full, fraction_mask;                  // the weights' sum; 0 where they are not wanted
+    float full;                               // the weights' sum
+    bool fraction;                            // whether weights are wanted at all
 
     struct Position {
         std::int64_t index;
@@ -31,8 +33,8 @@ struct Enlarge {
 
 inline Enlarge enlarge(const cpu::BaseImage& base) {
     const std::int64_t s = base.scale;
-    if (base.kind != cpu::Base::kBilinear) return {1, 0, s, 0, 1, 0};
-    return {2, 1 + s, 2 * s, 1, static_cast<int>(2 * s), ~0};
+    if (base.kind != cpu::Base::kBilinear) return {1, 0, s, 0, 1.0f, false};
+    return {2, 1 + s, 2 * s, 1, static_cast<float>(2 * s), true};
 }
 
 // Clamp to [0, 255], NaN to 0, and round half to even: adding 2^23 leaves no bits for a fraction,
@@ -61,9 +63,9 @@ struct Pack {
     bool swap_rb, vector;
 
     SRSDK_HD int pitch() const { return (groups * kGroupBytes + 31) & ~15; }
-    int shared_bytes() const { return R * pitch() + (kBase ? 2 * 3 * R * columns : 0); }
-    SRSDK_HD std::uint16_t* mixed(const Block& block) const {
-        return reinterpret_cast<std::uint16_t*>(block.shared + R * pitch());
+    int shared_bytes() const { return R * pitch() + (kBase ? 4 * 3 * R * columns : 0); }
+    SRSDK_HD float* mixed(const Block& block) const {
+        return reinterpret_cast<float*>(block.shared + R * pitch());
     }
 
     template <int phase>
@@ -99,7 +101,7 @@ struct Pack {
                 lr.data + block.z * lr.stride_n + at * lr.stride_w + c * lr.stride_c;
             auto row = axis.at(top + block.y * R);
             std::int64_t loaded = row.index - 1;
-            int above = 0, below = 0;
+            float above = 0.0f, below = 0.0f;
             SRSDK_UNROLL
             for (int i = 0; i < R; ++i) {
                 if (row.index != loaded) {
@@ -107,9 +109,9 @@ struct Pack {
                     above = from[larger<std::int64_t>(0, row.index) * lr.stride_h];
                     below = from[smaller(row.index + 1, lr.h - 1) * lr.stride_h];
                 }
-                const int weight = row.phase & axis.fraction_mask;
+                const float weight = axis.fraction ? static_cast<float>(row.phase) : 0.0f;
                 mixed(block)[(i * 3 + c) * columns + column] =
-                    static_cast<std::uint16_t>(above * (axis.full - weight) + below * weight);
+                    between(above, below, weight, axis.full);
                 row.phase += static_cast<int>(axis.step);
                 if (row.phase >= axis.period) {
                     row.phase -= static_cast<int>(axis.period);
@@ -121,8 +123,9 @@ struct Pack {
 
     // The base along an output row: lr before and after the current pixel.
     struct Cursor {
-        const std::uint16_t* row;
-        int base[3][2], column, phase;
+        const float* row;
+        float base[3][2], weight;
+        int column, phase;
     };
 
     SRSDK_HD void look_up(Cursor& at) const {
@@ -135,19 +138,25 @@ struct Pack {
 
     SRSDK_HD void advance_by_one(Cursor& at) const {
         at.phase += static_cast<int>(axis.step);
+        at.weight = add(at.weight, axis.fraction ? 2.0f : 0.0f);
         if (at.phase >= axis.period) {
             at.phase -= static_cast<int>(axis.period);
+            at.weight = axis.fraction ? add(at.weight, -axis.full) : 0.0f;
             ++at.column;
             look_up(at);
         }
     }
 
+    // Exact: integers below 2^24.
+    SRSDK_HD static float between(float before, float behind, float weight, float full) {
+        return add(mul(before, add(full, -weight)), mul(behind, weight));
+    }
+
     SRSDK_HD std::uint32_t level(std::uint32_t bits, int c, const Cursor& at) const {
         float value = mul(widen<T>(bits), 255.0f);
         if constexpr (kBase) {
-            const int weight = at.phase & axis.fraction_mask;
-            const int sum = at.base[c][0] * (axis.full - weight) + at.base[c][1] * weight;
-            value = add(value, mul(static_cast<float>(sum), unit));
+            const float sum = between(at.base[c][0], at.base[c][1], at.weight, axis.full);
+            value = add(value, mul(sum, unit));
         }
         return quantise(value);
     }
@@ -166,6 +175,7 @@ struct Pack {
             at.row = mixed(block) + i * 3 * columns;
             at.column = static_cast<int>(start.index - axis.at(left + begin * R).index);
             at.phase = start.phase;
+            at.weight = axis.fraction ? static_cast<float>(start.phase) : 0.0f;
             look_up(at);
         }
         if (vector && remaining >= kVector<T>) {

@@ -162,6 +162,9 @@ def unpack(rng: Rng) -> Case:
 def pixel_shuffle(rng: Rng) -> Case:
     h, w = extent(rng)
     n, c, r = int(rng.integers(1, 3)), int(rng.integers(1, 6)), int(rng.choice(FACTORS))
+    if rng.random() < 0.3:
+        c = int(rng.choice([8, 16]))
+        w = min(w, 129)
     if r == 8:
         w = min(w, 140)
     dtype, layout = float_type(rng), rng.choice(["NCHW", "NHWC"])

@@ -91,7 +91,7 @@ def subjects() -> Iterator[tuple[Subject, tuple[str, ...]]]:
         file = read(path)
         spec = ModelSpec.from_metadata(file.metadata, source=name)
         layers, scale = read_chain(path, file, spec)
-        exact = open_backend("native", path, color="bgr")
+        exact = open_backend("native", path, color="bgr", precision="fp32")
         swap_rb = spec.channel_order != "bgr"
         yield Subject(name, layers, scale, spec.base, swap_rb, exact.run), inputs
     rng = np.random.default_rng(0)
