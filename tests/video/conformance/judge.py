@@ -32,7 +32,9 @@ class Seen:
 
 def look(path: Path) -> Seen:
     """Read a file with FFprobe."""
-    shown = _probe(path, "-select_streams", "v:0", "-show_entries", "frame=best_effort_timestamp_time")
+    shown = _probe(
+        path, "-select_streams", "v:0", "-show_entries", "frame=best_effort_timestamp_time"
+    )
     # FFprobe finds no time for some last frames of formats that have few.
     times = [float(frame.get("best_effort_timestamp_time", "nan")) for frame in shown["frames"]]
     first = min(times, default=0.0)
