@@ -114,19 +114,19 @@ def evaluate(
 ) -> None:
     """Score generators side by side, with bicubic beside them."""
     from srtrain import report
+    from srtrain.candidates import bicubic_candidate, open_candidate
     from srtrain.judge import judge, open_lpips
     from srtrain.losses import VggLoss, load_vgg
     from srtrain.scoring import load_sets
-    from srtrain.upscalers import bicubic_upscaler, open_upscaler
 
-    opened = [open_upscaler(path, device) for path in generators]
+    opened = [open_candidate(path, device) for path in generators]
     scales = {upscaler.scale for upscaler in opened}
     if len(scales) > 1:
         raise InputError(f"generators of scales {sorted(scales)} cannot be compared")
     (scale,) = scales
     loss = VggLoss(load_vgg(vgg, layers.split(","))) if vgg else None
     metric = open_lpips(lpips) if lpips else None
-    upscalers = [bicubic_upscaler(scale), *opened]
+    upscalers = [bicubic_candidate(scale), *opened]
     sets = load_sets(
         data, dev or ["dev-*.tar"], scale, side or 32 * scale,
         camera=degradation is Degradation.camera, limit=limit or None,

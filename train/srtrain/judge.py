@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from srsdk.errors import BackendUnavailableError, InputError
+from srtrain.candidates import Candidate
 from srtrain.data import Pairs
 from srtrain.degrade import Pixels
 from srtrain.images import to_tensor
 from srtrain.losses import VggLoss
 from srtrain.metrics import psnr
-from srtrain.upscalers import Upscaler
 
 _CPU = torch.device("cpu")
 
@@ -48,7 +48,7 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 
 
 def judge(
-    upscaler: Upscaler,
+    upscaler: Candidate,
     pairs: Pairs,
     vgg: VggLoss | None = None,
     lpips: Distance | None = None,
@@ -119,7 +119,7 @@ def open_lpips(net: str) -> Distance:
 
 
 def score_sets(
-    upscaler: Upscaler, sets: Mapping[str, Pairs], vgg: VggLoss | None = None
+    upscaler: Candidate, sets: Mapping[str, Pairs], vgg: VggLoss | None = None
 ) -> dict[str, float]:
     """All scores of a generator, as they are kept in its checkpoint and printed on its card.
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from srtrain.candidates import Candidate
 from srtrain.data import Pairs
 from srtrain.degrade import Pixels
 from srtrain.judge import Scores
-from srtrain.upscalers import Upscaler
 
 Results = Mapping[str, Mapping[str, Scores]]
 """Set name to generator name to scores."""
@@ -59,7 +59,7 @@ def to_markdown(results: Results) -> str:
 
 
 def picture(
-    upscalers: Sequence[Upscaler], sets: Mapping[str, Pairs], faces: int = 3, gap: int = 4
+    upscalers: Sequence[Candidate], sets: Mapping[str, Pairs], faces: int = 3, gap: int = 4
 ) -> Image.Image:
     """The report's comparison: a row for each face, LR, then the generators, then HR.
 
