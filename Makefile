@@ -13,10 +13,10 @@ $(VENV)/runtime: pyproject.toml CMakeLists.txt constraints.txt $(shell find kern
 	$(PIP) --editable .
 	touch $@
 
-# What the tests need besides: torch, onnx, pytest.
+# What the tests need besides: torch, onnx, ONNX Runtime, pytest.
 $(VENV)/tests: $(VENV)/runtime
 	$(PIP) torch
-	$(PIP) --editable '.[train,export,test,dev]'
+	$(PIP) --editable '.[cpu,train,export,test,dev]'
 	touch $@
 
 demo: $(VENV)/runtime
@@ -29,6 +29,7 @@ lint: $(VENV)/tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cpp' '*.cu' '*.cuh')
 
 # The README's figures: native kernels against a copy; srsdk beside what a user would pick instead

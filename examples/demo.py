@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from srsdk import Upscaler
-from srsdk.faces import SlimFaceDetector
+from srsdk.faces import BlazeFaceDetector
 from srsdk.timing import StageTimer
 from srsdk.video import VideoReader, enhance_video
 
@@ -52,7 +52,7 @@ def side_by_side(source: Path, result: Path, number: int) -> np.ndarray:
     scale = large.shape[0] // height
     bicubic = cv2.resize(small, large.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     x, y = width / 2, height / 2
-    if found := SlimFaceDetector().detect(small):
+    if found := BlazeFaceDetector().detect(small):
         left, top, face_width, face_height = found[0].box
         x, y = left + face_width / 2, top + face_height / 2
     side = min(SHOWN_SIDE, height, width)

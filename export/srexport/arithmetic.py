@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from srexport.runtimes import Pixels
 from srexport.verify import Parity, parity_of
 from srsdk import reference
+from srsdk.backends.onnxruntime_library import load_onnxruntime
 from srsdk.spec import ModelSpec
 
 
 def plain_session(model: onnx.ModelProto) -> Any:
     """An ONNX Runtime session that fuses nothing, so that every rounding in the graph happens."""
-    import onnxruntime as ort
-
+    ort = load_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

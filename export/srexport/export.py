@@ -13,9 +13,9 @@ from srexport.plugin import use_plugin
 from srexport.precision import Choice, convert
 from srexport.runtimes import Pixels, open_runner
 from srexport.source import read_checkpoint
-from srexport.verify import CERTIFICATE_KEY, Certificate, certify
+from srexport.verify import Certificate, certify
 from srsdk.errors import InputError
-from srsdk.spec import ModelSpec, Precision
+from srsdk.spec import CERTIFICATE_KEY, ModelSpec, Precision
 
 
 @dataclass(frozen=True)

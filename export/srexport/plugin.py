@@ -6,7 +6,6 @@ behind the convolution's sums: bias, shuffle and activation in one pass over mem
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 from collections import Counter
 
@@ -14,11 +13,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from srexport.flavour import Flavour
 from srexport.onnx import annotate, read_spec, weights_sha256
 from srexport.source import Array
-from srsdk.errors import BackendUnavailableError, InputError
-from srsdk.tensorrt_plugin import NAMESPACE, PLUGIN, VERSION, load_plugin
+from srsdk.errors import InputError
+from srsdk.tensorrt.plugin import NAMESPACE, PLUGIN, VERSION
 
 FACTORS = (2, 3, 4, 8)
 """What the kernel is compiled for."""
@@ -127,27 +125,6 @@ def with_meaning(model: onnx.ModelProto) -> onnx.ModelProto:
         )
     )
     return result
-
-
-def prepare(flavour: Flavour) -> None:
-    """Make a TensorRT ready to read a model with the plugin.
-
-    Raises:
-        BackendUnavailableError: The plugin is not to be had, or TensorRT-RTX could not use it.
-    """
-    load_plugin(flavour.trt)
-    if flavour.name != "tensorrt_rtx":
-        return
-    # Its ONNX parser opens the library by this name, which the wheel does not have, before it adds
-    # a plugin; where that fails it ends the process (1.7.1).
-    try:
-        ctypes.CDLL("libtensorrt_rtx.so")
-    except OSError as error:
-        raise BackendUnavailableError(
-            f"{flavour.title} adds plugins only where it finds libtensorrt_rtx.so, which its wheel "
-            "lacks: make a link of that name to the wheel's libtensorrt_rtx.so.1, and set "
-            "LD_LIBRARY_PATH to the link's folder"
-        ) from error
 
 
 def _flat_float32(weight: onnx.TensorProto) -> None:

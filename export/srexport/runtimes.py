@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from srsdk.engine_sidecar import is_engine, read_record, sidecar_path
+from srsdk.backends.onnxruntime_library import load_onnxruntime
 from srsdk.errors import InputError, ModelFormatError, ModelNotFoundError
 from srsdk.spec import ModelSpec, Precision
+from srsdk.tensorrt.sidecar import is_engine, read_record, sidecar_path
 
 Pixels = NDArray[np.uint8]
 
@@ -79,7 +80,7 @@ def open_runner(path: Path, runtime: str = "auto") -> Runner:
     Args:
         path: The file.
         runtime: For a checkpoint "torch"; for other files "reference", a backend of the SDK
-            ("onnxruntime", "native", "tensorrt", "cuda", ...), or "auto": by the
+            ("onnxruntime", "native", "tensorrt", "onnxruntime-cuda", ...), or "auto": by the
             file's ending; "reference" for an ONNX file that needs the TensorRT plugin.
 
     Raises:
@@ -120,7 +121,7 @@ def probe_size(*models: Path) -> tuple[int, int]:
         if sidecar_path(path).is_file():
             profiles = read_record(path).profiles
             if not any(profile.covers((1, *_PROBE)) for profile in profiles):
-                return min((profile.best[1:] for profile in profiles), key=math.prod)
+                return min((profile.opt[1:] for profile in profiles), key=math.prod)
     return _PROBE
 
 
@@ -159,12 +160,12 @@ def _torch(path: Path) -> Runner:
 
 def _reference(path: Path) -> Runner:
     import onnx
-    import onnxruntime as ort
 
     from srexport.onnx import load, read_spec
     from srexport.plugin import with_meaning
     from srsdk import reference
 
+    ort = load_onnxruntime()
     model = load(path)
     spec = read_spec(model, str(path))
     if spec.plugin:
@@ -226,8 +227,7 @@ def _needs_plugin(path: Path) -> bool:
 
 
 def _session(model: Any) -> Any:
-    import onnxruntime as ort
-
+    ort = load_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = 3
     try:

@@ -15,9 +15,10 @@ from typing import Literal
 
 from srexport.onnx import INPUT, OUTPUT, load, read_spec
 from srsdk.backends import open_backend
-from srsdk.engine_sidecar import check_whole, is_engine
 from srsdk.errors import InputError
 from srsdk.spec import ModelSpec
+from srsdk.tensorrt.machine import check_whole
+from srsdk.tensorrt.sidecar import is_engine
 
 BATCH = 16
 """Largest batch of face crops that the server makes of single requests, unless told otherwise."""
@@ -140,7 +141,7 @@ def _engine(model: Path, name: str | None, max_batch: int | None) -> Served:
             f"{model} is an engine of TensorRT-RTX, which Triton does not run; give it the ONNX "
             "file, or an engine built by TensorRT on the server"
         )
-    largest = max(profile.most[0] for profile in record.profiles)
+    largest = max(profile.max[0] for profile in record.profiles)
     if max_batch is not None and max_batch > largest:
         raise InputError(
             f"{model} takes batches of up to {largest}, not {max_batch}; build it with larger "

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from srexport.runtimes import Party, Pixels, Runner
-from srsdk.engine_sidecar import read_record, sidecar_path, write_record
 from srsdk.errors import InputError, SrsdkError
 from srsdk.spec import Precision
+from srsdk.tensorrt.sidecar import read_record, sidecar_path, write_record
 
-CERTIFICATE_KEY = "srsdk.parity"
 """Key of the certificate in an ONNX file's metadata."""
 
 FORMAT = 1

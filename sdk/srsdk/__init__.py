@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from srsdk.errors import (
     BackendUnavailableError,
     DetectorError,
+    EngineBuildError,
     EngineMismatchError,
     InputError,
     ModelFormatError,
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BackendUnavailableError",
     "DetectorError",
+    "EngineBuildError",
     "EngineMismatchError",
     "InputError",
     "ModelFormatError",

@@ -29,6 +29,10 @@ class EngineMismatchError(SrsdkError, RuntimeError):
     """An engine that was built for another device, driver, library or model."""
 
 
+class EngineBuildError(SrsdkError, RuntimeError):
+    """TensorRT did not build an engine."""
+
+
 class CudaError(SrsdkError, RuntimeError):
     """A CUDA kernel that could not be launched: no device, no driver, or a failure of either."""
 

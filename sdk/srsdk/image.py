@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from srsdk.backends.base import Pixels
 from srsdk.errors import InputError
+from srsdk.types import Pixels
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,43 @@ def split(image: Any) -> Image:
     return Image(np.repeat(plane[:, :, None], 3, axis=2), gray=image.ndim)
 
 
-def join(color: Pixels, original: Image, scale: int, out: Pixels) -> None:
+class PreparedImage:
+    """An image to be upscaled: what the generator reads and writes, and what becomes of it.
+
+    Args:
+        image: As for `split`.
+        out: The array that the result is written into; None allocates one.
+        scale: Upscaling factor.
+
+    Raises:
+        InputError: `image` or `out` cannot be used.
+
+    Attributes:
+        lr: `(H, W, 3)`, three channels of the image.
+        sr: `(scale*H, scale*W, 3)`, where the generator's result goes.
+    """
+
+    def __init__(self, image: Any, out: Pixels | None, scale: int) -> None:
+        self._original = split(image)
+        if out is None:
+            out = np.empty(_result_shape(image, scale), np.uint8)
+        else:
+            _check_out(out, image, scale)
+        self._out, self._scale = out, scale
+        self.lr = self._original.color
+        self.sr = out
+        if not self._original.is_plain:
+            height, width = self.lr.shape[:2]
+            self.sr = np.empty((height * scale, width * scale, 3), np.uint8)
+
+    def finish(self) -> Pixels:
+        """The result in the form of the image, once `sr` is complete."""
+        if not self._original.is_plain:
+            _join(self.sr, self._original, self._scale, self._out)
+        return self._out
+
+
+def _join(color: Pixels, original: Image, scale: int, out: Pixels) -> None:
     """Write the upscaled `color` into `out` in the form of the original.
 
     Gray is the mean of the three channels; alpha is enlarged bicubically.
@@ -79,14 +115,14 @@ def join(color: Pixels, original: Image, scale: int, out: Pixels) -> None:
         out[:, :, 3] = cv2.resize(alpha, size, interpolation=cv2.INTER_CUBIC)
 
 
-def result_shape(image: NDArray[np.uint8], scale: int) -> tuple[int, ...]:
+def _result_shape(image: NDArray[np.uint8], scale: int) -> tuple[int, ...]:
     """Shape of the upscaled image."""
     return (image.shape[0] * scale, image.shape[1] * scale, *image.shape[2:])
 
 
-def check_out(out: Any, image: NDArray[np.uint8], scale: int) -> None:
+def _check_out(out: Any, image: NDArray[np.uint8], scale: int) -> None:
     """Raise `InputError` unless `out` can take the upscaled `image`."""
-    expected = result_shape(image, scale)
+    expected = _result_shape(image, scale)
     if not isinstance(out, np.ndarray) or out.dtype != np.uint8 or out.shape != expected:
         got = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise InputError(f"out must be a uint8 array of shape {expected}, got {got}")

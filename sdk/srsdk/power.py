@@ -119,11 +119,10 @@ class Rapl:
 
     @property
     def name(self) -> str:
-        """See `Counter.name`."""
         return "RAPL " + ", ".join(_text(path.with_name("name")) for path, _ in self._zones)
 
     def joules(self) -> float:
-        """See `Counter.joules`; must be called before a counter has gone round once, in minutes."""
+        """As `Counter.joules`; call it more often than a counter wraps, which takes minutes."""
         for number, (counter, span) in enumerate(self._zones):
             now = _number(counter)
             step = now - self._last[number]
@@ -132,7 +131,7 @@ class Rapl:
         return self._total / 1e6
 
     def close(self) -> None:
-        """See `Counter.close`."""
+        pass
 
 
 def rapl_zones(sysfs: Path) -> list[Path]:
@@ -211,15 +210,12 @@ class JetsonRails:
 
     @property
     def name(self) -> str:
-        """See `Counter.name`."""
         return "INA3221 " + ", ".join(rail.name for rail in self._rails)
 
     def joules(self) -> float:
-        """See `Counter.joules`."""
         return self._sampled.joules()
 
     def close(self) -> None:
-        """See `Counter.close`."""
         self._sampled.close()
 
 
@@ -275,14 +271,12 @@ class Nvml:
             raise LookupError(f"the GPU's energy cannot be read: {error}") from error
 
     def joules(self) -> float:
-        """See `Counter.joules`."""
         if self._sampled is not None:
             return self._sampled.joules()
         now = self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._gpu)
         return float(now - self._first) / 1e3
 
     def close(self) -> None:
-        """See `Counter.close`."""
         if self._sampled is not None:
             self._sampled.close()
         if self._open:

@@ -21,6 +21,11 @@ Precision = Literal["fp32", "fp16", "int8"]
 ChannelOrder = Literal["rgb", "bgr"]
 
 METADATA_KEY = "srsdk.spec"
+"""Key of the spec in a model file's metadata."""
+
+CERTIFICATE_KEY = "srsdk.parity"
+"""Key of the parity certificate, which says how far the file is from the checkpoint."""
+
 FORMAT = 1
 
 

@@ -3,56 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from srsdk import image as images
-from srsdk.backends.base import Pixels, Ticket
 from srsdk.errors import InputError
+from srsdk.futures import DeferredFuture, in_flight
+from srsdk.image import PreparedImage
+from srsdk.tiling import TiledBackend
 from srsdk.timing import StageTimer
+from srsdk.types import Future, Pixels
 
 if TYPE_CHECKING:
-    from srsdk.faces import FaceResult, FrameFace
+    from srsdk.faces import FaceStream, FrameFace
 
-
-class _Faces(Protocol):
-    """`srsdk.faces.FaceStream`."""
-
-    def enhance(self, lr: Pixels, sr: Pixels) -> FaceResult: ...
-
-
-class Work:
-    """An image to be upscaled: what the generator reads and writes, and what becomes of it.
-
-    Attributes:
-        lr: `(H, W, 3)`, three channels of the image.
-        sr: Where the generator's result goes.
-    """
-
-    def __init__(self, image: Any, out: Pixels | None, scale: int) -> None:
-        self._original = images.split(image)
-        if out is None:
-            out = np.empty(images.result_shape(image, scale), np.uint8)
-        else:
-            images.check_out(out, image, scale)
-        self._out, self._scale = out, scale
-        self.lr = self._original.color
-        self.sr = out
-        if not self._original.is_plain:
-            height, width = self.lr.shape[:2]
-            self.sr = np.empty((height * scale, width * scale, 3), np.uint8)
-
-    def finish(self, enhance: Callable[[Pixels, Pixels], None]) -> Pixels:
-        """The result, once `sr` is complete, with what `enhance(lr, sr)` makes of it."""
-        enhance(self.lr, self.sr)
-        if not self._original.is_plain:
-            images.join(self.sr, self._original, self._scale, self._out)
-        return self._out
+_IN_FLIGHT = 2
+"""Frames of a video on a GPU at a time: one is computed while the other is copied."""
 
 
 class UpscalerStream:
@@ -61,53 +28,63 @@ class UpscalerStream:
     A context manager: it ends with `close`. A stream that is not closed costs memory, nothing else.
 
     Args:
-        start: Begins to fill the `sr` of a frame's `Work`.
-        scale: Upscaling factor.
-        in_flight: Frames that are worth having on their way at a time.
-        faces: What enhances the faces of frame after frame; None: nothing.
-        timer: See `Upscaler.stream`.
+        generator: Upscales frames.
+        faces: Enhances the faces in frame after frame; None leaves faces to the generator.
+        timer: Collects the seconds of the stages "frame", "detect", "faces" and "blend".
 
     Attributes:
         scale: Upscaling factor.
-        in_flight: Frames that are worth having on their way at a time: 2 on a GPU, otherwise 1.
+        in_flight: Frames that are worth having in flight at a time: 2 on a GPU, otherwise 1.
         faces: The faces in the frame whose result came last; their boxes are in pixels of the input
             frame, and a face keeps its id while it is followed. Empty without a face generator.
         faces_total: Faces enhanced in all frames so far, each counted once a frame.
+        enhance_faces: Whether the next frames' faces are detected and enhanced. Setting it to False
+            saves their time; tracks go on from the last frame when it is True again.
     """
 
     def __init__(
         self,
-        start: Callable[[Work], Ticket],
+        generator: TiledBackend,
         *,
-        scale: int,
-        in_flight: int,
-        faces: _Faces | None,
-        timer: StageTimer | None,
+        faces: FaceStream | None = None,
+        timer: StageTimer | None = None,
     ) -> None:
-        self.scale, self.in_flight = scale, in_flight
-        self._start, self._enhancer = start, faces
-        self._timer = timer or StageTimer()
-        self._on_the_way: deque[_FrameTicket] = deque()
-        self._closed = False
+        self.scale = generator.info.spec.scale
+        self.in_flight = _IN_FLIGHT if generator.overlaps else 1
         self.faces: tuple[FrameFace, ...] = ()
         self.faces_total = 0
+        self.enhance_faces = faces is not None
+        self._generator, self._enhancer = generator, faces
+        self._timer = timer or StageTimer()
+        self._queue: deque[_FrameFuture] = deque()  # frames in flight, oldest first
+        self._closed = False
+
+    @property
+    def detect_every(self) -> int:
+        """Frames from one face detection to the next, from now on; 0 without a face generator."""
+        return 0 if self._enhancer is None else self._enhancer.detect_every
+
+    @detect_every.setter
+    def detect_every(self, frames: int) -> None:
+        if self._enhancer is not None:
+            self._enhancer.detect_every = frames
 
     def __call__(self, frame: Any, out: Pixels | None = None) -> Pixels:
         """Upscale the next frame; as `Upscaler.__call__` of an image in host memory."""
         return self.submit(frame, out).result()
 
-    def submit(self, frame: Any, out: Pixels | None = None) -> Ticket:
+    def submit(self, frame: Any, out: Pixels | None = None) -> Future:
         """Start upscaling the next frame; on the CPU it is upscaled at once.
 
-        Faces are enhanced when a result is asked for, and where that is out of order, those of the
-        frames before come first.
+        The faces are enhanced when the result is asked for, in the order of the frames: asking for
+        a later frame first finishes the frames before it.
 
         Args:
-            frame: As for `Upscaler.__call__`; it must stay as it is until its result comes.
+            frame: As for `Upscaler.__call__`; must not change until its result is there.
             out: As for `Upscaler.__call__`.
 
         Returns:
-            The ticket for its result.
+            The future of the result.
 
         Raises:
             InputError: `frame` or `out` is not as described, or the stream is closed.
@@ -115,14 +92,14 @@ class UpscalerStream:
         if self._closed:
             raise InputError("this stream is closed; make a new one with Upscaler.stream()")
         started = perf_counter()
-        work = Work(frame, out, self.scale)
-        ticket = _FrameTicket(self, work, self._start(work))
-        ticket.seconds = perf_counter() - started
-        self._on_the_way.append(ticket)
-        return ticket
+        image = PreparedImage(frame, out, self.scale)
+        generated = self._generator.submit(image.lr, image.sr)
+        future = _FrameFuture(self, image, generated, perf_counter() - started)
+        self._queue.append(future)
+        return future
 
     def map(self, frames: Iterable[Any], *, in_flight: int | None = None) -> Iterator[Pixels]:
-        """Upscale all frames; on a GPU the copies of some overlap the computing of others.
+        """Upscale all frames; on a GPU, copying some overlaps computing others.
 
         Args:
             frames: As for `submit`.
@@ -139,11 +116,15 @@ class UpscalerStream:
             raise InputError(f"in_flight is {in_flight}, expected at least 1")
         return self._map(frames, in_flight or self.in_flight)
 
+    def _map(self, frames: Iterable[Any], count: int) -> Iterator[Pixels]:
+        for future in in_flight(map(self.submit, frames), count):
+            yield future.result()
+
     def close(self) -> None:
-        """Wait for the frames on their way; their results can still be asked for, more cannot."""
+        """Finish the frames in flight, whose results stay available, and take no further frames."""
         self._closed = True
-        if self._on_the_way:
-            self._settle(self._on_the_way[-1])
+        if self._queue:
+            self._finish_through(self._queue[-1])
 
     def __enter__(self) -> UpscalerStream:
         return self
@@ -156,63 +137,50 @@ class UpscalerStream:
     ) -> None:
         self.close()
 
-    def _map(self, frames: Iterable[Any], in_flight: int) -> Iterator[Pixels]:
-        tickets: deque[Ticket] = deque()
-        for frame in frames:
-            tickets.append(self.submit(frame))
-            if len(tickets) >= in_flight:
-                yield tickets.popleft().result()
-        while tickets:
-            yield tickets.popleft().result()
+    def _finish_through(self, last: _FrameFuture) -> None:
+        """Finish the frames in flight, in order, up to `last`."""
+        while last in self._queue:
+            self._queue.popleft().wait()
 
-    def _settle(self, last: _FrameTicket) -> None:
-        """Finish the frames up to this one."""
-        while last in self._on_the_way:
-            ticket = self._on_the_way.popleft()
-            started = perf_counter()
-            faces = _Stopwatch()
-            ticket.settle(partial(self._enhance, faces))
-            self._timer.add("frame", ticket.seconds + perf_counter() - started - faces.seconds)
+    def _finish(self, image: PreparedImage, generated: Future, seconds: float) -> Pixels:
+        """Wait for the generator, enhance the faces and complete the image.
 
-    def _enhance(self, faces: _Stopwatch, lr: Pixels, sr: Pixels) -> None:
-        if self._enhancer is None:
-            return
-        result = self._enhancer.enhance(lr, sr)
-        self.faces = result.faces
-        self.faces_total += result.count
-        faces.seconds = result.detect + result.generate + result.blend
-        self._timer.add("detect", result.detect)
-        self._timer.add("faces", result.generate)
-        self._timer.add("blend", result.blend)
-
-
-class _Stopwatch:
-    seconds = 0.0
+        Args:
+            image: The oldest frame in flight.
+            generated: Of the generator's result for it.
+            seconds: What submitting it took.
+        """
+        started = perf_counter()
+        generated.result()
+        seconds += perf_counter() - started
+        if self._enhancer is None or not self.enhance_faces:
+            self.faces = ()
+        else:
+            result = self._enhancer.enhance(image.lr, image.sr)
+            self.faces = result.faces
+            self.faces_total += result.count
+            self._timer.add("detect", result.detect)
+            self._timer.add("faces", result.generate)
+            self._timer.add("blend", result.blend)
+        started = perf_counter()
+        pixels = image.finish()
+        self._timer.add("frame", seconds + perf_counter() - started)
+        return pixels
 
 
-class _FrameTicket:
-    """A frame that was handed in; see `Ticket`."""
+class _FrameFuture(DeferredFuture):
+    """A frame in a stream's queue."""
 
-    def __init__(self, stream: UpscalerStream, work: Work, generated: Ticket) -> None:
-        self.seconds = 0.0
-        self._stream, self._work, self._generated = stream, work, generated
-        self._result: Pixels | None = None
-        self._error: BaseException | None = None
+    def __init__(
+        self, stream: UpscalerStream, image: PreparedImage, generated: Future, seconds: float
+    ) -> None:
+        super().__init__()
+        self._stream, self._image = stream, image
+        self._generated, self._seconds = generated, seconds
 
     def result(self) -> Pixels:
-        """See `Ticket.result`."""
-        self._stream._settle(self)
-        if self._error is not None:
-            raise self._error
-        assert self._result is not None
-        return self._result
+        self._stream._finish_through(self)
+        return super().result()
 
-    def settle(self, enhance: Callable[[Pixels, Pixels], None]) -> None:
-        """Wait for the generator and enhance the faces; an error is kept for `result`."""
-        try:
-            self._generated.result()
-            self._result = self._work.finish(enhance)
-        except BaseException as error:
-            self._error = error
-            if not isinstance(error, Exception):  # Ctrl-C is not for later
-                raise
+    def _finish(self) -> Pixels:
+        return self._stream._finish(self._image, self._generated, self._seconds)

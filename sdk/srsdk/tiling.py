@@ -6,6 +6,66 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from srsdk.futures import FinishedFuture
+from srsdk.types import Backend, BackendInfo, DeviceBackend, Future, Pixels
+
+
+class TiledBackend:
+    """A backend for frames of any size: frames that are too large go through it in tiles.
+
+    Args:
+        backend: Runs the generator.
+        tile: Largest side of what goes through at once, halo not counted; None: what the backend
+            suggests, or the sizes that it was built for.
+
+    Attributes:
+        info: The backend's.
+        tile: Largest side of what goes through at once.
+        overlaps: Whether `submit` returns while the frame is in flight, as on a GPU.
+    """
+
+    def __init__(self, backend: Backend, tile: int | None = None) -> None:
+        self.info: BackendInfo = backend.info
+        self.tile = tile or self.info.tile
+        self._backend = backend
+        # Asked once: checking a protocol's methods takes longer than all else around a frame.
+        self._gpu = backend if isinstance(backend, DeviceBackend) else None
+        self.overlaps = self._gpu is not None
+        self._asks_backend = self._gpu is not None and tile is None
+
+    def takes_whole(self, height: int, width: int) -> bool:
+        """Whether frames of this size go through at once, rather than in tiles."""
+        if self._gpu is not None and self._asks_backend:
+            return self._gpu.takes(height, width)
+        return max(height, width) <= self.tile
+
+    def run(self, lr: Pixels, sr: Pixels) -> None:
+        """Upscale one frame.
+
+        Args:
+            lr: `(H, W, 3)`, any strides.
+            sr: `(scale*H, scale*W, 3)` to write into, any strides.
+        """
+        height, width = lr.shape[:2]
+        if self.takes_whole(height, width):
+            self._backend.run(lr[None], sr[None])
+            return
+        scale = self.info.spec.scale
+        for tile in tiles(height, width, self.tile, self.info.spec.halo):
+            result = self._backend.run(lr[tile.read][None])[0]
+            sr[scaled(tile.keep, scale)] = result[scaled(tile.inner, scale)]
+
+    def submit(self, lr: Pixels, sr: Pixels) -> Future:
+        """Start what `run` does; frames on the CPU and frames in tiles are finished on return.
+
+        Returns:
+            The future of `sr[None]`.
+        """
+        if self._gpu is not None and self.takes_whole(*lr.shape[:2]):
+            return self._gpu.submit(lr[None], sr[None])
+        self.run(lr, sr)
+        return FinishedFuture(sr[None])
+
 
 @dataclass(frozen=True)
 class Tile:

@@ -11,24 +11,21 @@ from typing import TYPE_CHECKING, Any, get_args, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from srsdk import image as images
 from srsdk import zoo
-from srsdk.backends import Backend, BackendInfo, Color, Pixels, open_backend
-from srsdk.backends.base import DeviceBackend, Done, Ticket
+from srsdk.backends import open_backend
 from srsdk.cuda import is_device_array
 from srsdk.errors import InputError
-from srsdk.stream import UpscalerStream, Work
-from srsdk.tiling import scaled, tiles
+from srsdk.image import PreparedImage, split
+from srsdk.stream import UpscalerStream
+from srsdk.tiling import TiledBackend
 from srsdk.timing import StageTimer
+from srsdk.types import Backend, BackendInfo, Color, DeviceBackend, Pixels
 
 if TYPE_CHECKING:
     from srsdk.faces import FaceDetector, FaceEnhancer
 
 _FACE_SIZE = 32
 """Size of faces for a face generator that was trained on whole frames."""
-
-_IN_FLIGHT = 2
-"""Frames of a video on a GPU at a time: one is computed while the other is copied."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Upscaler:
             that `srsdk-export` wrote.
         faces: The same, for the generator that is run on detected faces, whose results are blended
             into the frame; None leaves faces to `model`. Both must have the same scale.
-        detector: What finds the faces; None: `srsdk.faces.SlimFaceDetector()`.
+        detector: What finds the faces; None: `srsdk.faces.BlazeFaceDetector()`.
         max_face: Largest side of a face's square (whole head) in pixels of the input that goes
             through the face generator, whose cost grows with the area; None: `FaceEnhancer`'s.
         backend: "auto", or a name from `srsdk.backends.BACKENDS`. "auto" is the fastest on the CPU,
@@ -106,8 +103,7 @@ class Upscaler:
             return open_backend(backend, zoo.find(name), threads=threads or 0, color=color)
 
         self._backend = open_model(model)
-        # Asked once: going through a protocol's methods takes longer than all else around a frame.
-        self._gpu = self._backend if isinstance(self._backend, DeviceBackend) else None
+        self._generator = TiledBackend(self._backend, tile)
         self._face_backend = None if faces is None else open_model(faces)
         self._faces: FaceEnhancer | None = None
         if self._face_backend is not None:
@@ -115,9 +111,9 @@ class Upscaler:
                 self._backend, self._face_backend, detector, max_face, color
             )
         face_info = None if self._face_backend is None else self._face_backend.info
-        info = self._backend.info
-        self._info = UpscalerInfo(self.scale, color, tile or info.tile, info, face_info)
-        self._own_tile = tile is not None
+        self._info = UpscalerInfo(
+            self.scale, color, self._generator.tile, self._backend.info, face_info
+        )
 
     @property
     def scale(self) -> int:
@@ -157,9 +153,10 @@ class Upscaler:
         """
         if is_device_array(image):
             return self._on_device(image, out)
-        work = Work(image, out, self.scale)
-        self._generate(work.lr, work.sr)
-        return work.finish(self._enhance_faces)
+        prepared = PreparedImage(image, out, self.scale)
+        self._generator.run(prepared.lr, prepared.sr)
+        self._enhance_faces(prepared.lr, prepared.sr)
+        return prepared.finish()
 
     def batch(self, frames: Sequence[Any]) -> list[Pixels]:
         """Upscale several images; colour images of one size go through the generator together.
@@ -173,10 +170,10 @@ class Upscaler:
         Raises:
             InputError: An image is not as described.
         """
-        originals = [images.split(frame) for frame in frames]
-        shapes = {original.color.shape for original in originals}
+        originals = [split(frame) for frame in frames]
+        sizes = {original.color.shape[:2] for original in originals}
         plain = all(original.is_plain for original in originals)
-        if len(shapes) != 1 or not plain or not self._whole(shapes.pop()):
+        if len(sizes) != 1 or not plain or not self._generator.takes_whole(*sizes.pop()):
             return [self(frame) for frame in frames]
         stacked = np.stack([original.color for original in originals])
         results = list(self._backend.run(stacked))
@@ -203,13 +200,8 @@ class Upscaler:
         """
         if detect_every < 1:
             raise InputError(f"detect_every is {detect_every}, expected at least 1")
-        return UpscalerStream(
-            self._start,
-            scale=self.scale,
-            in_flight=1 if self._gpu is None else _IN_FLIGHT,
-            faces=None if self._faces is None else self._faces.stream(every=detect_every),
-            timer=timer,
-        )
+        faces = None if self._faces is None else self._faces.stream(every=detect_every)
+        return UpscalerStream(self._generator, faces=faces, timer=timer)
 
     def close(self) -> None:
         """Free the generators; the object cannot be used afterwards."""
@@ -229,42 +221,18 @@ class Upscaler:
         self.close()
 
     def _on_device(self, image: Any, out: Any) -> Any:
-        if self._gpu is None:
+        if not isinstance(self._backend, DeviceBackend):
             name = self._info.frames.name
             raise InputError(
                 f"the image is in device memory and backend {name!r} takes host memory: copy it "
-                'to the host, or make an Upscaler with backend="tensorrt" or "cuda"'
+                'to the host, or make an Upscaler with backend="tensorrt" or "onnxruntime-cuda"'
             )
         if self._faces is not None:
             raise InputError(
                 "faces are found on the CPU: copy the image to the host, or make an Upscaler "
                 "without faces"
             )
-        return self._gpu.run_on_device(image, out)
-
-    def _start(self, work: Work) -> Ticket:
-        """Begin what `_generate` does; where it cannot be left to itself it is done at once."""
-        if self._gpu is not None and self._whole(work.lr.shape):
-            return self._gpu.submit(work.lr[None], work.sr[None])
-        self._generate(work.lr, work.sr)
-        return Done(work.sr[None])
-
-    def _generate(self, color: Pixels, out: Pixels) -> None:
-        if self._whole(color.shape):
-            self._backend.run(color[None], out[None])
-            return
-        height, width = color.shape[:2]
-        halo = self._backend.info.spec.halo
-        for tile in tiles(height, width, self._info.tile, halo):
-            result = self._backend.run(color[tile.read][None])[0]
-            out[scaled(tile.keep, self.scale)] = result[scaled(tile.inner, self.scale)]
-
-    def _whole(self, shape: tuple[int, ...]) -> bool:
-        """Whether images of this shape go through at once, rather than in tiles."""
-        height, width = shape[:2]
-        if self._gpu is not None and not self._own_tile:
-            return self._gpu.takes(height, width)
-        return max(height, width) <= self._info.tile
+        return self._backend.run_on_device(image, out)
 
     def _enhance_faces(self, color: Pixels, out: Pixels) -> None:
         if self._faces is not None:

@@ -22,7 +22,7 @@ from typing import Any
 
 import srsdk
 from srsdk import Upscaler, zoo
-from srsdk.backends.base import usable_cores
+from srsdk.cpu import usable_cores
 from tests.benchmarks.comparison import bars, picture, profile, rounds, table, videos
 from tests.benchmarks.comparison.account import account
 from tests.benchmarks.comparison.candidates import Candidate, candidates

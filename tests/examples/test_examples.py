@@ -77,5 +77,6 @@ def test_upscale_image(tmp_path: Path) -> None:
 
 def test_camera(tmp_path: Path) -> None:
     printed = run("camera.py", first_second(tmp_path / "clip.mp4"), "--no-window")
-    frames = int(printed.split()[0])
-    assert 1 <= frames <= 12  # a file is read faster than it is upscaled: frames are dropped
+    shown = int(printed.partition("shown ")[2].partition(",")[0])
+    assert 1 <= shown <= 12  # the newest frame wins: a busy machine shows fewer
+    assert "ended" in printed

@@ -19,7 +19,7 @@ from srexport.onnx import load, save
 from srsdk.backends import BACKENDS
 from srsdk.cli import entry
 from srsdk.spec import ModelSpec
-from tests.export.test_engine import tiny
+from tests.export.tiny import tiny
 
 
 @dataclass(frozen=True)
@@ -197,5 +197,5 @@ def test_readme_has_every_backend() -> None:
     readme = Path(srexport.__file__).parents[1] / "README.md"
     if not readme.is_file():
         pytest.skip("not a source tree")
-    table = re.findall(r'^\| `"(\w+)"` \|', readme.read_text("utf-8"), re.M)
+    table = re.findall(r'^\| `"([\w-]+)"` \|', readme.read_text("utf-8"), re.M)
     assert set(table) == set(BACKENDS)

@@ -33,7 +33,7 @@ from srsdk import Upscaler, reference
 from srsdk.cli import app as srsdk_app
 from srsdk.errors import BackendUnavailableError, InputError, ModelFormatError
 from srsdk.spec import METADATA_KEY, ModelSpec, Precision
-from srsdk.tensorrt_plugin import LIBRARY, PLUGIN, VARIABLE, find_plugin
+from srsdk.tensorrt.plugin import LIBRARY, PLUGIN, VARIABLE, find_plugin
 from srtrain.checkpoint import Checkpoint
 from srtrain.config import ModelConfig
 from srtrain.models import Edge, SRResNet, build_generator
@@ -277,10 +277,10 @@ def library() -> Path:
 BUILD = """
 import sys
 from pathlib import Path
-from srexport.engine import Options, build_engine
-from srexport.flavour import find_flavour
+from srsdk.tensorrt.building import Options, build_engine
+from srsdk.tensorrt.flavour import find_flavour
 from srexport.onnx import load, read_spec
-from srexport.shapes import profiles
+from srsdk.tensorrt.profiles import profiles
 model, output = map(Path, sys.argv[1:])
 wanted = profiles([], read_spec(load(model)))
 flavour = find_flavour("tensorrt_rtx")
@@ -327,7 +327,7 @@ CREATOR = """
 import sys
 import numpy as np
 import tensorrt_rtx as trt
-from srsdk.tensorrt_plugin import load_plugin
+from srsdk.tensorrt.plugin import load_plugin
 load_plugin(trt)
 load_plugin(trt)
 creator = trt.get_plugin_registry().get_creator("SrsdkPixelShufflePReLU", "1", "srsdk")
@@ -351,7 +351,7 @@ def test_creator(library: Path) -> None:
 SHAPES = """
 import sys
 import tensorrt_rtx as trt
-from srsdk.tensorrt_plugin import load_plugin
+from srsdk.tensorrt.plugin import load_plugin
 load_plugin(trt)
 log = trt.Logger(trt.Logger.INTERNAL_ERROR)
 for path in sys.argv[1:]:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from srsdk import reference
-from srsdk.tensorrt_plugin import LIBRARY
+from srsdk.tensorrt.plugin import LIBRARY
 
 # ---- building it
 

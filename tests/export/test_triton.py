@@ -19,9 +19,9 @@ from srexport.precision import convert
 from srexport.triton import Served, configuration, write_repository
 from srsdk.errors import EngineMismatchError, InputError, ModelFormatError, ModelNotFoundError
 from srsdk.spec import ModelSpec, TrainingSummary
-from tests.export.conftest import edit
-from tests.export.test_engine import tiny
 from tests.export.test_precision import edge
+from tests.export.tiny import tiny
+from tests.sdk.tensorrt.stand_in import edit
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from srexport.cli import app
 from srexport.images import probe_frames, read_images
 from srexport.onnx import load, save
 from srexport.runtimes import Output, Party, Runner, open_runner, probe_size
-from srexport.verify import CERTIFICATE_KEY, Parity, ParityError, Tolerance, certify, compare
+from srexport.verify import Parity, ParityError, Tolerance, certify, compare
 from srsdk import zoo
 from srsdk.backends import BACKENDS
 from srsdk.errors import (
@@ -26,8 +26,8 @@ from srsdk.errors import (
     ModelFormatError,
     ModelNotFoundError,
 )
-from srsdk.spec import ModelSpec
-from tests.export.conftest import edit
+from srsdk.spec import CERTIFICATE_KEY, ModelSpec
+from tests.sdk.tensorrt.stand_in import edit
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_every_backend_is_a_runtime(
 ) -> None:
     """Those that run here agree; those that cannot say why."""
     monkeypatch.setenv("SRSDK_CACHE", str(tmp_path))
-    on_gpu_or_no_network = ("tensorrt", "cuda", "bicubic")
+    on_gpu_or_no_network = ("tensorrt", "onnxruntime-cuda", "bicubic")
     try:
         runner = open_runner(exported, runtime)
     except (BackendUnavailableError, ModelNotFoundError):
@@ -174,8 +174,8 @@ def test_every_backend_is_a_runtime(
 def test_frames_that_an_engine_takes(engine: Path, exported: Path) -> None:
     assert probe_size(exported) == (45, 39)
     assert probe_size(exported, engine) == (45, 39), "a profile covers them"
-    exact = {"name": "e", "least": [1, 180, 320], "best": [1, 180, 320], "most": [1, 180, 320]}
-    small = {"name": "s", "least": [1, 20, 30], "best": [1, 24, 32], "most": [1, 32, 36]}
+    exact = {"name": "e", "min": [1, 180, 320], "opt": [1, 180, 320], "max": [1, 180, 320]}
+    small = {"name": "s", "min": [1, 20, 30], "opt": [1, 24, 32], "max": [1, 32, 36]}
     edit(engine, profiles=[exact])
     assert probe_size(exported, engine) == (180, 320)
     edit(engine, profiles=[exact, small])

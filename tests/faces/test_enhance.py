@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from srsdk.errors import InputError
-from srsdk.faces import Face, FaceEnhancer, FaceStream, SlimFaceDetector
+from srsdk.faces import BlazeFaceDetector, Face, FaceEnhancer, FaceStream
 from srsdk.faces.detect import Box
 from srsdk.faces.frames import Pixels
 
@@ -77,7 +77,7 @@ def test_twenty_faces_in_one_batch(scene: Scene) -> None:
 
     faces = [(40 + 124 * (k % 5), 24 + 84 * (k // 5), 27 + k % 3) for k in range(20)]
     lr, _ = scene(360, 660, faces)
-    enhancer = FaceEnhancer(run, scale=4, face_size=32, detector=SlimFaceDetector())
+    enhancer = FaceEnhancer(run, scale=4, face_size=32, detector=BlazeFaceDetector())
     assert enhancer.enhance(lr, enlarge(lr)).count == 20
     assert len(batches) == 1
     assert batches[0][0] == 20
@@ -118,7 +118,7 @@ def test_a_frame_smaller_than_the_crop(scene: Scene) -> None:
 def test_color_order_only_concerns_the_detector(scene: Scene) -> None:
     seen = []
 
-    class Spy(SlimFaceDetector):
+    class Spy(BlazeFaceDetector):
         def detect(self, frame: Any) -> list[Face]:
             seen.append(frame)
             return super().detect(frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from srsdk.backends import Pixels
+from srsdk.types import Pixels
 
 
 def frames(seed: int, *shape: int) -> Pixels:

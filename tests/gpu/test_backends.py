@@ -1,4 +1,4 @@
-"""The backends `tensorrt` and `cuda` on a real GPU, against ONNX Runtime on the CPU."""
+"""The backends `tensorrt` and `onnxruntime-cuda` on a real GPU, against ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 from srsdk import Upscaler, zoo
-from srsdk.backends import Backend, Pixels, open_backend
+from srsdk.backends import open_backend
 from srsdk.cuda import DeviceArray
-from srsdk.cuda_device import find_device
-from srsdk.engine_sidecar import sidecar_path
+from srsdk.cuda.driver import find_gpu
 from srsdk.errors import BackendUnavailableError, CudaError, EngineMismatchError, InputError
-from srsdk.zoo.engines import cached_engine
+from srsdk.tensorrt.cache import cached_engine
+from srsdk.tensorrt.sidecar import sidecar_path
+from srsdk.types import Backend, Pixels
 from tests.gpu.pictures import frames
 
 pytestmark = pytest.mark.gpu
@@ -30,11 +31,11 @@ LIBRARIES = ["tensorrt", "tensorrt_rtx"]
 
 @pytest.fixture(scope="module", autouse=True)
 def device() -> None:
-    if find_device() is None:
+    if find_gpu() is None:
         pytest.skip("no CUDA driver answers")
 
 
-@pytest.fixture(scope="module", params=["tensorrt", "tensorrt_rtx", "cuda"])
+@pytest.fixture(scope="module", params=["tensorrt", "tensorrt_rtx", "onnxruntime-cuda"])
 def kind(request: pytest.FixtureRequest) -> str:
     if request.param in LIBRARIES and importlib.util.find_spec(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
@@ -127,16 +128,16 @@ def test_threads(edge: Any) -> None:
         list(pool.map(work, range(12)))
 
 
-def test_tickets(edge: Any) -> None:
+def test_futures(edge: Any) -> None:
     batches = [frames(seed, 1, 180, 320) for seed in range(12)]
-    tickets = []
+    futures = []
     for batch in batches:
         given = batch.copy()
-        tickets.append(edge.submit(given))
+        futures.append(edge.submit(given))
         given[:] = 0
     for number in (11, 0, 5, *range(12)):
         known = reference("edge-x4").run(batches[number])
-        assert_close(tickets[number].result(), known)
+        assert_close(futures[number].result(), known)
 
 
 def test_stream(kind: str) -> None:
@@ -255,7 +256,7 @@ def test_an_engine_that_is_none(library: str, tmp_path: Path) -> None:
     import dataclasses
     import hashlib
 
-    from srsdk.engine_sidecar import read_record, write_record
+    from srsdk.tensorrt.sidecar import read_record, write_record
 
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
@@ -293,8 +294,8 @@ def test_too_little_memory(edge: Any) -> None:
 def test_closing(kind: str) -> None:
     backend = opened(kind, "edge-x4")
     batch = frames(0, 1, 64, 64)
-    ticket = backend.submit(batch)
+    future = backend.submit(batch)
     backend.close()
-    assert_close(ticket.result(), reference("edge-x4").run(batch))
+    assert_close(future.result(), reference("edge-x4").run(batch))
     with pytest.raises(InputError, match="closed"):
         backend.run(batch)

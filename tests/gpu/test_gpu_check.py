@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from srsdk.cuda_device import find_device
+from srsdk.cuda.driver import find_gpu
 from srsdk.errors import BackendUnavailableError, CudaError
 from tests.benchmarks.gpu import generators, report
 from tests.benchmarks.gpu.machine import ROOT
@@ -38,7 +38,7 @@ def check(directory: Path, *options: str) -> tuple[int, dict[str, Any], str]:
     return done.returncode, whole, (directory / "report.md").read_text()
 
 
-@pytest.mark.skipif(find_device() is not None, reason="there is a GPU")
+@pytest.mark.skipif(find_gpu() is not None, reason="there is a GPU")
 def test_without_a_gpu_everything_is_reported(tmp_path: Path) -> None:
     code, whole, page = check(tmp_path / "out")
     assert code == 0
@@ -53,7 +53,7 @@ def test_without_a_gpu_everything_is_reported(tmp_path: Path) -> None:
     assert page.count("no CUDA driver finds a GPU here") == 2 * len(STEPS)
 
 
-@pytest.mark.skipif(find_device() is not None, reason="there is a GPU")
+@pytest.mark.skipif(find_gpu() is not None, reason="there is a GPU")
 def test_what_a_processor_can_do(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     runners = ["torch eager", "torch + CUDA graph", "srsdk onnxruntime", "srsdk native"]

@@ -10,10 +10,10 @@ import pytest
 from srexport.onnx import save
 from srexport.plugin import use_plugin
 from srexport.precision import convert
-from srsdk.cuda_device import find_device
+from srsdk.cuda.driver import find_gpu
 from srsdk.errors import BackendUnavailableError
 from srsdk.spec import Precision
-from srsdk.tensorrt_plugin import find_plugin
+from srsdk.tensorrt.plugin import find_plugin
 from tests.export.test_plugin import in_process, srresnet
 from tests.export.test_precision import faces
 
@@ -24,10 +24,10 @@ RUN = """
 import sys
 from pathlib import Path
 import numpy as np
-from srexport.engine import Options, build_engine
-from srexport.flavour import find_flavour
+from srsdk.tensorrt.building import Options, build_engine
+from srsdk.tensorrt.flavour import find_flavour
 from srexport.onnx import load, read_spec
-from srexport.shapes import profiles
+from srsdk.tensorrt.profiles import profiles
 from srsdk.backends import open_backend
 flavour = find_flavour(sys.argv[1])
 results = []
@@ -55,7 +55,7 @@ def test_same_pixels(flavour: str, precision: Precision, features: int, tmp_path
     """16 features: planes alone; 64: TensorRT may hand over channels innermost."""
     if importlib.util.find_spec(flavour) is None:
         pytest.skip(f"{flavour} is not installed")
-    if find_device() is None:
+    if find_gpu() is None:
         pytest.skip("no CUDA driver answers")
     try:
         find_plugin()

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from srsdk import InputError, Upscaler, zoo
-from srsdk.backends import Backend, Pixels, open_backend
+from srsdk.backends import open_backend
 from srsdk.errors import CudaError
+from srsdk.types import Backend, Pixels
 from tests.gpu.pictures import frames
 from tests.sdk.agreement import assert_any_layout
 

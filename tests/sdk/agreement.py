@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from srsdk.backends import Backend, Color, Pixels, open_backend
+from srsdk.backends import open_backend
 from srsdk.errors import ModelFormatError
+from srsdk.types import Backend, Color, Pixels
 
 
 def noise(*shape: int, seed: int = 0) -> Pixels:

@@ -1,7 +1,7 @@
 """The chain's device on host memory: streams that do nothing before somebody waits for them.
 
 This is no GPU and says nothing about one. It runs `srsdk.cuda`'s own logic (order of copies and
-kernels, reuse of buffers, graphs, tickets, freeing) with srsdk's CPU kernels and ONNX Runtime,
+kernels, reuse of buffers, graphs, futures, freeing) with srsdk's CPU kernels and ONNX Runtime,
 in the laziest order that CUDA would allow, on memory that is poisoned before and after its use.
 """
 
@@ -21,12 +21,11 @@ import onnxruntime as ort
 
 from srsdk import _kernels
 from srsdk.backends import open_backend
-from srsdk.backends.base import Backend, Pixels
 from srsdk.cuda.chain import DeviceChain
 from srsdk.cuda.failure import explained
-from srsdk.engine_sidecar import Size
 from srsdk.errors import CudaError, InputError
 from srsdk.spec import ModelSpec
+from srsdk.types import Backend, Pixels, Size
 
 Operation = Callable[[], None]
 

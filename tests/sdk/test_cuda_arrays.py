@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from srsdk.backends import Pixels
 from srsdk.cuda import DeviceArray, is_device_array
 from srsdk.errors import InputError
+from srsdk.types import Pixels
 from tests.sdk.device_on_host import (
     HostDevice,
     HostGenerator,

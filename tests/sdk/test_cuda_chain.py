@@ -82,19 +82,19 @@ def test_input_may_change_once_it_is_handed_in(models: dict[str, Path]) -> None:
     backend, path = chain(HostGenerator(models["edge-x4"])), models["edge-x4"]
     batch = frames(1, 2, 6, 5)
     copy = batch.copy()
-    ticket = backend.submit(batch)
+    future = backend.submit(batch)
     batch[:] = 0
-    np.testing.assert_array_equal(ticket.result(), expected(path, copy))
-    assert ticket.result() is ticket.result()
+    np.testing.assert_array_equal(future.result(), expected(path, copy))
+    assert future.result() is future.result()
 
 
 @pytest.mark.parametrize("order", [range(10), reversed(range(10)), [7, 3, 9, 0, 1, 2, 8, 4, 6, 5]])
-def test_more_tickets_than_workspaces(models: dict[str, Path], order: Any) -> None:
+def test_more_futures_than_workspaces(models: dict[str, Path], order: Any) -> None:
     backend, path = chain(HostGenerator(models["edge-x2"]), workspaces=3), models["edge-x2"]
     batches = [frames(seed, 1, 6 + seed % 2, 5) for seed in range(10)]
-    tickets = [backend.submit(batch) for batch in batches]
+    futures = [backend.submit(batch) for batch in batches]
     for number in order:
-        np.testing.assert_array_equal(tickets[number].result(), expected(path, batches[number]))
+        np.testing.assert_array_equal(futures[number].result(), expected(path, batches[number]))
 
 
 def test_batches_larger_than_an_engine_takes(models: dict[str, Path]) -> None:
@@ -103,8 +103,8 @@ def test_batches_larger_than_an_engine_takes(models: dict[str, Path]) -> None:
     backend = chain(generator, workspaces=2)
     batch = frames(3, 17, 5, 6)
     out = np.zeros((17, 10, 12, 3), np.uint8)
-    ticket = backend.submit(batch, out)
-    assert ticket.result() is out
+    future = backend.submit(batch, out)
+    assert future.result() is out
     np.testing.assert_array_equal(out, expected(models["edge-x2"], batch))
     assert {size[0] for size in generator.resizes} == {6, 5}
 
@@ -113,7 +113,7 @@ def test_interrupted_while_waiting(
     models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend, path = chain(HostGenerator(models["edge-x2"]), workspaces=1), models["edge-x2"]
-    ticket = backend.submit(frames(3, 1, 5, 6))
+    future = backend.submit(frames(3, 1, 5, 6))
 
     def interrupted(_stream: Any) -> None:
         raise KeyboardInterrupt
@@ -121,9 +121,9 @@ def test_interrupted_while_waiting(
     with monkeypatch.context() as patch:
         patch.setattr(HostStream, "synchronize", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            ticket.result()
+            future.result()
     with pytest.raises(KeyboardInterrupt):
-        ticket.result()  # what it should have filled is not given out
+        future.result()  # what it should have filled is not given out
     batch = frames(4, 1, 5, 6)
     np.testing.assert_array_equal(backend.run(batch), expected(path, batch))
 
@@ -175,9 +175,9 @@ def test_memory_is_bounded_and_freed(models: dict[str, Path]) -> None:
 def test_closing_finishes_what_is_on_its_way(models: dict[str, Path]) -> None:
     backend, path = chain(HostGenerator(models["edge-x2"])), models["edge-x2"]
     batch = frames(3, 1, 6, 6)
-    ticket = backend.submit(batch)
+    future = backend.submit(batch)
     backend.close()
-    np.testing.assert_array_equal(ticket.result(), expected(path, batch))
+    np.testing.assert_array_equal(future.result(), expected(path, batch))
 
 
 def test_without_graphs(models: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:

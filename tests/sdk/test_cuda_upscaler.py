@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from srsdk import Upscaler, image
-from srsdk.backends import BACKENDS, Pixels
-from srsdk.backends.base import DeviceBackend
+from srsdk.backends import BACKENDS
 from srsdk.errors import InputError
+from srsdk.types import DeviceBackend, Pixels
 from tests.sdk.device_on_host import expected, frames, on_device
 
 
@@ -101,9 +101,9 @@ def test_video_through_a_queue(on_host: Upscaler, models: dict[str, Path], tmp_p
 
         def watched(frame: Any, out: Any = None, submit: Any = submit, stream: Any = stream) -> Any:
             nonlocal most
-            ticket = submit(frame, out)
-            most = max(most, len(stream._on_the_way))
-            return ticket
+            future = submit(frame, out)
+            most = max(most, len(stream._queue))
+            return future
 
         stream.submit = watched  # type: ignore[method-assign]
         outputs.append(tmp_path / f"{in_flight}.mp4")
@@ -130,7 +130,7 @@ def write_clip(path: Path, shown: list[Pixels]) -> None:
 
 
 def test_faces_stay_in_order(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tickets asked for backwards give what frames one after the other give."""
+    """Futures asked for backwards give what frames one after the other give."""
     from srsdk.faces import Face
 
     class Middle:
@@ -148,12 +148,12 @@ def test_faces_stay_in_order(models: dict[str, Path], monkeypatch: pytest.Monkey
     ) as upscaler:
         stream = upscaler.stream(detect_every=1)
         shown = [np.full((40, 40, 3), number, np.uint8) for number in range(5)]
-        tickets = [stream.submit(frame) for frame in shown]
+        futures = [stream.submit(frame) for frame in shown]
         assert detector.seen == []
-        tickets[3].result()
+        futures[3].result()
         assert detector.seen == [0, 1, 2, 3]
-        tickets[0].result()
-        tickets[4].result()
+        futures[0].result()
+        futures[4].result()
         assert detector.seen == [0, 1, 2, 3, 4]
         with pytest.raises(InputError, match="faces are found on the CPU"):
             upscaler(on_device(shown[0]))

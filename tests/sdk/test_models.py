@@ -11,6 +11,7 @@ import onnx
 import pytest
 
 from srsdk import ModelFormatError, ModelNotFoundError, ModelSpec, Upscaler
+from srsdk.backends import open_backend
 from srsdk.spec import METADATA_KEY, TrainingSummary
 from srsdk.zoo import find
 from srsdk.zoo import models as zoo_models
@@ -166,3 +167,15 @@ def test_the_bundled_models_beat_bicubic(name: str, gain: float, real_data: Path
             assert score > bicubic_psnr(pairs) + gain
             key = f"psnr_rgb/{path.stem.rsplit('-', 1)[0]}"
             assert score == pytest.approx(kept[key], abs=0.02)
+
+
+@pytest.mark.parametrize("backend", ["native", "onnxruntime", "torch"])
+def test_another_value_range_is_refused(
+    models: dict[str, Path], tmp_path: Path, backend: str
+) -> None:
+    model = onnx.load(models["edge-x2"])
+    spec = ModelSpec("signed", "edge", 2, tail="subpixel", shuffle=2, value_range=(-1.0, 1.0))
+    onnx.helper.set_model_props(model, spec.to_metadata())
+    onnx.save(model, tmp_path / "signed.onnx")
+    with pytest.raises(ModelFormatError, match=r"signed\.onnx: value range \(-1\.0, 1\.0\)"):
+        open_backend(backend, tmp_path / "signed.onnx")

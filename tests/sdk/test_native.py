@@ -22,10 +22,12 @@ from srsdk import (
     ModelSpec,
     Upscaler,
     _kernels,
+    onnxfile,
     zoo,
 )
-from srsdk.backends import Color, Pixels, onnxfile, open_backend
+from srsdk.backends import open_backend
 from srsdk.backends.native import NativeBackend
+from srsdk.types import Color, Pixels
 from tests.sdk.agreement import (
     assert_close,
     assert_same_from_threads,

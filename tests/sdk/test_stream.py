@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from srsdk import Upscaler
-from srsdk.backends import BACKENDS, Pixels
+from srsdk.backends import BACKENDS
 from srsdk.errors import InputError
 from srsdk.faces import Face
+from srsdk.types import Pixels
 from tests.sdk.device_on_host import expected, frames
 
 

@@ -17,7 +17,8 @@ from onnx import helper, numpy_helper
 from srexport.onnx import load, save
 from srexport.precision import convert
 from srsdk import InputError, ModelFormatError, ModelNotFoundError, Upscaler, zoo
-from srsdk.backends import Backend, Color, Pixels, open_backend
+from srsdk.backends import open_backend
+from srsdk.types import Backend, Color, Pixels
 from tests.sdk.agreement import (
     assert_any_layout,
     assert_close,
@@ -215,10 +216,10 @@ def test_float16_as_on_a_gpu(name: str) -> None:
     """The GPU's arithmetic, on the CPU: within what the exporter asks of float16."""
     import torch
 
-    from srsdk.backends.torchgraph import Generator
+    from srsdk.backends.torchgraph import TorchGraph
 
     path, images = Path(zoo.find(name)), noise(2, 13, 17)
-    generator = Generator(path).to(torch.float16, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    generator = TorchGraph(path).to(torch.float16, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ours = generator(torch.from_numpy(images)).numpy()
     theirs = open_backend("onnxruntime", path).run(images)
     error = np.abs(ours.astype(int) - theirs.astype(int))

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from srsdk.backends.base import Pixels
+from srsdk.types import Pixels
 
 
 @dataclass

@@ -37,7 +37,7 @@ def engine(
         list[str] | None,
         typer.Option(
             help="Sizes to build for, again and again: faces, close-ups, WIDTHxHEIGHT, "
-            "BATCH*WIDTHxHEIGHT, LEAST:BEST:MOST. Default: what suits the model."
+            "BATCH*WIDTHxHEIGHT, MIN:OPT:MAX. Default: what suits the model."
         ),
     ] = None,
     library: Annotated[Library, typer.Option(help="Which TensorRT.")] = Library.auto,
@@ -57,11 +57,11 @@ def engine(
     ] = None,
 ) -> None:
     """Build a TensorRT engine, with a sidecar that says what it runs on."""
-    from srexport.engine import Options, build_engine
-    from srexport.flavour import find_flavour
-    from srexport.onnx import load, read_spec
-    from srexport.progress import progress_bar
-    from srexport.shapes import profiles
+    from srsdk.cli.enginebar import engine_bar
+    from srsdk.onnxfile import read_spec
+    from srsdk.tensorrt.building import Options, build_engine
+    from srsdk.tensorrt.flavour import find_flavour
+    from srsdk.tensorrt.profiles import profiles
 
     check_target(output)
     options = Options(
@@ -73,11 +73,11 @@ def engine(
         timing_cache,
     )
     source = find_model(model)
-    wanted = profiles(shapes or [], read_spec(load(source), str(source)))
+    wanted = profiles(shapes or [], read_spec(source))
     flavour = find_flavour(library.value)
-    with progress_bar(entry.console, flavour.title) as watch:
+    with engine_bar(flavour.title) as on_progress:
         record = build_engine(
-            source, output, wanted, flavour, options, command=_again(), watch=watch
+            source, output, wanted, flavour, options, command=_again(), on_progress=on_progress
         )
     entry.say(
         f"{output}: {record.spec.precision}, {record.engine_bytes / 1e6:.1f} MB, built by "

@@ -5,23 +5,19 @@ from __future__ import annotations
 import logging
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
-from srsdk.backends.base import Backend, BackendInfo, Pixels
-from srsdk.engine_sidecar import is_engine
 from srsdk.errors import BackendUnavailableError, ModelFormatError
-
-__all__ = ["BACKENDS", "Backend", "BackendInfo", "Color", "Pixels", "open_backend"]
+from srsdk.tensorrt.sidecar import is_engine
+from srsdk.types import Backend, Color
 
 log = logging.getLogger(__name__)
-
-Color = Literal["bgr", "rgb"]
 
 BACKENDS: dict[str, str] = {
     "onnxruntime": "srsdk.backends.onnxruntime",
     "native": "srsdk.backends.native",
     "tensorrt": "srsdk.backends.tensorrt",
-    "cuda": "srsdk.backends.cuda",
+    "onnxruntime-cuda": "srsdk.backends.onnxruntime_cuda",
     "torch": "srsdk.backends.torch",
     "bicubic": "srsdk.backends.bicubic",
 }
@@ -60,22 +56,28 @@ def open_backend(
     if isinstance(model, Path) and is_engine(model) and name != "tensorrt":
         raise ModelFormatError(f'{model} is an engine: it runs in backend="tensorrt" or "auto"')
     module = cast("_Opener", import_module(BACKENDS[name]))
-    return module.open(model, threads=threads, color=color)
+    backend = module.open(model, threads=threads, color=color)
+    value_range = backend.info.spec.value_range
+    if value_range != (0.0, 1.0):
+        backend.close()
+        raise ModelFormatError(f"{model}: value range {value_range} is not supported, only 0 to 1")
+    return backend
 
 
 def _suitable(model: Path | str) -> str:
     """What "auto" stands for: the fastest CPU backend that can run the model.
 
-    The native one is, by 2 to 3 times on the bundled models, where its kernels have vectors. A GPU
-    is never chosen, only asked for by name: whether its driver, libraries and memory suffice shows
-    when it runs. An engine can run nowhere else.
+    The native one is, by 2 to 3 times on the bundled models, where its kernels have vectors;
+    without vectors ONNX Runtime is faster, if it is installed. A GPU is never chosen, only asked
+    for by name: whether its driver, libraries and memory suffice shows when it runs. An engine can
+    run nowhere else.
     """
     if isinstance(model, str):
         return "bicubic"
     if is_engine(model):
         return "tensorrt"
     from srsdk import _kernels
-    from srsdk.backends import native
+    from srsdk.backends import native, onnxruntime_library
 
-    vectors = _kernels.isa() != "portable"
-    return "native" if vectors and native.can_run(model) else "onnxruntime"
+    fastest = _kernels.isa() != "portable" or not onnxruntime_library.is_installed()
+    return "native" if fastest and native.can_run(model) else "onnxruntime"

@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from srsdk.backends.base import BackendInfo, Pixels
 from srsdk.errors import ModelNotFoundError
 from srsdk.spec import ModelSpec
+from srsdk.types import Backend, BackendInfo, Pixels
 
 
-class BicubicBackend:
+class BicubicBackend(Backend):
     """OpenCV's bicubic enlargement of each image."""
 
     def __init__(self, scale: int) -> None:
@@ -22,11 +22,9 @@ class BicubicBackend:
 
     @property
     def info(self) -> BackendInfo:
-        """See `Backend.info`."""
         return self._info
 
     def run(self, batch: Pixels, out: Pixels | None = None) -> Pixels:
-        """See `Backend.run`."""
         scale = self._info.spec.scale
         count, height, width, _ = batch.shape
         size = (width * scale, height * scale)
@@ -38,7 +36,7 @@ class BicubicBackend:
         return out
 
     def close(self) -> None:
-        """See `Backend.close`."""
+        pass
 
 
 def open(model: Path | str, *, threads: int, color: str) -> BicubicBackend:  # noqa: A001

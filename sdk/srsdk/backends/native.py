@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from srsdk import __version__, _kernels
-from srsdk.backends.base import BackendInfo, Pixels, usable_cores
-from srsdk.backends.onnxfile import Array, Node, OnnxFile, read
+from srsdk.cpu import usable_cores
 from srsdk.errors import InputError, ModelFormatError
+from srsdk.onnxfile import Array, Node, OnnxFile, read
 from srsdk.spec import ModelSpec
-from srsdk.tensorrt_plugin import plugin_refusal
+from srsdk.tensorrt.plugin import plugin_refusal
+from srsdk.types import BackendInfo, Pixels, ProfiledBackend
 
 Layer = tuple[int, Array, Array, Array | None, int, int]
 """A convolution as `_kernels.Network` takes it."""
@@ -28,7 +29,7 @@ class UnsupportedGraphError(ModelFormatError):
     """A graph that ONNX Runtime can run and this backend cannot."""
 
 
-class NativeBackend:
+class NativeBackend(ProfiledBackend):
     """Runs an ONNX model that `srsdk-export` wrote."""
 
     def __init__(self, path: Path, *, threads: int = 0, color: str = "bgr") -> None:
@@ -36,8 +37,6 @@ class NativeBackend:
         spec = ModelSpec.from_metadata(file.metadata, source=str(path))
         if spec.plugin:
             raise plugin_refusal(path)
-        if spec.value_range != (0.0, 1.0):
-            raise ModelFormatError(f"{path}: value range {spec.value_range} is not supported")
         try:
             layers, shuffle = _chain(file, spec)
             self._network: _kernels.Network | None = _kernels.Network(
@@ -58,11 +57,9 @@ class NativeBackend:
 
     @property
     def info(self) -> BackendInfo:
-        """See `Backend.info`."""
         return self._info
 
     def run(self, batch: Pixels, out: Pixels | None = None) -> Pixels:
-        """See `Backend.run`."""
         network = self._open_network()
         if out is None:
             out = self._empty(batch)
@@ -70,7 +67,7 @@ class NativeBackend:
         return out
 
     def profile(self, batch: Pixels, out: Pixels | None = None) -> dict[str, float]:
-        """See `ProfiledBackend.profile`.
+        """The seconds of the parts, by name.
 
         Returns:
             "unpack", "first layer", "hidden layers", "last layer" and "pack", or at the end
@@ -99,12 +96,11 @@ class NativeBackend:
         return np.empty((count, height * scale, width * scale, 3), np.uint8)
 
     def close(self) -> None:
-        """See `Backend.close`."""
         self._network = None
 
 
 def open(model: Path | str, *, threads: int, color: str) -> NativeBackend:  # noqa: A001
-    """Make the backend; see `open_backend`."""
+    """Open the backend; called by `open_backend`."""
     return NativeBackend(Path(model), threads=threads, color=color)
 
 

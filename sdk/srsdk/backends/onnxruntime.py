@@ -8,39 +8,35 @@ allocated or copied a second time for a size that was seen before.
 from __future__ import annotations
 
 import logging
-import threading
-from collections import OrderedDict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from srsdk import _kernels
-from srsdk.backends.base import BackendInfo, Pixels, usable_cores
-from srsdk.errors import InputError, ModelFormatError, ModelNotFoundError
+from srsdk.backends.onnxruntime_library import load_onnxruntime
+from srsdk.backends.pool import WorkspacePool
+from srsdk.cpu import usable_cores
+from srsdk.errors import ModelFormatError, ModelNotFoundError
 from srsdk.spec import ModelSpec
-from srsdk.tensorrt_plugin import PLUGIN, plugin_refusal
+from srsdk.tensorrt.plugin import PLUGIN, plugin_refusal
+from srsdk.types import BackendInfo, Pixels, ProfiledBackend, Size
 
 log = logging.getLogger(__name__)
 
-_KEPT_SIZES = 4
-"""Sizes whose idle buffers are kept; the least recently used go first."""
+ort = load_onnxruntime()
 
 _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
-class _Workspace:
+class _BoundBuffers:
     """The graph's input and output buffers for one size, bound to the session."""
 
-    def __init__(
-        self, session: Any, spec: ModelSpec, size: tuple[int, int, int], dtype: Any
-    ) -> None:
+    def __init__(self, session: Any, spec: ModelSpec, size: Size, dtype: Any) -> None:
         count, height, width = size
         factor = spec.graph_scale
-        self.size = size
         self.input: NDArray[Any] = np.empty((count, 3, height, width), dtype)
         self.output: NDArray[Any] = np.empty(
             (count, spec.out_channels, factor * height, factor * width), dtype
@@ -58,35 +54,30 @@ class _Workspace:
         self._session.run_with_iobinding(self._binding)
 
 
-class OnnxRuntimeBackend:
+class OnnxRuntimeBackend(ProfiledBackend):
     """Runs an ONNX model that `srsdk-export` wrote."""
 
     def __init__(self, path: Path, *, threads: int = 0, color: str = "bgr") -> None:
         if not path.is_file():
             raise ModelNotFoundError(f"there is no model file {path}")
         self._threads = threads or usable_cores()
-        self._session = _open_session(path, self._threads)
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        session = _open_session(path, self._threads)
+        metadata = session.get_modelmeta().custom_metadata_map
         spec = ModelSpec.from_metadata(metadata, source=str(path))
-        if spec.value_range != (0.0, 1.0):
-            raise ModelFormatError(f"{path}: value range {spec.value_range} is not supported")
-        self._dtype = check_graph(self._session, spec, path)
+        dtype = check_graph(session, spec, path)
         self._swap = color != spec.channel_order
         self._info = BackendInfo("onnxruntime", "cpu", ort.__version__, self._threads, spec)
-        self._idle: OrderedDict[tuple[int, int, int], list[_Workspace]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._pool = WorkspacePool(lambda size: _BoundBuffers(session, spec, size, dtype))
 
     @property
     def info(self) -> BackendInfo:
-        """See `Backend.info`."""
         return self._info
 
     def run(self, batch: Pixels, out: Pixels | None = None) -> Pixels:
-        """See `Backend.run`."""
         return self._run(batch, out)[0]
 
     def profile(self, batch: Pixels, out: Pixels | None = None) -> dict[str, float]:
-        """See `ProfiledBackend.profile`: "unpack", "graph" and "pack"."""
+        """The seconds of "unpack", "graph" and "pack"."""
         return self._run(batch, out)[1]
 
     def _run(self, batch: Pixels, out: Pixels | None) -> tuple[Pixels, dict[str, float]]:
@@ -94,54 +85,32 @@ class OnnxRuntimeBackend:
         count, height, width, _ = batch.shape
         if out is None:
             out = np.empty((count, height * spec.scale, width * spec.scale, 3), np.uint8)
-        workspace = self._take((count, height, width))
-        began = perf_counter()
-        _kernels.unpack_into(workspace.input, batch, swap=self._swap, threads=self._threads)
-        unpacked = perf_counter()
-        workspace.run()
-        ran = perf_counter()
-        for values, image, target in zip(workspace.output, batch, out, strict=True):
-            _kernels.pack_into(
-                target,
-                values,
-                spec.shuffle,
-                lr=None if spec.base == "none" else image,
-                base=spec.base,
-                scale=spec.scale,
-                swap=self._swap,
-                threads=self._threads,
-            )
-        packed = perf_counter()
-        self._give_back(workspace)
+        with self._pool.workspace((count, height, width)) as buffers:
+            began = perf_counter()
+            _kernels.unpack_into(buffers.input, batch, swap=self._swap, threads=self._threads)
+            unpacked = perf_counter()
+            buffers.run()
+            ran = perf_counter()
+            for values, image, target in zip(buffers.output, batch, out, strict=True):
+                _kernels.pack_into(
+                    target,
+                    values,
+                    spec.shuffle,
+                    lr=None if spec.base == "none" else image,
+                    base=spec.base,
+                    scale=spec.scale,
+                    swap=self._swap,
+                    threads=self._threads,
+                )
+            packed = perf_counter()
         return out, {"unpack": unpacked - began, "graph": ran - unpacked, "pack": packed - ran}
 
     def close(self) -> None:
-        """See `Backend.close`."""
-        with self._lock:
-            self._session = None
-            self._idle.clear()
-
-    def _take(self, size: tuple[int, int, int]) -> _Workspace:
-        with self._lock:
-            if self._session is None:
-                raise InputError("this Upscaler is closed; make a new one")
-            idle = self._idle.get(size)
-            if idle:
-                return idle.pop()
-            return _Workspace(self._session, self._info.spec, size, self._dtype)
-
-    def _give_back(self, workspace: _Workspace) -> None:
-        with self._lock:
-            if self._session is None:
-                return
-            self._idle.setdefault(workspace.size, []).append(workspace)
-            self._idle.move_to_end(workspace.size)
-            while len(self._idle) > _KEPT_SIZES:
-                self._idle.popitem(last=False)
+        self._pool.close()
 
 
 def open(model: Path | str, *, threads: int, color: str) -> OnnxRuntimeBackend:  # noqa: A001
-    """Make the backend; see `open_backend`."""
+    """Open the backend; called by `open_backend`."""
     return OnnxRuntimeBackend(Path(model), threads=threads, color=color)
 
 

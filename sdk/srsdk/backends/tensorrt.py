@@ -13,17 +13,21 @@ from typing import Any
 from srsdk.cuda.chain import DeviceChain
 from srsdk.cuda.device import Stream, open_device
 from srsdk.cuda.failure import explained
-from srsdk.engine_sidecar import EngineRecord, Size, check_engine, is_engine, read_record
+from srsdk.cuda.workspace import DeviceGenerator, Step
 from srsdk.errors import EngineMismatchError, ModelFormatError
 from srsdk.spec import ModelSpec
-from srsdk.tensorrt_library import Library, load_library
-from srsdk.tensorrt_plugin import load_plugin
+from srsdk.tensorrt.cache import cached_engine
+from srsdk.tensorrt.library import Library, load_library
+from srsdk.tensorrt.machine import check_engine
+from srsdk.tensorrt.plugin import load_plugin
+from srsdk.tensorrt.sidecar import EngineRecord, is_engine, read_record
+from srsdk.types import Size
 
 log = logging.getLogger(__name__)
 
 
-class EngineGenerator:
-    """A deserialised engine; see `srsdk.cuda.workspace.Generator`. Made with the device current."""
+class EngineGenerator(DeviceGenerator):
+    """A deserialised engine. Make it while the device is current."""
 
     sized = True
 
@@ -64,8 +68,8 @@ class EngineGenerator:
         return errors[0] if errors else "it does not say why"
 
 
-class EngineStep:
-    """An execution context on a stream; see `srsdk.cuda.workspace.Step`."""
+class EngineStep(Step):
+    """An execution context of the engine on a stream."""
 
     def __init__(self, generator: EngineGenerator, stream: Stream) -> None:
         self.capturable = True
@@ -74,7 +78,6 @@ class EngineStep:
         self._profile: int | None = None  # none was chosen for this context
 
     def resize(self, size: Size, source: int, target: int, *, fixed: bool) -> None:
-        """See `Step.resize`."""
         generator = self._generator
         profile = generator.record.profile_for(size)
         handle = self._stream.handle
@@ -96,7 +99,6 @@ class EngineStep:
             self.capturable = generator.library.capturable(context, handle)
 
     def enqueue(self) -> None:
-        """See `Step.enqueue`."""
         if not self._context.execute_async_v3(self._stream.handle):
             raise explained(self._generator.why(), "running the engine")
 
@@ -109,7 +111,7 @@ class EngineStep:
 
 
 def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa: A001
-    """Make the backend; see `open_backend`. `threads` has no meaning here.
+    """Open the backend; called by `open_backend`. `threads` is not used.
 
     Raises:
         EngineMismatchError: The engine was built for something else; says what and how to mend it.
@@ -119,20 +121,16 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
     path = Path(model)
     if not is_engine(path):
         open_device()  # before minutes are spent on an engine that could not run
-        from srsdk.zoo.engines import cached_engine
-
         path = cached_engine(path)
     library = load_library(read_record(path).flavour)
     record = check_engine(path, library.machine())
-    if record.spec.value_range != (0.0, 1.0):
-        raise ModelFormatError(f"{path}: value range {record.spec.value_range} is not supported")
     if record.spec.plugin:
         load_plugin(library.trt)
     device = open_device()
     with device.current(f"loading {path.name}"):
         generator = EngineGenerator(path, record, library)
     # What goes in tiles has margins, and must still fit.
-    side = max(min(profile.most[1:]) for profile in record.profiles)
+    side = max(min(profile.max[1:]) for profile in record.profiles)
     tile = max(side - 2 * record.spec.halo, 1)
     return DeviceChain(
         device, generator, name="tensorrt", version=library.title, color=color, tile=tile

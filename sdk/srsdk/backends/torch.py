@@ -7,27 +7,24 @@ of srsdk's is used.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from srsdk.backends.base import BackendInfo, Pixels
+from srsdk.backends.pool import WorkspacePool
 from srsdk.errors import BackendUnavailableError, CudaError, InputError
+from srsdk.types import Backend, BackendInfo, Pixels, Size
 
 try:
     import torch
     from torch import Tensor
 
-    from srsdk.backends.torchgraph import Generator
+    from srsdk.backends.torchgraph import TorchGraph
 except (ImportError, OSError) as error:  # OSError: one of its own libraries is missing
     raise BackendUnavailableError(
         f"backend torch needs PyTorch ({error}): pip install 'srsdk[train]'"
     ) from error
-
-_KEPT_SIZES = 4
-"""Sizes whose idle CUDA graphs are kept; the least recently used go first."""
 
 _TILE = 1280
 """Side of a tile on a GPU: a frame of 1280x720 is one graph."""
@@ -38,7 +35,7 @@ _WARM_UP = 3
 _capturing = threading.Lock()  # one CUDA graph at a time is captured in a process
 
 
-class TorchBackend:
+class TorchBackend(Backend):
     """Runs an ONNX model that `srsdk-export` wrote in float32.
 
     Args:
@@ -54,8 +51,8 @@ class TorchBackend:
     ) -> None:
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         on_gpu = self._device.type == "cuda"
-        generator = Generator(path, color=color).eval()
-        self._generator: Generator | None = generator.to(
+        generator: TorchGraph = TorchGraph(path, color=color).eval()
+        generator = generator.to(
             device=self._device,
             dtype=torch.float16 if on_gpu else torch.float32,
             memory_format=torch.channels_last,  # type: ignore[call-overload]
@@ -67,16 +64,16 @@ class TorchBackend:
         tile = _TILE if on_gpu else BackendInfo.tile
         version = torch.__version__
         self._info = BackendInfo("torch", name, version, cores, generator.spec, tile)
-        self._idle: OrderedDict[tuple[int, ...], list[_Captured]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._generator: TorchGraph | None = generator
+        on = self._device
+        self._pool = WorkspacePool(lambda size: _Captured(generator, size, on))
 
     @property
     def info(self) -> BackendInfo:
-        """See `Backend.info`."""
         return self._info
 
     def run(self, batch: Pixels, out: Pixels | None = None) -> Pixels:
-        """See `Backend.run`.
+        """Upscale a batch, as `Backend.run` describes.
 
         Raises:
             CudaError: The GPU has too little memory for a batch of this size.
@@ -92,44 +89,25 @@ class TorchBackend:
             out[:] = generator(torch.from_numpy(np.array(batch, order="C"))).numpy()
             return out
         try:
-            captured = self._take(generator, batch.shape)
-            captured.run(batch, out)
+            with self._pool.workspace((count, height, width)) as captured:
+                captured.run(batch, out)
         except torch.cuda.OutOfMemoryError as error:
             raise CudaError(
                 f"{self._info.device} has too little memory for {count} of {width}x{height} in "
                 "torch: pass a smaller tile= or fewer frames at once"
             ) from error
-        self._give_back(captured)
         return out
 
     def close(self) -> None:
-        """See `Backend.close`."""
-        with self._lock:
-            self._generator = None
-            self._idle.clear()
-
-    def _take(self, generator: Generator, shape: tuple[int, ...]) -> _Captured:
-        with self._lock:
-            idle = self._idle.get(shape)
-            if idle:
-                return idle.pop()
-        return _Captured(generator, shape, self._device)
-
-    def _give_back(self, captured: _Captured) -> None:
-        with self._lock:
-            if self._generator is None:
-                return
-            self._idle.setdefault(captured.shape, []).append(captured)
-            self._idle.move_to_end(captured.shape)
-            while len(self._idle) > _KEPT_SIZES:
-                self._idle.popitem(last=False)
+        self._generator = None
+        self._pool.close()
 
 
 class _Captured:
     """The generator as a CUDA graph for one size, with its buffers and its stream."""
 
-    def __init__(self, generator: Generator, shape: tuple[int, ...], device: torch.device) -> None:
-        self.shape = shape
+    def __init__(self, generator: TorchGraph, size: Size, device: torch.device) -> None:
+        shape = (*size, 3)
         self._generator = generator  # whose weights the graph reads, also while another closes
         with torch.cuda.device(device), _capturing:
             self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -163,5 +141,5 @@ class _Captured:
 
 
 def open(model: Path | str, *, threads: int, color: str) -> TorchBackend:  # noqa: A001
-    """Make the backend; see `open_backend`."""
+    """Open the backend; called by `open_backend`."""
     return TorchBackend(Path(model), threads=threads, color=color)

@@ -14,15 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from srsdk.backends.onnxfile import Array, Node, OnnxFile, read
 from srsdk.errors import ModelFormatError
+from srsdk.onnxfile import Array, Node, OnnxFile, read
 from srsdk.spec import ModelSpec
-from srsdk.tensorrt_plugin import plugin_refusal
+from srsdk.tensorrt.plugin import plugin_refusal
 
 _ELSEWHERE = 'use backend="onnxruntime" for this model'
 
 
-class Generator(nn.Module):
+class TorchGraph(nn.Module):
     """A generator with what comes before and after it.
 
     Args:
@@ -40,8 +40,6 @@ class Generator(nn.Module):
         self.spec = ModelSpec.from_metadata(file.metadata, source=str(path))
         if self.spec.plugin:
             raise plugin_refusal(path)
-        if self.spec.value_range != (0.0, 1.0):
-            raise ModelFormatError(f"{path}: value range {self.spec.value_range} is not supported")
         if self.spec.precision != "fp32":
             raise ModelFormatError(
                 f"{path} is {self.spec.precision}; the torch backend takes float32 and rounds to "

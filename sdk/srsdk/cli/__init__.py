@@ -12,6 +12,7 @@ from srsdk.cli.bench import bench as bench_command
 from srsdk.cli.doctor import doctor as doctor_command
 from srsdk.cli.enhance import enhance as enhance_command
 from srsdk.cli.info import info as info_command
+from srsdk.cli.live import live as live_command
 from srsdk.cli.models import models as models_command
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command("enhance")(enhance_command)
 app.command("models")(models_command)
+app.command("live")(live_command)
 app.command("info")(info_command)
 app.command("doctor")(doctor_command)
 app.command("bench")(bench_command)

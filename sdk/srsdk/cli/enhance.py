@@ -29,7 +29,7 @@ def enhance(
     faces: options.Faces = "none",
     backend: options.Backend = "auto",
     threads: options.Threads = None,
-    detector: options.Detector = "slimface",
+    detector: options.Detector = "blazeface",
     detect_every: options.DetectEvery = 5,
     max_face: options.MaxFace = None,
     recursive: Annotated[

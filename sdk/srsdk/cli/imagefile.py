@@ -16,9 +16,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from srsdk.backends.base import Pixels
 from srsdk.cli.imageheader import ImageHeader, read_header
 from srsdk.errors import InputError, VideoError
+from srsdk.types import Pixels
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 """File name endings of images, in lower case."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srsdk.cli import entry
-from srsdk.engine_sidecar import is_engine
 from srsdk.errors import InputError, VideoError
+from srsdk.tensorrt.sidecar import is_engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,7 @@ def _engine(path: Path) -> dict[str, object]:
     """What the sidecar says; needs neither TensorRT nor a GPU."""
     import dataclasses
 
-    from srsdk.engine_sidecar import read_record
+    from srsdk.tensorrt.sidecar import read_record
 
     record = read_record(path)
     facts = dataclasses.asdict(record)
@@ -98,13 +98,13 @@ def _spec(found: Path | str) -> ModelSpec:
     """Of a model that can be opened, or that is for TensorRT's plugin, which needs a GPU."""
     from contextlib import suppress
 
-    from srsdk.backends import onnxfile, open_backend
+    from srsdk.backends import open_backend
     from srsdk.errors import ModelFormatError
-    from srsdk.spec import ModelSpec
+    from srsdk.onnxfile import read_spec
 
     if isinstance(found, Path):
         with suppress(ModelFormatError):  # opening it says more
-            spec = ModelSpec.from_metadata(onnxfile.read(found).metadata, source=str(found))
+            spec = read_spec(found)
             if spec.plugin:
                 return spec
     backend = open_backend("auto", found, threads=1)

@@ -14,7 +14,7 @@ from srsdk.errors import InputError, VideoError
 from srsdk.timing import StageTimer
 
 if TYPE_CHECKING:
-    from srsdk.backends import Pixels
+    from srsdk.types import Pixels
 
 
 @dataclass(frozen=True)

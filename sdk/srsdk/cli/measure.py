@@ -18,15 +18,15 @@ import numpy as np
 
 from srsdk import zoo
 from srsdk.backends import open_backend
-from srsdk.backends.base import ProfiledBackend
 from srsdk.cli import options
 from srsdk.cli.material import Material
 from srsdk.cli.record import Row
 from srsdk.timing import SETTLE, StageSummary, StageTimer, summarise
+from srsdk.types import ProfiledBackend
 
 if TYPE_CHECKING:
-    from srsdk.backends import Pixels
     from srsdk.power import Meter
+    from srsdk.types import Pixels
     from srsdk.upscaler import Upscaler
 
 _TURN = 20
@@ -44,7 +44,7 @@ class Choice:
     faces: str = "none"
     backend: str = "auto"
     threads: int | None = None
-    detector: str = "slimface"
+    detector: str = "blazeface"
     max_face: int | None = None
 
     def open(self) -> Upscaler:

@@ -27,7 +27,7 @@ Threads = Annotated[
     int | None, typer.Option("--threads", help="CPU threads of each model.", show_default="all")
 ]
 Detector = Annotated[
-    str, typer.Option("--detector", help="slimface, or the path of a YuNet ONNX file.")
+    str, typer.Option("--detector", help="blazeface, or the path of a YuNet ONNX file.")
 ]
 DetectEvery = Annotated[
     int, typer.Option("--detect-every", help="Frames from one face detection to the next.")
@@ -61,24 +61,29 @@ def open_upscaler(
         DetectorError: The detector cannot be loaded.
     """
     from srsdk.backends import BACKENDS
+    from srsdk.cli.enginebar import build_missing_engines
     from srsdk.upscaler import Upscaler
 
     if backend not in ("auto", *BACKENDS):
         known = ", ".join(["auto", *BACKENDS])
         raise InputError(f"unknown backend {backend!r}; known: {known}")
     if faces == "none":
-        if detector != "slimface" or max_face is not None:
+        if detector != "blazeface" or max_face is not None:
             raise InputError(
                 "--detector and --max-face need --faces MODEL, for instance --faces portrait-x4"
             )
+        if backend == "tensorrt":
+            build_missing_engines(model)
         return Upscaler(model, backend=backend, threads=threads)
     if max_face is not None and max_face < 1:
         raise InputError(f"--max-face is {max_face}, expected at least 1 pixel")
     finder = None
-    if detector != "slimface":
+    if detector != "blazeface":
         from srsdk.faces import YuNetDetector
 
         finder = YuNetDetector(detector)
+    if backend == "tensorrt":
+        build_missing_engines(model, faces)
     return Upscaler(
         model, faces=faces, detector=finder, max_face=max_face, backend=backend, threads=threads
     )

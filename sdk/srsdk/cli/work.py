@@ -17,7 +17,7 @@ from srsdk.errors import InputError, SrsdkError
 from srsdk.timing import StageTimer
 
 if TYPE_CHECKING:
-    from srsdk.backends import Pixels
+    from srsdk.types import Pixels
     from srsdk.upscaler import Upscaler
     from srsdk.video import EncodeOptions
 

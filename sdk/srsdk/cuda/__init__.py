@@ -1,4 +1,4 @@
-"""Frames through a generator on an NVIDIA GPU; what the backends `tensorrt` and `cuda` share.
+"""Frames through a generator on an NVIDIA GPU, for the backends of TensorRT and ONNX Runtime.
 
     pinned memory ─▶ device ─▶ unpack ─▶ generator ─▶ pack ─▶ device ─▶ pinned memory
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from srsdk.backends.base import Pixels
 from srsdk.errors import InputError
+from srsdk.types import Pixels
 
 if TYPE_CHECKING:
     from srsdk.cuda.device import Device, Memory, Stream

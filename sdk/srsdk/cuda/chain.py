@@ -9,67 +9,46 @@ from typing import Any
 
 import numpy as np
 
-from srsdk.backends.base import BackendInfo, Pixels, Ticket
 from srsdk.cuda.array import DeviceArray, check_frames, is_device_array
 from srsdk.cuda.device import Device
 from srsdk.cuda.pool import Pool
-from srsdk.cuda.workspace import Generator, Workspace
-from srsdk.engine_sidecar import Size
+from srsdk.cuda.workspace import DeviceGenerator, Workspace
 from srsdk.errors import InputError
+from srsdk.futures import DeferredFuture
+from srsdk.types import BackendInfo, DeviceBackend, Future, Pixels, Size
 
 _WORKSPACES = 4
 """Batches that may be on the GPU at a time, each with a stream, buffers and maybe a CUDA graph."""
 
 
-class Pending:
-    """A batch on its way; see `Ticket`."""
+class _BatchFuture(DeferredFuture):
+    """A batch in flight, which holds a workspace until it is finished."""
 
     def __init__(self, chain: DeviceChain, workspace: Workspace, out: Pixels) -> None:
+        super().__init__()
         self._chain, self._out = chain, out
         self._workspace: Workspace | None = workspace
-        self._error: BaseException | None = None
-        self._lock = threading.Lock()
 
-    def result(self) -> Pixels:
-        """See `Ticket.result`."""
-        self.settle()
-        if self._error is not None:
-            raise self._error
+    def _finish(self) -> Pixels:
+        assert self._workspace is not None
+        workspace, self._workspace = self._workspace, None
+        self._chain._finish(self, workspace, self._out)
         return self._out
 
-    def settle(self) -> None:
-        """Wait for the batch and free its workspace; an error is kept for `result`."""
-        with self._lock:
-            if self._workspace is None:
-                return
-            workspace, self._workspace = self._workspace, None
-            try:
-                workspace.finish(self._out)
-            except BaseException as error:
-                self._error = error
-                self._chain.pool.drop()
-                if not isinstance(error, Exception):  # Ctrl-C is not for later
-                    raise
-            else:
-                self._chain.pool.give_back(workspace)
-            finally:
-                self._chain.settled(self)
 
-
-class _Parts:
+class _PartsFuture:
     """A batch that went in parts."""
 
-    def __init__(self, tickets: list[Ticket], out: Pixels) -> None:
-        self._tickets, self._out = tickets, out
+    def __init__(self, parts: list[_BatchFuture], out: Pixels) -> None:
+        self._parts, self._out = parts, out
 
     def result(self) -> Pixels:
-        """See `Ticket.result`."""
-        for ticket in self._tickets:
-            ticket.result()
+        for part in self._parts:
+            part.result()
         return self._out
 
 
-class DeviceChain:
+class DeviceChain(DeviceBackend):
     """Frames in host or device memory through a generator on the GPU.
 
     Args:
@@ -85,7 +64,7 @@ class DeviceChain:
     def __init__(
         self,
         device: Device,
-        generator: Generator,
+        generator: DeviceGenerator,
         *,
         name: str,
         version: str,
@@ -97,28 +76,26 @@ class DeviceChain:
         swap = color != spec.channel_order
         self._device, self._generator = device, generator
         self._info = BackendInfo(name, device.name, version, 0, spec, tile)
-        self.pool: Pool[Workspace] = Pool(
+        self._pool: Pool[Workspace] = Pool(
             lambda: Workspace(device, generator, swap=swap), workspaces
         )
-        self._pending: deque[Pending] = deque()
+        self._in_flight: deque[_BatchFuture] = deque()
         self._lock = threading.Lock()
 
     @property
     def info(self) -> BackendInfo:
-        """See `Backend.info`."""
         return self._info
 
     def run(self, batch: Pixels, out: Pixels | None = None) -> Pixels:
-        """See `Backend.run`."""
         return self.submit(batch, out).result()
 
     def takes(self, height: int, width: int) -> bool:
-        """See `DeviceBackend.takes`: what an engine was built for, whatever the size of a tile."""
+        """Of an engine, whether it was built for this size; else whether the size fits a tile."""
         if self._generator.sized:
             return self._fits((1, height, width))
         return max(height, width) <= self._info.tile
 
-    def submit(self, batch: Pixels, out: Pixels | None = None) -> Ticket:
+    def submit(self, batch: Pixels, out: Pixels | None = None) -> Future:
         """Start upscaling a batch; the rest as `Backend.run`.
 
         Uploads and downloads of some batches overlap the computing of others. Where the GPU has as
@@ -126,7 +103,7 @@ class DeviceChain:
         larger than an engine was built for goes in parts.
 
         Returns:
-            What `Ticket.result` is asked of; `out` is not complete before that returns.
+            The future of the result; `out` is not complete before that is there.
 
         Raises:
             InputError: An engine was not built for frames of this size.
@@ -141,20 +118,33 @@ class DeviceChain:
         if most == count:
             return self._submit(batch, out)
         parts = [slice(start, start + most) for start in range(0, count, most)]
-        return _Parts([self._submit(batch[part], out[part]) for part in parts], out)
+        return _PartsFuture([self._submit(batch[part], out[part]) for part in parts], out)
 
-    def _submit(self, batch: Pixels, out: Pixels) -> Ticket:
+    def _submit(self, batch: Pixels, out: Pixels) -> _BatchFuture:
         count, height, width, _ = batch.shape
         workspace = self._take((count, height, width))
         try:
             workspace.start(batch)
         except BaseException:
-            self.pool.drop()
+            self._pool.drop()
             raise
-        ticket = Pending(self, workspace, out)
+        future = _BatchFuture(self, workspace, out)
         with self._lock:
-            self._pending.append(ticket)
-        return ticket
+            self._in_flight.append(future)
+        return future
+
+    def _finish(self, future: _BatchFuture, workspace: Workspace, out: Pixels) -> None:
+        """Wait for a batch and free its workspace."""
+        try:
+            workspace.finish(out)
+        except BaseException:
+            self._pool.drop()
+            raise
+        else:
+            self._pool.give_back(workspace)
+        finally:
+            with self._lock:
+                self._in_flight.remove(future)
 
     def _fits(self, size: Size) -> bool:
         try:
@@ -196,29 +186,23 @@ class DeviceChain:
         return DeviceArray(device, memory, larger, stream, frames)
 
     def close(self) -> None:
-        """See `Backend.close`; batches on their way are finished."""
+        """Finish the batches in flight and free what the backend holds."""
         while (oldest := self._oldest()) is not None:
-            oldest.settle()
-        self.pool.close()
+            oldest.wait()
+        self._pool.close()
 
-    def settled(self, ticket: Pending) -> None:
-        """A ticket no longer holds a workspace."""
+    def _oldest(self) -> _BatchFuture | None:
         with self._lock:
-            if ticket in self._pending:
-                self._pending.remove(ticket)
-
-    def _oldest(self) -> Pending | None:
-        with self._lock:
-            return self._pending[0] if self._pending else None
+            return self._in_flight[0] if self._in_flight else None
 
     def _take(self, size: Size) -> Workspace:
         self._generator.check(size)
-        while (workspace := self.pool.take(size)) is None:
+        while (workspace := self._pool.take(size)) is None:
             oldest = self._oldest()
             if oldest is None:
-                self.pool.wait()
+                self._pool.wait()
             else:
-                oldest.settle()
+                oldest.wait()
         return workspace
 
     def _launch(self, frames: Any, out: Any, shape: Any, size: Size, *, wait: bool) -> Any:
@@ -230,7 +214,7 @@ class DeviceChain:
                 with self._device.current("waiting for the result"):
                     stream.synchronize()
         except BaseException:
-            self.pool.drop()
+            self._pool.drop()
             raise
-        self.pool.give_back(workspace)
+        self._pool.give_back(workspace)
         return stream

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from srsdk.backends.base import Pixels
 from srsdk.cuda.failure import explained
 from srsdk.errors import BackendUnavailableError, SrsdkError
+from srsdk.types import Pixels
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 
@@ -69,7 +69,10 @@ class Device(Protocol):
         ...
 
     def current(self, doing: str) -> AbstractContextManager[None]:
-        """Use the device in this thread; failures inside are a `CudaError` about `doing`."""
+        """Use the device in this thread; failures inside become a `CudaError` that names `doing`.
+
+        May be nested.
+        """
         ...
 
     def stream(self) -> Stream:
@@ -94,7 +97,7 @@ class Device(Protocol):
 
 
 class CudaDevice:
-    """A GPU and its primary context, which torch, CuPy and the CUDA runtime use as well.
+    """The `Device` of a GPU and its primary context, which torch, CuPy and the CUDA runtime share.
 
     Raises:
         BackendUnavailableError: PyCUDA, the driver, the device or the CUDA kernels are missing.
@@ -119,7 +122,6 @@ class CudaDevice:
 
     @contextmanager
     def current(self, doing: str) -> Iterator[None]:
-        """See `Device.current`. May be nested."""
         try:
             self._context.push()
             try:
@@ -132,24 +134,19 @@ class CudaDevice:
             raise explained(error, doing) from error
 
     def stream(self) -> Stream:
-        """See `Device.stream`."""
         return _CudaStream(self, self._driver.Stream(_NON_BLOCKING))
 
     def memory(self, size: int) -> Memory:
-        """See `Device.memory`."""
         return _CudaMemory(self, self._driver.mem_alloc(size))
 
     def pinned(self, shape: Sequence[int]) -> Pinned:
-        """See `Device.pinned`."""
         return _CudaPinned(self, self._driver.pagelocked_empty(tuple(shape), np.uint8))
 
     def upload(self, target: Memory, source: Pinned, stream: Stream) -> None:
-        """See `Device.upload`."""
         assert isinstance(stream, _CudaStream)
         self._driver.memcpy_htod_async(target.pointer, source.pixels, stream.own)
 
     def download(self, target: Pixels, pointer: int, stream: Stream) -> None:
-        """See `Device.download`."""
         assert isinstance(stream, _CudaStream)
         self._driver.memcpy_dtoh_async(target, pointer, stream.own)
 

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from srsdk.engine_sidecar import Size
 from srsdk.errors import InputError
+from srsdk.types import Size
 
 
-class Workspace(Protocol):
+class Pooled(Protocol):
     """What the pool holds.
 
     Attributes:
@@ -22,7 +22,7 @@ class Workspace(Protocol):
     bound: bool
 
 
-Item = TypeVar("Item", bound=Workspace)
+Item = TypeVar("Item", bound=Pooled)
 
 
 class Pool(Generic[Item]):

@@ -9,11 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from srsdk.backends.base import Pixels
 from srsdk.cuda.device import Device, Memory, Stream
-from srsdk.engine_sidecar import Size
 from srsdk.errors import CudaError
 from srsdk.spec import ModelSpec
+from srsdk.types import Pixels, Size
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ class Step(Protocol):
         ...
 
 
-class Generator(Protocol):
+class DeviceGenerator(Protocol):
     """A generator that is loaded, and makes as many steps as there are streams."""
 
     @property
@@ -76,12 +75,12 @@ class Generator(Protocol):
 
 
 class Workspace:
-    """Runs one batch at a time; see `srsdk.cuda.pool.Workspace` for `size` and `bound`.
+    """Runs one batch at a time; `size` and `bound` are those of `srsdk.cuda.pool.Pooled`.
 
     Not safe to use from several threads at once: the pool gives it to one of them.
     """
 
-    def __init__(self, device: Device, generator: Generator, *, swap: bool) -> None:
+    def __init__(self, device: Device, generator: DeviceGenerator, *, swap: bool) -> None:
         self.size: Size | None = None
         self.bound = False
         self._device, self._generator = device, generator

@@ -8,13 +8,16 @@ for lr, sr in frames:
     stream.enhance(lr, sr)
 """
 
+from srsdk.faces.blazeface import BlazeFaceDetector
 from srsdk.faces.blend import blend_faces, match_tone
 from srsdk.faces.crop import CropPlan, extract, face_squares, plan_crops
-from srsdk.faces.detect import Face, FaceDetector, SlimFaceDetector, YuNetDetector
+from srsdk.faces.detect import Face, FaceDetector
 from srsdk.faces.enhance import FaceEnhancer, FaceResult, FaceStream, FrameFace
 from srsdk.faces.track import FaceTracker, Track
+from srsdk.faces.yunet import YuNetDetector
 
 __all__ = [
+    "BlazeFaceDetector",
     "CropPlan",
     "Face",
     "FaceDetector",
@@ -23,7 +26,6 @@ __all__ = [
     "FaceStream",
     "FaceTracker",
     "FrameFace",
-    "SlimFaceDetector",
     "Track",
     "YuNetDetector",
     "blend_faces",

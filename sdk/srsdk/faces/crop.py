@@ -92,6 +92,12 @@ def face_squares(boxes: ArrayLike) -> Vector:
     return np.stack([x + width / 2, y + height / 2 - (BOX_CENTRE_DOWN - 0.5) * side, side], axis=1)
 
 
+def box_of_square(x: float, y: float, side: float) -> tuple[float, float, float, float]:
+    """The box whose `face_squares` has this centre and side."""
+    size = side * BOX_TO_SQUARE
+    return x - size / 2, y + (BOX_CENTRE_DOWN - 0.5) * side - size / 2, size, size
+
+
 def plan_crops(
     boxes: ArrayLike,
     frame_shape: Sequence[int],

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from srsdk.errors import InputError
+from srsdk.faces.blazeface import BlazeFaceDetector
 from srsdk.faces.blend import blend_faces, match_tone
 from srsdk.faces.crop import (
     LARGEST,
@@ -20,7 +21,7 @@ from srsdk.faces.crop import (
     face_squares,
     plan_crops,
 )
-from srsdk.faces.detect import Box, FaceDetector, SlimFaceDetector
+from srsdk.faces.detect import Box, FaceDetector
 from srsdk.faces.frames import Pixels, check_frame
 from srsdk.faces.track import FaceTracker
 
@@ -70,7 +71,7 @@ class FaceEnhancer:
             multiple of 8, in the frame's colour order; a `Backend.run` will do.
         scale: The factor of `run`.
         face_size: `ModelSpec.face_size` of the generator behind it.
-        detector: Finds the faces; None: `SlimFaceDetector()`.
+        detector: Finds the faces; None: `BlazeFaceDetector()`.
         color: Colour order of the frames.
         min_side: Least side of a face's square (whole head), in pixels of the input; None: half of
             `face_size`. Faces beyond these limits are left as the frame's generator drew them.
@@ -110,7 +111,7 @@ class FaceEnhancer:
                 f"faces from {self.min_side:g} to {self.max_side:g} pixels: "
                 "the limits must be positive and in order"
             )
-        self.detector: FaceDetector = SlimFaceDetector() if detector is None else detector
+        self.detector: FaceDetector = BlazeFaceDetector() if detector is None else detector
         self._run = run
         self._color = color
         self._feather = feather
@@ -225,6 +226,15 @@ class FaceStream:
         self._enhancer = enhancer
         self._tracker = FaceTracker(enhancer.detector, every=every)
         self._strengths: dict[int, float] = {}
+
+    @property
+    def detect_every(self) -> int:
+        """Frames from one detection to the next, from now on."""
+        return self._tracker.every
+
+    @detect_every.setter
+    def detect_every(self, frames: int) -> None:
+        self._tracker.every = frames
 
     def enhance(self, lr: Pixels, sr: Pixels) -> FaceResult:
         """The next frame; otherwise as `FaceEnhancer.enhance`."""

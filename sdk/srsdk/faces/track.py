@@ -53,6 +53,9 @@ class FaceTracker:
         birth_score: Confidence that a new face needs; a known one is kept at any that the detector
             reports.
 
+    Attributes:
+        every: Frames from one detection to the next; may be changed between frames.
+
     Raises:
         InputError: `every` or `max_misses` is below its least value.
     """
@@ -63,12 +66,12 @@ class FaceTracker:
         *,
         every: int = 5,
         max_misses: int = 2,
-        birth_score: float = 0.6,
+        birth_score: float = 0.55,
     ) -> None:
         if every < 1 or max_misses < 0:
             raise InputError(f"every={every}, max_misses={max_misses}: at least 1 and 0 are needed")
         self._detector = detector
-        self._every = every
+        self.every = every
         self._max_misses = max_misses
         self._birth_score = birth_score
         self._next_id = 1
@@ -103,7 +106,7 @@ class FaceTracker:
                 torn |= followed.lost
         self._view = view
         self._frames_since += 1
-        if opening or (torn and self._frames_since >= 2) or self._frames_since >= self._every:
+        if opening or (torn and self._frames_since >= 2) or self._frames_since >= self.every:
             self._correct(self._detector.detect(frame), opening)
             self._frames_since = 0
         self._followed = [f for f in self._followed if f.is_inside(shape)]

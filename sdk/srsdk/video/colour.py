@@ -18,7 +18,7 @@ from srsdk.errors import VideoError
 if TYPE_CHECKING:
     import av
 
-    from srsdk.backends.base import Pixels
+    from srsdk.types import Pixels
 
 UNSPECIFIED = 2
 _PQ, _HLG = 16, 18

@@ -10,7 +10,7 @@ import numpy as np
 from srsdk.video.colour import FrameBuffer
 
 if TYPE_CHECKING:
-    from srsdk.backends.base import Pixels
+    from srsdk.types import Pixels
     from srsdk.video.writer import VideoWriter
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from srsdk.errors import VideoError
 
 if TYPE_CHECKING:
-    from srsdk.backends.base import Pixels
+    from srsdk.types import Pixels
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ the input was and nothing has to be kept for later.
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from srsdk.errors import InputError, VideoError
+from srsdk.futures import in_flight
 from srsdk.timing import StageTimer
 from srsdk.video.colour import FrameBuffer
 from srsdk.video.comparison import SideBySide
@@ -29,9 +29,9 @@ from srsdk.video.writer import VideoWriter
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from srsdk.backends.base import Pixels, Ticket
+    from srsdk.types import Future, Pixels
 
 # More than this many packets without a frame go ahead on their own.
 _PACKETS_AT_ONCE = 256
@@ -61,15 +61,15 @@ class FrameProcessor(Protocol):
 
 @runtime_checkable
 class FrameQueue(FrameProcessor, Protocol):
-    """A processor that takes a frame before the one before is done, as a GPU does."""
+    """A processor that takes frames while others are in flight, as `UpscalerStream` on a GPU."""
 
     @property
     def in_flight(self) -> int:
         """Frames that it can have at a time, at least 1."""
         ...
 
-    def submit(self, frame: Pixels, out: Pixels | None = None) -> Ticket:
-        """Start upscaling a frame; `frame` and `out` are left alone until its result came."""
+    def submit(self, frame: Pixels, out: Pixels | None = None) -> Future:
+        """Start upscaling a frame; `frame` and `out` are left alone until its result is there."""
         ...
 
 
@@ -80,7 +80,7 @@ class _Item:
     packets: list[Any] = field(default_factory=list)
     frame: Frame | None = None
     result: FrameBuffer | None = None
-    ticket: Ticket | None = None
+    future: Future | None = None
 
 
 class _Job:
@@ -135,26 +135,27 @@ class _Job:
                 return
 
     def upscale(self) -> None:
-        on_the_way: deque[_Item] = deque()
+        for item in in_flight(self._started(), self.in_flight):
+            self._finish(item)
+        self.processed.put(None)
+
+    def _started(self) -> Iterator[_Item]:
+        """The decoded items; drawing one starts the upscaling of its frame."""
         while True:
             with self.timer("process.wait"):
                 item: _Item | None = self.decoded.get()
                 if item is not None and item.frame is not None:
                     item.result = self.buffers.get()
-            if item is not None:
-                self._start(item)
-                on_the_way.append(item)
-            while on_the_way and (item is None or len(on_the_way) >= self.in_flight):
-                self._finish(on_the_way.popleft())
             if item is None:
-                self.processed.put(None)
                 return
+            self._start(item)
+            yield item
 
     def _start(self, item: _Item) -> None:
         if self.queue is None or item.frame is None or item.result is None:
             return
         with self.timer("process"):
-            item.ticket = self.queue.submit(item.frame.pixels, out=item.result.pixels)
+            item.future = self.queue.submit(item.frame.pixels, out=item.result.pixels)
 
     def _finish(self, item: _Item) -> None:
         if item.frame is not None and item.result is not None:
@@ -168,7 +169,7 @@ class _Job:
                 self.on_progress(self.frames, self.reader.info.frames)
 
     def _fill(self, item: _Item, frame: Pixels, out: Pixels) -> None:
-        result = item.ticket.result() if item.ticket else self.process(frame, out=out)
+        result = item.future.result() if item.future else self.process(frame, out=out)
         if result is out:
             return
         if getattr(result, "shape", None) != out.shape or result.dtype != out.dtype:

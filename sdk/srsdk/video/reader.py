@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from srsdk.backends.base import Pixels
+    from srsdk.types import Pixels
     from srsdk.video.orientation import Orientation
 
 _log = logging.getLogger(__name__)

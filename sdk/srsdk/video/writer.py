@@ -22,7 +22,7 @@ from srsdk.video.tracks import CopiedTracks, clean_metadata, set_duration
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from srsdk.backends.base import Pixels
+    from srsdk.types import Pixels
     from srsdk.video.reader import VideoReader
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from srsdk import zoo
-from srsdk.backends.onnxfile import read
+from srsdk.onnxfile import read
 from srsdk.spec import ModelSpec
 
 #: Of the two networks whose files say it in no readable way, a low-resolution pixel.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from srsdk import zoo
-from srsdk.backends import Pixels
+from srsdk.types import Pixels
 from tests.benchmarks.comparison import plain
 from tests.benchmarks.comparison.candidates import Candidate
 

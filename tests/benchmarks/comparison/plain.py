@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from srsdk.backends.onnxfile import Node, OnnxFile, read
+from srsdk.onnxfile import Node, OnnxFile, read
 from srsdk.spec import ModelSpec
 
 

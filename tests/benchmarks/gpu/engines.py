@@ -11,13 +11,13 @@ import json
 import time
 from pathlib import Path
 
-from srexport.engine import Options, build_engine
-from srexport.flavour import find_flavour
 from srexport.onnx import load, read_spec, save
 from srexport.precision import convert
-from srexport.shapes import profiles
 from srsdk import zoo
 from srsdk.errors import SrsdkError
+from srsdk.tensorrt.building import Options, build_engine
+from srsdk.tensorrt.flavour import find_flavour
+from srsdk.tensorrt.profiles import profiles
 from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
 
 

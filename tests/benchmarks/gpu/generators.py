@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from srsdk import zoo
-from srsdk.backends import Pixels
 from srsdk.errors import InputError
 from srsdk.timing import SETTLE, summarise
+from srsdk.types import Pixels
 from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
 from tests.benchmarks.gpu.runners import CPU, NAMES, TORCH, Runner, open_all
 

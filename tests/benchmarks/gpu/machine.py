@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from srsdk.cli.checks import processor
-from srsdk.cuda_device import find_device
+from srsdk.cuda.driver import find_gpu
 from tests.benchmarks.gpu.report import Record
 
 ROOT = Path(__file__).parents[3]
@@ -22,7 +22,7 @@ PACKAGES = (
 
 def describe() -> Record:
     """Device, driver and versions; "" for what is not there."""
-    device = find_device()
+    device = find_gpu()
     nvcc = re.search(r"release ([\d.]+)", _said("nvcc", "--version"))
     driver = _said("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
     return {

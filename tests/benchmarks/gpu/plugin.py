@@ -9,16 +9,16 @@ import argparse
 import json
 from pathlib import Path
 
-from srexport.engine import Options, build_engine
-from srexport.flavour import find_flavour
 from srexport.onnx import load, read_spec, save
 from srexport.plugin import use_plugin
 from srexport.precision import convert
-from srexport.shapes import profiles
 from srsdk import zoo
-from srsdk.cuda_device import find_device
+from srsdk.cuda.driver import find_gpu
 from srsdk.errors import SrsdkError
 from srsdk.spec import Precision
+from srsdk.tensorrt.building import Options, build_engine
+from srsdk.tensorrt.flavour import find_flavour
+from srsdk.tensorrt.profiles import profiles
 from srsdk.timing import interleave, summarise
 from tests.benchmarks.gpu.generators import picture, size
 from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
@@ -39,7 +39,7 @@ def main() -> None:
     folder = options.output.parent / "engines"
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        if find_device() is None:
+        if find_gpu() is None:
             record = step(COULD_NOT, "no CUDA driver finds a GPU here")
         else:
             engines = build(

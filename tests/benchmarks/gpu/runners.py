@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from srsdk.backends import BACKENDS, Pixels, open_backend
+from srsdk.backends import BACKENDS, open_backend
+from srsdk.types import Pixels
 from tests.benchmarks.gpu.report import Record
 
-ENGINES, HALVES = {"tensorrt"}, {"cuda"}  # backends that take an engine, or an ONNX file in float16
+ENGINES = {"tensorrt"}  # backends that take an engine
+HALVES = {"onnxruntime-cuda"}  # backends that take an ONNX file in float16
 TORCH = ("torch eager", "torch eager, with transfers", "torch.compile", "torch + CUDA graph")
 CPU = ("onnxruntime", "native")
 NAMES = (*TORCH, *(f"srsdk {name}" for name in BACKENDS if name != "bicubic"))
@@ -65,12 +67,12 @@ class Torch:
     def __init__(self, model: Path, batch: Pixels) -> None:
         import torch
 
-        from srsdk.backends.torchgraph import Generator
+        from srsdk.backends.torchgraph import TorchGraph
 
         self.module: Any = torch
         self.gpu = torch.cuda.is_available()
         self.device = "cuda" if self.gpu else "cpu"
-        generator: Any = Generator(model, color="rgb").eval()
+        generator: Any = TorchGraph(model, color="rgb").eval()
         dtype = torch.float16 if self.gpu else torch.float32
         self.generator = generator.to(self.device, dtype, memory_format=torch.channels_last)
         self.batch = batch

@@ -11,8 +11,8 @@ from worker import Job, Pixels, Program
 import srsdk
 from srsdk import Upscaler, zoo
 from srsdk.backends import open_backend
-from srsdk.backends.base import ProfiledBackend
 from srsdk.timing import SETTLE
+from srsdk.types import ProfiledBackend
 
 #: Seconds after which enough calls were split into stages.
 _STAGE_SECONDS = 4.0

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 from worker import Job, Program
 
-from srsdk.backends.onnxfile import read
+from srsdk.onnxfile import read
 
 
 class Network(nn.Module):

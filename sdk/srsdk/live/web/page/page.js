@@ -1,0 +1,225 @@
+import { drawStamp, elapsed, readStamp, stampOf } from "./glass.js";
+
+const $ = (id) => document.getElementById(id);
+const camera = $("camera"), result = $("result"), picture = $("picture").getContext("2d");
+const WIDTH = 1280, HEIGHT = 720; // of the upscaled picture
+const GUARD = 2; // rows between the frame and the strip: scaling and compression mix neighbours
+const KEPT = 40; // camera frames kept to be shown beside their upscaled ones
+const token = new URLSearchParams(location.search).get("token") ?? "";
+
+const sent = document.createElement("canvas"); // what goes to srsdk: the frame, the strip below it
+const sending = sent.getContext("2d");
+const scratch = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+const kept = new Map(); // from stamp to the camera frame that carries it
+const ages = [], times = [];
+let models = [], scale = 4, width = 320, height = 180, strip = 10, split = 0.5, channel = null;
+let outgoing = null;
+window.srsdk = { frames: 0, unread: 0, width: 0, height: 0 }; // for tests
+
+function say(text, bad = false) {
+  $("message").textContent = text;
+  $("message").classList.toggle("bad", bad);
+}
+
+function setScale(next) {
+  scale = next;
+  width = WIDTH / scale;
+  height = HEIGHT / scale;
+  strip = Math.round(40 / scale);
+  sent.width = width;
+  sent.height = height + GUARD + strip;
+  kept.clear();
+  $("before-size").textContent = `${width}×${height}`;
+}
+
+/** The camera's middle, in the shape of the picture. */
+function cropOf(video) {
+  const wide = video.videoWidth * HEIGHT > video.videoHeight * WIDTH;
+  const w = wide ? (video.videoHeight * WIDTH) / HEIGHT : video.videoWidth;
+  const h = wide ? video.videoHeight : (video.videoWidth * HEIGHT) / WIDTH;
+  return [(video.videoWidth - w) / 2, (video.videoHeight - h) / 2, w, h];
+}
+
+function onCameraFrame(now) {
+  camera.requestVideoFrameCallback(onCameraFrame);
+  if (!outgoing) return;
+  const stamp = stampOf(performance.now());
+  sending.imageSmoothingQuality = "high";
+  sending.drawImage(camera, ...cropOf(camera), 0, 0, width, height);
+  sending.drawImage(sent, 0, height - 1, width, 1, 0, height, width, GUARD);
+  drawStamp(sending, stamp, 0, height + GUARD, width, strip);
+  outgoing.requestFrame();
+  let copy = kept.size < KEPT ? document.createElement("canvas") : null;
+  if (!copy) {
+    const [oldest, canvas] = kept.entries().next().value;
+    kept.delete(oldest);
+    copy = canvas;
+  }
+  copy.width = width;
+  copy.height = height;
+  copy.getContext("2d").drawImage(sent, 0, 0);
+  kept.set(stamp, copy);
+}
+
+function onResultFrame(now, frame) {
+  result.requestVideoFrameCallback(onResultFrame);
+  const w = result.videoWidth, h = result.videoHeight;
+  const row = h / (height + GUARD + strip), shownHeight = Math.round(row * height);
+  const stamp = readStamp(result, 0, row * (height + GUARD), w, row * strip, scratch);
+  draw(stamp === null ? null : kept.get(stamp), w, shownHeight);
+  window.srsdk.frames += 1;
+  [window.srsdk.width, window.srsdk.height] = [w, shownHeight];
+  $("after-size").textContent = `${w}×${shownHeight}`;
+  if (stamp === null) {
+    window.srsdk.unread += 1;
+    return;
+  }
+  const shown = Math.max(performance.now(), frame.expectedDisplayTime ?? 0);
+  ages.push(elapsed(stamp, shown));
+  times.push(shown);
+  if (ages.length > 300) { ages.shift(); times.shift(); }
+}
+
+function draw(before, w, h) {
+  picture.drawImage(result, 0, 0, w, h, 0, 0, WIDTH, HEIGHT);
+  if (!before) return;
+  picture.save();
+  picture.beginPath();
+  picture.rect(0, 0, split * WIDTH, HEIGHT);
+  picture.clip();
+  picture.imageSmoothingQuality = "high";
+  picture.drawImage(before, 0, 0, WIDTH, HEIGHT);
+  picture.restore();
+}
+
+function showMeasured() {
+  const now = performance.now(), recent = times.filter((t) => now - t < 2000).length;
+  $("fps").textContent = times.length ? (recent / 2).toFixed(1) : "–";
+  if (!ages.length) return;
+  const sorted = [...ages].sort((a, b) => a - b);
+  const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+  $("latency").textContent = at(0.5).toFixed(0);
+  $("latency95").textContent = at(0.95).toFixed(0);
+}
+
+function showReport(report) {
+  const names = { faces: "faces + frame", frame: "frame", fast: "fast model", bicubic: "bicubic" };
+  const [kind, every] = report.level.split("/");
+  $("level").textContent = names[kind] ?? "–";
+  $("level").title = every ? `faces detected every ${every} frames` : "";
+  $("age").textContent = report.age.toFixed(0);
+  $("faces-found").textContent = report.faces;
+  if (report.problem) say(report.problem, true);
+  else if (report.state !== "live") say(report.state);
+  else say(`live: ${report.model}`);
+}
+
+function control(wanted) {
+  if (channel?.readyState === "open") channel.send(JSON.stringify(wanted));
+}
+
+function chooseModel(name) {
+  const model = models.find((each) => each.name === name);
+  setScale(model.scale);
+  $("faces").disabled = $("strength").disabled = !model.faces;
+  ages.length = times.length = 0;
+}
+
+async function request(path, body) {
+  const options = { headers: { "X-Token": token } };
+  if (body) {
+    options.method = "POST";
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  const response = await fetch(path, options);
+  if (!response.ok) {
+    const text = await response.text();
+    let reason = text;
+    try { reason = JSON.parse(text).error; } catch { /* plain text */ }
+    throw new Error(reason);
+  }
+  return response.json();
+}
+
+async function openCamera() {
+  if (!navigator.mediaDevices) {
+    throw new Error("browsers give the camera to pages of this machine or https only: forward the " +
+      "port, for instance ssh -L 8080:127.0.0.1:8080 HOST");
+  }
+  camera.srcObject = await navigator.mediaDevices.getUserMedia({
+    video: { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 30 } },
+  });
+  await camera.play();
+  camera.requestVideoFrameCallback(onCameraFrame);
+}
+
+async function gathered(peer) {
+  if (peer.iceGatheringState === "complete") return;
+  await new Promise((done) => {
+    peer.addEventListener("icegatheringstatechange", () => {
+      if (peer.iceGatheringState === "complete") done();
+    });
+    setTimeout(done, 2000);
+  });
+}
+
+async function connect() {
+  const peer = new RTCPeerConnection();
+  const stream = sent.captureStream(0);
+  const track = stream.getVideoTracks()[0];
+  track.contentHint = "motion";
+  const sender = peer.addTrack(track, stream);
+  channel = peer.createDataChannel("control");
+  channel.onopen = () => control({ faces: $("faces").checked && !$("faces").disabled });
+  channel.onmessage = (message) => showReport(JSON.parse(message.data));
+  peer.ontrack = (event) => {
+    event.receiver.jitterBufferTarget = 0; // the newest picture, not the smoothest film
+    event.receiver.playoutDelayHint = 0;
+    result.srcObject = new MediaStream([event.track]);
+    result.play();
+    result.requestVideoFrameCallback(onResultFrame);
+  };
+  peer.onconnectionstatechange = () => {
+    if (["failed", "disconnected"].includes(peer.connectionState)) {
+      say("the connection is lost; reload the page", true);
+    }
+  };
+  await peer.setLocalDescription(await peer.createOffer());
+  await gathered(peer);
+  const { type, sdp } = peer.localDescription;
+  await peer.setRemoteDescription(await request("offer", { type, sdp }));
+  const settings = sender.getParameters();
+  settings.degradationPreference = "maintain-resolution";
+  settings.encodings.forEach((each) => { each.maxBitrate = 4_000_000; });
+  await sender.setParameters(settings);
+  outgoing = track;
+  addEventListener("pagehide", () => peer.close());
+}
+
+$("slider").oninput = (event) => {
+  split = event.target.value / 1000;
+  $("divider").style.left = `${100 * split}%`;
+};
+$("model").onchange = (event) => {
+  chooseModel(event.target.value);
+  control({ model: event.target.value, faces: $("faces").checked && !$("faces").disabled });
+};
+$("faces").onchange = (event) => control({ faces: event.target.checked });
+$("strength").oninput = (event) => {
+  $("strength-value").textContent = `${event.target.value}%`;
+  control({ strength: event.target.value / 100 });
+};
+
+try {
+  models = await request("config");
+  $("model").append(...models.map((each) => new Option(`${each.name} (×${each.scale})`, each.name)));
+  chooseModel(models[0].name);
+  await openCamera();
+  say("connecting…");
+  await connect();
+  setInterval(showMeasured, 500);
+} catch (error) {
+  say(error.name === "NotAllowedError" ? "the camera was refused; allow it and reload" : error.message,
+    true);
+}

@@ -1,0 +1,176 @@
+"""Engines that are built from models on first use, and the folder that they are kept in."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from srsdk import onnxfile
+from srsdk.errors import (
+    EngineMismatchError,
+    InputError,
+    ModelFormatError,
+    ModelNotFoundError,
+    SrsdkError,
+)
+from srsdk.files import sha256_of
+from srsdk.spec import ModelSpec
+from srsdk.tensorrt.building import Options, build_engine
+from srsdk.tensorrt.flavour import Flavour, find_flavour
+from srsdk.tensorrt.machine import check_engine
+from srsdk.tensorrt.profiles import Profile, profiles
+from srsdk.tensorrt.progress import OnProgress
+
+log = logging.getLogger(__name__)
+
+_ANY_SIZE = "1*1x1:1*640x360:1*1408x1408"
+"""Frames of any size, besides those that have a profile of their own: larger ones go in tiles that
+fit with their margins."""
+
+_FORMAT = 1  # of the key: a change makes all engines new
+
+
+def cache_folder() -> Path:
+    """Where srsdk keeps what it can make again.
+
+    The environment variable SRSDK_CACHE names it; otherwise it is `srsdk` in the place that the
+    operating system has for such things (on Linux XDG_CACHE_HOME or ~/.cache).
+    """
+    own = os.environ.get("SRSDK_CACHE")
+    if own:
+        return Path(own).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "srsdk"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/srsdk"
+    shared = os.environ.get("XDG_CACHE_HOME", "")
+    # The specification wants relative paths ignored.
+    return (Path(shared) if Path(shared).is_absolute() else Path.home() / ".cache") / "srsdk"
+
+
+def cached_engine(
+    model: Path,
+    library: str = "auto",
+    *,
+    on_progress: OnProgress = lambda share, phase: None,
+) -> Path:
+    """The engine of a model for this machine, built if there is none yet.
+
+    An engine belongs to the bytes of the model, the version of TensorRT, the GPU and its driver,
+    and the profiles; where one of them changes, another engine is built. Two processes that build
+    at once do not disturb each other.
+
+    Args:
+        model: ONNX file of `srsdk-export`.
+        library: "tensorrt", "tensorrt_rtx", or "auto": what is installed.
+        on_progress: Called while an engine is built, with the share that is done, 0 to 1, and the
+            name of the phase.
+
+    Returns:
+        The engine, with its sidecar beside it.
+
+    Raises:
+        BackendUnavailableError: TensorRT is not installed, or has no GPU to build on.
+        ModelFormatError: The model cannot be built.
+        InputError: The cache cannot be written.
+    """
+    spec = onnxfile.read_spec(model)
+    flavour = find_flavour(library)
+    sizes = _profiles(spec)
+    folder = cache_folder() / "engines" / f"{spec.name}-{engine_key(model, flavour, sizes)}"
+    engine = folder / f"{spec.name}.engine"
+    problem = _problem(engine, model, flavour)
+    if problem is not None:
+        log.info("%s; building an engine with %s", problem, flavour.title)
+        _build(model, engine, sizes, flavour, on_progress)
+    return engine
+
+
+def engine_key(model: Path, flavour: Flavour, sizes: tuple[Profile, ...]) -> str:
+    """What tells one engine from another: 16 hexadecimal digits."""
+    machine = flavour.machine()
+    facts = {
+        "format": _FORMAT,
+        "model": sha256_of(model),  # its precision is in it
+        "flavour": flavour.name,
+        "version": flavour.version,
+        "platform": machine.platform,
+        "device": flavour.device.name if flavour.device else "",
+        "capability": machine.compute_capability,
+        "driver": machine.driver,
+        "profiles": [str(profile) for profile in sizes],
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _problem(engine: Path, model: Path, flavour: Flavour) -> SrsdkError | None:
+    """Why an engine cannot be taken; None where it can."""
+    try:
+        check_engine(engine, flavour.machine(), model)
+    except (EngineMismatchError, ModelFormatError, ModelNotFoundError) as error:
+        return error
+    return None
+
+
+def _profiles(spec: ModelSpec) -> tuple[Profile, ...]:
+    usual = profiles([], spec)
+    return usual if spec.face_size else usual + profiles([_ANY_SIZE], spec)
+
+
+def _build(
+    model: Path,
+    engine: Path,
+    sizes: tuple[Profile, ...],
+    flavour: Flavour,
+    on_progress: OnProgress,
+) -> None:
+    folder = engine.parent
+    shapes = " ".join(f"--shapes {profile.name}" for profile in sizes)
+    command = f"srsdk-export engine {model} -o {engine.name} {shapes} --library {flavour.name}"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Engine and sidecar appear together, when their folder gets its name.
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise InputError(
+            f"engines cannot be kept in {folder.parent} ({error}); name another folder with the "
+            "environment variable SRSDK_CACHE"
+        ) from error
+    try:
+        build_engine(
+            model,
+            made / engine.name,
+            sizes,
+            flavour,
+            Options(),
+            command=command,
+            on_progress=on_progress,
+        )
+        _put(made, folder, lambda: _problem(engine, model, flavour) is None)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _put(made: Path, folder: Path, is_good: Callable[[], bool]) -> None:
+    """Give a finished folder its name, unless a good one has it by now."""
+    for _ in range(8):
+        try:
+            made.rename(folder)
+        except OSError:
+            if is_good():  # another process was faster
+                return
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+            with contextlib.suppress(OSError):  # someone else took the damaged one away
+                folder.rename(old / folder.name)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            return
+    raise InputError(f"{folder} cannot be replaced; remove it")
