@@ -6,7 +6,7 @@
 | `ssim` | structural similarity (torchmetrics' defaults: Gaussian window, sigma 1.5) | higher |
 | `vgg` | mean squared difference of VGG19 features: what an eye that knows objects sees | lower |
 | `spectrum` | distance of radial power spectra in dB: over-smoothing shows here | lower |
-| `ssimulacra2` | Sneyers' measure of what a viewer notices, where its package is installed | higher |
+| `ssimulacra2` | what a viewer notices (package `ssimulacra2`, where installed) | higher |
 | `identity` | Euclidean distance of face descriptors (`srtrain.models.descriptor`) | lower |
 | `grid` | power of a grid over that in HR (`spectra.grid_ratio`) | near 1 |
 | `lpips` | Zhang et al. 2018, as package `lpips` has it, where that is installed | lower |

@@ -9,6 +9,8 @@ from torch.nn import functional as F
 _FLAT = 4 / 255
 """Standard deviation of a cell's pixels in HR at which it counts half as flat."""
 
+_ELSEWHERE = 0.1  # weight of cells that are not flat: a grid on hair is a grid
+
 
 def grid_loss(sr: Tensor, hr: Tensor, scale: int) -> Tensor:
     """Mean absolute error that repeats with the period of the scale, where HR is flat.
@@ -32,7 +34,7 @@ def grid_loss(sr: Tensor, hr: Tensor, scale: int) -> Tensor:
     wanted = hr.reshape(cells)
     variance = wanted.var(dim=(1, 3, 5), unbiased=False)  # (N, h, w)
     spread = F.avg_pool2d(variance[:, None], 3, stride=1, padding=1, count_include_pad=False)
-    flat = _FLAT**2 / (_FLAT**2 + spread)
+    flat = _FLAT**2 / (_FLAT**2 + spread) + _ELSEWHERE
     share = flat / flat.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
     error = sr.reshape(cells) - wanted
     means = (error * share[:, :, :, None, :, None]).sum(dim=(2, 4))  # (N, 3, scale, scale)
