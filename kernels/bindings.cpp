@@ -289,6 +289,8 @@ PYBIND11_MODULE(_kernels, module) {
 
     module.def("isa", [] { return std::string(cpu::isa()); });
     module.def("set_isa", &set_isa, "name"_a);
+    module.def("available_isas", &cpu::available_isas);
+    module.def("fast_int8", &cpu::fast_int8);
 #if defined(SRSDK_WITH_CUDA)
     module.def("built_with_cuda", [] { return true; });
 #else

@@ -1,22 +1,37 @@
-// srsdk._kernels.Network: argument checks and release of the GIL.
+// srsdk._kernels.Network and Int8Network: argument checks and release of the GIL.
 #include "network_binding.h"
 
 #include <pybind11/stl.h>
 
 #include <memory>
+#include <optional>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "arguments.h"
+#include "srsdk/int8_network.h"
 #include "srsdk/network.h"
 
 namespace srsdk::python {
 namespace {
 
-using Values = py::array_t<float, py::array::c_style | py::array::forcecast>;
-// source, weight, bias, slope or None, shuffle, add or -1
-using LayerArguments = std::tuple<int, Values, Values, py::object, int, int>;
+using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+using Bytes = py::array_t<std::uint8_t, py::array::c_style | py::array::forcecast>;
+
+struct Quantization {
+    Floats input_step;
+    Bytes input_zero;
+    Floats weight_step;
+};
+
+// A convolution whose arrays Python owns.
+struct Convolution {
+    Floats weight, bias;
+    int source;
+    std::optional<Floats> slope;
+    int shuffle, add;
+    std::optional<Quantization> int8;
+};
 
 cpu::Base base_kind(const std::string& name) {
     if (name == "nearest") return cpu::Base::kNearest;
@@ -25,45 +40,62 @@ cpu::Base base_kind(const std::string& name) {
     return cpu::Base::kNone;
 }
 
-std::unique_ptr<cpu::Network> make(const std::vector<LayerArguments>& layers, int scale,
-                                   int shuffle, const std::string& base, bool swap) {
-    std::vector<cpu::Convolution> convolutions;
-    std::vector<Values> slopes;  // alive until the weights have been packed
-    for (const auto& [source, weight, bias, slope, factor, add] : layers) {
-        const std::string name = "convolution " + std::to_string(convolutions.size()) + ": ";
-        require(weight.ndim() == 4 && weight.shape(2) == weight.shape(3) && weight.size() > 0, [&] {
-            return name + "weight must be (outputs, inputs, k, k), got shape " + shape_text(weight);
-        });
-        require(bias.ndim() == 1 && bias.shape(0) == weight.shape(0), [&] {
-            return name + "bias of shape " + shape_text(bias) + " does not fit weight of shape " +
-                   shape_text(weight);
-        });
-        cpu::Convolution conv;
-        conv.source = source;
-        conv.outputs = static_cast<int>(weight.shape(0));
-        conv.inputs = static_cast<int>(weight.shape(1));
-        conv.size = static_cast<int>(weight.shape(2));
-        conv.weight = weight.data();
-        conv.bias = bias.data();
-        if (!slope.is_none()) {
-            slopes.push_back(slope.cast<Values>());
-            require(slopes.back().ndim() == 1 && slopes.back().shape(0) == weight.shape(0),
-                    name + "slope must have one value for each output");
-            conv.slope = slopes.back().data();
-        }
-        conv.shuffle = factor;
-        conv.add = add;
-        convolutions.push_back(conv);
-    }
-    cpu::Ending ending;
-    ending.scale = scale;
-    ending.shuffle = shuffle;
-    ending.base = base_kind(base);
-    ending.swap = swap;
-    return std::make_unique<cpu::Network>(convolutions, ending);
+template <typename Array>
+void require_vector(const Array& values, py::ssize_t size, const std::string& name) {
+    require(values.ndim() == 1 && values.shape(0) == size, [&] {
+        return name + " of shape " + shape_text(values) + " must have " + std::to_string(size) +
+               " values";
+    });
 }
 
-void run(const cpu::Network& network, const py::object& dst, const py::object& batch, int threads,
+cpu::Convolution described(const Convolution& layer, std::size_t number) {
+    const std::string name = "convolution " + std::to_string(number) + ": ";
+    const Floats& weight = layer.weight;
+    require(weight.ndim() == 4 && weight.shape(2) == weight.shape(3) && weight.size() > 0, [&] {
+        return name + "weight must be (outputs, inputs, k, k), got shape " + shape_text(weight);
+    });
+    require_vector(layer.bias, weight.shape(0), name + "bias");
+    cpu::Convolution conv;
+    conv.source = layer.source;
+    conv.outputs = static_cast<int>(weight.shape(0));
+    conv.inputs = static_cast<int>(weight.shape(1));
+    conv.size = static_cast<int>(weight.shape(2));
+    conv.weight = weight.data();
+    conv.bias = layer.bias.data();
+    if (layer.slope) {
+        require_vector(*layer.slope, weight.shape(0), name + "slope");
+        conv.slope = layer.slope->data();
+    }
+    conv.shuffle = layer.shuffle;
+    conv.add = layer.add;
+    if (layer.int8) {
+        require_vector(layer.int8->input_step, weight.shape(1), name + "input_step");
+        require_vector(layer.int8->input_zero, weight.shape(1), name + "input_zero");
+        require_vector(layer.int8->weight_step, weight.shape(0), name + "weight_step");
+        conv.int8.input_step = layer.int8->input_step.data();
+        conv.int8.input_zero = layer.int8->input_zero.data();
+        conv.int8.weight_step = layer.int8->weight_step.data();
+    }
+    return conv;
+}
+
+template <typename Network>
+std::unique_ptr<Network> make(const std::vector<Convolution>& layers, int scale, int shuffle,
+                              const std::string& base, bool swap_rb) {
+    std::vector<cpu::Convolution> convolutions;
+    for (const Convolution& layer : layers) {
+        convolutions.push_back(described(layer, convolutions.size()));
+    }
+    cpu::Epilogue epilogue;
+    epilogue.scale = scale;
+    epilogue.shuffle = shuffle;
+    epilogue.base = base_kind(base);
+    epilogue.swap_rb = swap_rb;
+    return std::make_unique<Network>(convolutions, epilogue);
+}
+
+template <typename Network>
+void run(const Network& network, const py::object& dst, const py::object& batch, int threads,
          double* seconds) {
     py::array out = as_array(dst, "dst");
     const py::array source = as_array(batch, "batch");
@@ -81,27 +113,58 @@ void run(const cpu::Network& network, const py::object& dst, const py::object& b
     network.run(target, in, threads, seconds);
 }
 
-void run_into(const cpu::Network& network, const py::object& dst, const py::object& batch,
-              int threads) {
+template <typename Network>
+void run_into(const Network& network, const py::object& dst, const py::object& batch, int threads) {
     run(network, dst, batch, threads, nullptr);
 }
 
-std::vector<double> profile_into(const cpu::Network& network, const py::object& dst,
+template <typename Network>
+std::vector<double> profile_into(const Network& network, const py::object& dst,
                                  const py::object& batch, int threads) {
     std::vector<double> seconds(static_cast<std::size_t>(network.steps()));
     run(network, dst, batch, threads, seconds.data());
     return seconds;
 }
 
+template <typename Network>
+void bind(py::module_& module, const char* name) {
+    using namespace py::literals;
+    py::class_<Network>(module, name)
+        .def(py::init(&make<Network>), "layers"_a, py::kw_only(), "scale"_a, "shuffle"_a,
+             "base"_a = "none", "swap_rb"_a = false)
+        .def("run_into", &run_into<Network>, "dst"_a, "batch"_a, py::kw_only(), "threads"_a = 0)
+        .def("profile_into", &profile_into<Network>, "dst"_a, "batch"_a, py::kw_only(),
+             "threads"_a = 0);
+}
+
 }  // namespace
 
 void bind_network(py::module_& module) {
     using namespace py::literals;
-    py::class_<cpu::Network>(module, "Network")
-        .def(py::init(&make), "layers"_a, py::kw_only(), "scale"_a, "shuffle"_a, "base"_a = "none",
-             "swap"_a = false)
-        .def("run_into", &run_into, "dst"_a, "batch"_a, py::kw_only(), "threads"_a = 0)
-        .def("profile_into", &profile_into, "dst"_a, "batch"_a, py::kw_only(), "threads"_a = 0);
+    py::class_<Quantization>(module, "Quantization")
+        .def(py::init([](Floats input_step, Bytes input_zero, Floats weight_step) {
+                 return Quantization{input_step, input_zero, weight_step};
+             }),
+             py::kw_only(), "input_step"_a, "input_zero"_a, "weight_step"_a)
+        .def_readonly("input_step", &Quantization::input_step)
+        .def_readonly("input_zero", &Quantization::input_zero)
+        .def_readonly("weight_step", &Quantization::weight_step);
+    py::class_<Convolution>(module, "Convolution")
+        .def(py::init([](Floats weight, Floats bias, int source, std::optional<Floats> slope,
+                         int shuffle, int add, std::optional<Quantization> int8) {
+                 return Convolution{weight, bias, source, slope, shuffle, add, int8};
+             }),
+             "weight"_a, "bias"_a, py::kw_only(), "source"_a, "slope"_a = py::none(),
+             "shuffle"_a = 1, "add"_a = -1, "int8"_a = py::none())
+        .def_readonly("weight", &Convolution::weight)
+        .def_readonly("bias", &Convolution::bias)
+        .def_readonly("source", &Convolution::source)
+        .def_readonly("slope", &Convolution::slope)
+        .def_readonly("shuffle", &Convolution::shuffle)
+        .def_readonly("add", &Convolution::add)
+        .def_readonly("int8", &Convolution::int8);
+    bind<cpu::Network>(module, "Network");
+    bind<cpu::Int8Network>(module, "Int8Network");
 }
 
 }  // namespace srsdk::python

@@ -31,7 +31,7 @@ ELSEWHERE = ("make demo", "make test", "pip install .")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that the README speaks of."""
+    """A folder with the files that the README names."""
     folder = tmp_path_factory.mktemp("readme")
     first_second(folder / "in.mp4")
     image = np.random.default_rng(0).integers(0, 256, (30, 40, 3)).astype(np.uint8)

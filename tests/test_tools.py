@@ -23,3 +23,24 @@ def test_workflows_install_nothing_unpinned() -> None:
                 assert "--constraint constraints.txt" in line
             if "uses:" in line:
                 assert re.search(r"uses: [\w/-]+@v\d+$", line), line
+
+
+def test_contributing_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    named = re.findall(r"(?:sdk|train|export|kernels|tests)/[\w./*-]+", text)
+    assert len(named) > 40
+    for name in named:
+        assert list(ROOT.glob(name.rstrip("./"))), name
+
+
+def test_the_extras_of_the_readme_exist() -> None:
+    """The table has all extras but those that only developers install."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    table = readme.partition("| extra | for |")[2].partition("\n\n")[0]
+    named = {
+        name for row in table.splitlines()[1:] for name in re.findall("`(.+?)`", row.split("|")[1])
+    }
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    extras = project.partition("[project.optional-dependencies]")[2].partition("\n[project.")[0]
+    offered = set(re.findall(r"^([\w-]+) = \[", extras, re.M))
+    assert named == offered - {"test", "dev"}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from srexport.verify import Certificate
+from srsdk.files import sha256_of, write_whole
 from srsdk.spec import ModelSpec
 
 
@@ -73,7 +73,7 @@ def _scores(scores: Mapping[str, float]) -> list[str]:
 
 
 def use(spec: ModelSpec) -> str:
-    """What the generator was trained to see."""
+    """The images that the generator was trained on."""
     return f"faces around {spec.face_size} pixels" if spec.face_size else "whole frames"
 
 
@@ -85,9 +85,9 @@ def update_manifest(manifest: Path, spec: ModelSpec, file: Path) -> None:
         "scale": spec.scale,
         "use": "faces" if spec.face_size else "frames",
         "summary": f"{spec.architecture}, x{spec.scale}, for {use(spec)}",
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": sha256_of(file),
     }
     entries = sorted(
         [*(e for e in entries if e["name"] != spec.name), entry], key=lambda e: str(e["name"])
     )
-    manifest.write_text(json.dumps(entries, indent=2) + "\n", "utf-8")
+    write_whole(manifest, (json.dumps(entries, indent=2) + "\n").encode("utf-8"))

@@ -1,4 +1,4 @@
-"""From a checkpoint to an ONNX file that ships with its certificate."""
+"""Exports a checkpoint as an ONNX file with its parity certificate."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from srexport import card
 from srexport.images import probe_frames, read_images
 from srexport.onnx import annotate, build, read_spec, save
 from srexport.plugin import use_plugin
-from srexport.precision import Choice, convert
-from srexport.runtimes import Pixels, open_runner
+from srexport.precision import Conversion, convert
+from srexport.runtimes import open_runner
 from srexport.source import read_checkpoint
 from srexport.verify import Certificate, certify
 from srsdk.errors import InputError
+from srsdk.files import replacing
 from srsdk.spec import CERTIFICATE_KEY, ModelSpec, Precision
+from srsdk.types import Pixels
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export came to.
+    """The result of an export.
 
     Attributes:
         certificate: PyTorch against the SDK on the exported file.
-        kept: Layers that stay in a wider type than the precision asks for.
+        kept: Layers that stay in a wider type than the requested precision.
     """
 
     certificate: Certificate
@@ -41,56 +43,51 @@ def export_onnx(
     plugin: bool = False,
     zoo: bool = False,
 ) -> Exported:
-    """Write `output` and its certificate; nothing is written where the two disagree.
+    """Write an ONNX file and its certificate, unless the file disagrees with the checkpoint.
 
     Args:
         checkpoint: Checkpoint of srsdk-train.
-        output: ONNX file to write; `OUTPUT.parity.json` beside it is the certificate, which is also
-            in the file's metadata.
-        tail: "subpixel" or "image"; see `srexport.onnx.build`.
-        precision: Arithmetic of the graph; see `srexport.precision.convert`.
-        calibration: Folder or shard of real faces, which int8 needs.
-        plugin: Use the TensorRT plugin, which makes it a model for TensorRT alone; see
-            `srexport.plugin.use_plugin`.
-        zoo: Also write the model card, and the entry of the manifest, beside it.
+        output: ONNX file to write. The certificate goes into its metadata and into
+            `OUTPUT.parity.json` beside it.
+        tail: "subpixel" or "image", as for `srexport.onnx.build`.
+        precision: Arithmetic of the graph.
+        calibration: Folder or shard of real faces; required for int8.
+        plugin: Whether to use the TensorRT plugin; only TensorRT can then run the file.
+        zoo: Whether to also write the model card and the manifest's entry beside it.
 
     Raises:
-        InputError: The checkpoint is missing or none, int8 was asked for without faces, or the
-            plugin for a generator that has no use for it, or for the zoo.
+        InputError: The checkpoint is missing or damaged, int8 lacks faces, or the plugin is
+            requested for the zoo or for a generator without sub-pixel blocks.
         ParityError: The exported model does not compute what the checkpoint does.
     """
     if plugin and zoo:
         raise InputError("models of the zoo run everywhere: leave --plugin out, or --zoo")
     exact = build(read_checkpoint(checkpoint), tail=tail)
     faces = None if calibration is None else _faces(calibration, read_spec(exact))
-    choice = convert(exact, precision, faces)
-    model = use_plugin(choice.model) if plugin else choice.model
-    draft = output.with_name(f".{output.stem}.draft.onnx")
-    try:
+    conversion = convert(exact, precision, faces)
+    model = use_plugin(conversion.model) if plugin else conversion.model
+    with replacing(output) as draft:
         save(model, draft)
         trained, exported = open_runner(checkpoint), open_runner(draft)
-        frames, source = _compared_on(choice, calibration)
+        frames, source = _compared_on(conversion, calibration)
         certificate = certify(trained, exported, frames, source).renamed(output.name)
         certificate.check()
         annotate(model, CERTIFICATE_KEY, json.dumps(certificate.record(), sort_keys=True))
         save(model, draft)
-        draft.replace(output)
-    finally:
-        draft.unlink(missing_ok=True)
     certificate.write(output)
     if zoo:
         spec = read_spec(model)
         output.with_suffix(".md").write_text(card.model_card(spec, output, certificate), "utf-8")
         card.update_manifest(output.with_name("manifest.json"), spec, output)
-    return Exported(certificate, choice.kept)
+    return Exported(certificate, conversion.kept)
 
 
 def _faces(source: Path, spec: ModelSpec) -> Pixels:
     return read_images(source, spec.face_size or 64)
 
 
-def _compared_on(choice: Choice, calibration: Path | None) -> tuple[Pixels, str]:
-    """Held-out faces for int8, which is made for nothing else; what provokes for the others."""
-    if choice.held_out is None or calibration is None:
+def _compared_on(conversion: Conversion, calibration: Path | None) -> tuple[Pixels, str]:
+    """Frames for the certificate: held-out faces for int8, synthetic frames otherwise."""
+    if conversion.held_out is None or calibration is None:
         return probe_frames(), "built-in"
-    return choice.held_out, f"{calibration.name}, not calibrated on"
+    return conversion.held_out, f"{calibration.name}, not calibrated on"

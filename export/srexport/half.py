@@ -8,21 +8,21 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16}
+_FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16}
 
 
 def to_half(model: onnx.ModelProto, keep: Set[str] = frozenset()) -> onnx.ModelProto:
     """The model in float16.
 
-    Input and output become float16 too: that is what the kernels before and after the graph read
-    and write on a GPU, and it leaves the graph without a Cast.
+    Input and output become float16 too. The kernels before and after the graph read and write
+    float16 on a GPU, and the graph then needs no Cast.
 
     Args:
         model: A float32 model, or one with QuantizeLinear and DequantizeLinear among float32.
-        keep: Names of nodes that stay in float32; Casts stand where they meet the others.
+        keep: Names of nodes that stay in float32, with Casts between them and the others.
 
     Returns:
-        A new model; the metadata are those of the old one.
+        A new model with the same metadata.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
@@ -43,7 +43,7 @@ def to_half(model: onnx.ModelProto, keep: Set[str] = frozenset()) -> onnx.ModelP
         for place, tensor in enumerate(node.input):
             if tensor in weights:
                 _convert(weights[tensor], wanted)
-            elif types[tensor] in FLOATS and types[tensor] != wanted:
+            elif types[tensor] in _FLOATS and types[tensor] != wanted:
                 kind = "half" if wanted == TensorProto.FLOAT16 else "float"
                 node.input[place] = cast(tensor, wanted, f"{tensor}_{kind}")
         types[node.output[0]] = TensorProto.INT8 if node.op_type == "QuantizeLinear" else wanted
@@ -109,7 +109,7 @@ def rounded(model: onnx.ModelProto, keep: Set[str] = frozenset()) -> onnx.ModelP
 
 
 def _convert(weight: onnx.TensorProto, wanted: int) -> None:
-    if weight.data_type in FLOATS and weight.data_type != wanted:
+    if weight.data_type in _FLOATS and weight.data_type != wanted:
         dtype = np.float16 if wanted == TensorProto.FLOAT16 else np.float32
         with np.errstate(over="ignore"):
             value = numpy_helper.to_array(weight).astype(dtype)

@@ -1,4 +1,4 @@
-"""Pictures to calibrate with and to compare on: real ones from disk, and made ones that provoke."""
+"""Pictures for calibration and comparison: from disk, and synthetic ones."""
 
 from __future__ import annotations
 
@@ -8,31 +8,29 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from srsdk.errors import InputError
-
-Pixels = NDArray[np.uint8]
+from srsdk.types import Pixels
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 
 
 def read_images(source: Path, side: int, limit: int = 64) -> Pixels:
-    """Square low-resolution pictures out of a folder, a tar shard, or a folder of shards.
+    """Read square low-resolution pictures from a folder, a tar shard, or a folder of shards.
 
-    Each picture is cropped to its central square and reduced to `side` by area averaging, as a
-    small face in a frame looks.
+    Each picture is cropped to its central square and reduced to `side` by area averaging, which
+    makes it look like a small face in a frame.
 
     Args:
         source: Folder (searched with its subfolders, in the order of names) or `.tar`.
         side: Height and width of the result in pixels.
-        limit: Pictures to read; of more than that, every n-th is taken.
+        limit: Number of pictures; if there are more, every n-th is read.
 
     Returns:
         `(N, side, side, 3)` u8 RGB.
 
     Raises:
-        InputError: There is no such folder or shard, or no picture in it can be read.
+        InputError: The folder or shard does not exist, or contains no readable picture.
     """
     if source.is_dir():
         found = [path for path in sorted(source.rglob("*")) if path.is_file()]
@@ -49,7 +47,7 @@ def read_images(source: Path, side: int, limit: int = 64) -> Pixels:
 
 
 def probe_frames(height: int = 45, width: int = 39, seed: int = 0) -> Pixels:
-    """Four frames that reach all of a generator: noise, stripes, a ramp, black and white.
+    """Make four frames with extreme content: noise, stripes, a ramp, black and white squares.
 
     Returns:
         `(4, height, width, 3)` u8 RGB.

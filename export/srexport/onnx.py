@@ -1,4 +1,4 @@
-"""Writing layers down as an ONNX graph that carries its `ModelSpec`.
+"""Writes a generator as an ONNX graph with its `ModelSpec` in the metadata.
 
 Operators are Conv, Relu, PRelu, Add and DepthToSpace (mode CRD, torch's order) of opset 17, which
 ONNX Runtime, TensorRT 10 and 11 and OpenVINO take; batch, height and width are dynamic.
@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from srexport.rewrite import shuffle_last
 from srexport.source import Array, Conv, Layer, PRelu, Relu, Residual, Shuffle, Source
 from srsdk.errors import ModelFormatError, ModelNotFoundError
+from srsdk.files import write_whole
 from srsdk.spec import ModelSpec
 
 OPSET = 17
@@ -71,11 +72,11 @@ def build(source: Source, *, tail: str = "subpixel") -> onnx.ModelProto:
 
     Args:
         source: A folded generator.
-        tail: "subpixel" ends the graph before its last pixel shuffle, which the runtime then does
-            while it writes the frame; "image" ends it in RGB.
+        tail: "subpixel" ends the graph before its last pixel shuffle, which the runtime does while
+            it writes the frame; "image" ends the graph at the RGB image.
 
     Raises:
-        ValueError: `tail` is neither.
+        ValueError: `tail` has another value.
     """
     if tail == "subpixel":
         *layers, last = shuffle_last(source.layers)
@@ -109,17 +110,15 @@ def build(source: Source, *, tail: str = "subpixel") -> onnx.ModelProto:
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:
-    """Write the model under a temporary name, then rename it."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(model.SerializeToString())
-    temporary.replace(path)
+    """Write the model's file, whole or not at all."""
+    write_whole(path, model.SerializeToString())
 
 
 def load(path: Path) -> onnx.ModelProto:
     """Read a model.
 
     Raises:
-        ModelNotFoundError: There is no such file.
+        ModelNotFoundError: The file does not exist.
         ModelFormatError: The file is not ONNX.
     """
     if not path.is_file():
@@ -134,13 +133,13 @@ def load(path: Path) -> onnx.ModelProto:
 
 
 def annotate(model: onnx.ModelProto, key: str, value: str) -> None:
-    """Write one entry of the metadata, in place of what it was."""
+    """Set one entry of the metadata."""
     kept = {entry.key: entry.value for entry in model.metadata_props if entry.key != key}
     helper.set_model_props(model, {**kept, key: value})
 
 
 def read_spec(model: onnx.ModelProto, source: str = "model") -> ModelSpec:
-    """The spec in a model's metadata; raises `ModelFormatError` where there is none."""
+    """The spec in a model's metadata; raises `ModelFormatError` if there is none."""
     return ModelSpec.from_metadata({p.key: p.value for p in model.metadata_props}, source=source)
 
 

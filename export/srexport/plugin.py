@@ -1,7 +1,7 @@
 """`--plugin`: sub-pixel blocks as one operator, for the TensorRT plugin of kernels/plugin.
 
-Inside a generator a sub-pixel block is Conv, DepthToSpace, PRelu. The operator takes everything
-behind the convolution's sums: bias, shuffle and activation in one pass over memory.
+A sub-pixel block inside a generator is Conv, DepthToSpace, PRelu. The plugin's operator does what
+follows the convolution's sums, bias, shuffle and activation, in one pass over memory.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from srexport.source import Array
 from srsdk.errors import InputError
 from srsdk.tensorrt.plugin import NAMESPACE, PLUGIN, VERSION
 
-FACTORS = (2, 3, 4, 8)
-"""What the kernel is compiled for."""
+_FACTORS = (2, 3, 4, 8)
+"""Shuffle factors that the kernel is compiled for."""
 
 
 def use_plugin(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with the plugin's operator for each sub-pixel block.
 
-    Bias and slope become float32 weights of the operator, in which it adds and multiplies whatever
-    the type of the graph. The result is for TensorRT alone, as its spec says.
+    Bias and slope become float32 weights of the operator, which computes in float32 whatever the
+    type of the graph. Only TensorRT can run the result; its spec says so.
 
     Args:
         model: From `srexport.onnx.build` or `srexport.precision.convert`.
 
     Raises:
-        InputError: There is no sub-pixel block in it.
+        InputError: The model has no sub-pixel block.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
@@ -42,7 +42,7 @@ def use_plugin(model: onnx.ModelProto) -> onnx.ModelProto:
     uses = Counter(name for node in graph.node for name in node.input)
 
     def before(node: onnx.NodeProto, kind: str) -> onnx.NodeProto | None:
-        """What made the first input, if it is of this kind and nobody else reads it."""
+        """The node that made the first input, if it is of this kind and has no other reader."""
         maker = makers.get(node.input[0])
         alone = maker is not None and maker.op_type == kind and uses[node.input[0]] == 1
         return maker if alone else None
@@ -55,7 +55,7 @@ def use_plugin(model: onnx.ModelProto) -> onnx.ModelProto:
         if shuffle is None or conv is None or len(conv.input) != 3:
             continue
         options = {entry.name: helper.get_attribute_value(entry) for entry in shuffle.attribute}
-        if options["blocksize"] not in FACTORS or options.get("mode", b"DCR") != b"CRD":
+        if options["blocksize"] not in _FACTORS or options.get("mode", b"DCR") != b"CRD":
             continue
         for name in (conv.input[2], node.input[1]):
             _flat_float32(weights[name])
@@ -95,10 +95,10 @@ def use_plugin(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def with_meaning(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with the operator written out in standard ones, as an ONNX function.
+    """The model with the operator defined by standard operators, as an ONNX function.
 
-    Any runtime can run it, step for step as the kernel computes: to float32, bias, shuffle, PReLU,
-    rounded to the type of the input. TensorRT would do just that too, and not take the plugin.
+    Any runtime can run it, in the kernel's steps: convert to float32, add the bias, shuffle, apply
+    PReLU, round to the input's type. TensorRT would use the function too, instead of the plugin.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)

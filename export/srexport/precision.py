@@ -1,4 +1,4 @@
-"""Deciding which layers may compute in less than float32: by trying, on pixels."""
+"""Chooses by trial, on pixels, which layers may compute in less than float32."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from srexport.arithmetic import Judge
 from srexport.half import rounded, to_half
 from srexport.images import probe_frames
 from srexport.onnx import annotate, read_spec, weights_sha256
 from srexport.quantize import calibrate, convolutions, quantize
-from srexport.runtimes import Pixels
+from srexport.variants import VariantJudge
 from srexport.verify import TOLERANCES, Parity, ParityError, Tolerance
-from srsdk import reference
+from srsdk import _kernels
 from srsdk.errors import InputError
 from srsdk.spec import Precision
+from srsdk.types import Pixels
 
 _INT8_GOAL = Tolerance(largest=255, share_above_1=1.0, psnr=42.0)
-"""What layers are chosen by: 2 dB more than the certificate asks, for frames not seen here."""
+"""Goal of the choice: 2 dB above the certificate's bar, as a margin for other frames."""
 
 _JUDGED = 8
-"""Held-out faces that each trial runs on."""
+"""Number of held-out faces in each trial."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A model in its precision, and what was left out of it.
+class Conversion:
+    """A model in another precision.
 
     Attributes:
         model: The model.
         kept: Names of the layers that stay in the wider type: float32 for fp16, float16 for int8.
-        held_out: Faces that the choice was judged on, None without calibration faces.
+        held_out: Faces that the layers were chosen on; None without calibration faces.
     """
 
     model: onnx.ModelProto
@@ -42,20 +42,22 @@ class Choice:
     held_out: Pixels | None = None
 
 
-def convert(model: onnx.ModelProto, precision: Precision, faces: Pixels | None = None) -> Choice:
-    """Put a float32 model into another precision.
+def convert(
+    model: onnx.ModelProto, precision: Precision, faces: Pixels | None = None
+) -> Conversion:
+    """Convert a float32 model to another precision.
 
     Args:
         model: From `srexport.onnx.build`.
-        precision: What its spec will say.
-        faces: `(N, S, S, 3)` u8 RGB; needed for int8, used for fp16 where given. Every other one
-            calibrates, the rest judges.
+        precision: The new precision.
+        faces: `(N, S, S, 3)` u8 RGB; required for int8, optional for fp16. Every other face is for
+            calibration, the rest for the trials.
 
     Raises:
-        InputError: int8 without faces, or with none of its layers good enough in int8.
+        InputError: int8 lacks faces, or no layer is good enough in int8.
     """
     if precision == "fp32":
-        return Choice(model)
+        return Conversion(model)
     if precision == "fp16":
         return _fp16(model, faces)
     if faces is None or not len(faces):
@@ -66,20 +68,20 @@ def convert(model: onnx.ModelProto, precision: Precision, faces: Pixels | None =
     return _int8(model, faces)
 
 
-def _fp16(model: onnx.ModelProto, faces: Pixels | None) -> Choice:
+def _fp16(model: onnx.ModelProto, faces: Pixels | None) -> Conversion:
     batches = [probe_frames(), *([] if faces is None else [faces[:_JUDGED]])]
-    judge = Judge(model, read_spec(model), batches)
+    judge = VariantJudge(model, read_spec(model), batches)
     layers = [node.name for node in model.graph.node]
     kept = widen(layers, lambda keep: judge.parity(rounded(model, keep)), TOLERANCES["fp16"])
-    return Choice(_signed(to_half(model, kept), "fp16"), _ordered(kept, layers), None)
+    return Conversion(_signed(to_half(model, kept), "fp16"), _ordered(kept, layers), None)
 
 
-def _int8(model: onnx.ModelProto, faces: Pixels) -> Choice:
+def _int8(model: onnx.ModelProto, faces: Pixels) -> Conversion:
     spec = read_spec(model)
     held_out = (faces[1::2] if len(faces) > 1 else faces)[:_JUDGED]
-    planes = reference.unpack(faces[::2], swap=spec.channel_order != "rgb")
+    planes = _kernels.unpack(faces[::2], swap=spec.channel_order != "rgb")
     scales = calibrate(model, planes.astype(np.float32))
-    judge = Judge(model, spec, [held_out])
+    judge = VariantJudge(model, spec, [held_out])
     layers = convolutions(model)
 
     def trial(keep: Set[str]) -> Parity:
@@ -88,7 +90,7 @@ def _int8(model: onnx.ModelProto, faces: Pixels) -> Choice:
     kept = widen(layers, trial, _INT8_GOAL)
     if len(kept) == len(layers):
         raise InputError("no layer of this generator is good enough in int8; use --precision fp16")
-    return Choice(
+    return Conversion(
         _signed(to_half(quantize(model, scales, kept)), "int8"), _ordered(kept, layers), held_out
     )
 
@@ -96,19 +98,19 @@ def _int8(model: onnx.ModelProto, faces: Pixels) -> Choice:
 def widen(
     layers: list[str], trial: Callable[[Set[str]], Parity], goal: Tolerance
 ) -> frozenset[str]:
-    """Which layers must stay in the wider type, so that the whole meets the goal.
+    """Choose the layers that must stay in the wider type, so that the model meets the goal.
 
-    First none, then the ends of the network, which are the usual culprits; where that is not
-    enough, each layer is judged alone in the narrow type, and they are taken back one by one, the
-    most harmful first.
+    Tries to keep none, then the first and the last layer, which usually cause the difference. If
+    that does not suffice, it measures the harm of each layer alone in the narrow type, and keeps
+    layers one by one, the most harmful first.
 
     Args:
         layers: Their names.
-        trial: The parity of the model that keeps these layers wide.
-        goal: What has to be met.
+        trial: Returns the parity of the model that keeps these layers wide.
+        goal: The tolerance to meet.
 
     Raises:
-        ParityError: Not even the model with all layers wide meets it.
+        ParityError: The model does not meet it even with all layers wide.
     """
     everything = frozenset(layers)
     for guess in (frozenset[str](), frozenset(layers[:1]), frozenset((layers[0], layers[-1]))):
@@ -134,7 +136,7 @@ def _ordered(kept: Set[str], layers: list[str]) -> tuple[str, ...]:
 
 
 def _signed(model: onnx.ModelProto, precision: Precision) -> onnx.ModelProto:
-    """Say the precision in the spec and in the name, and hash the weights as they are now."""
+    """Update the spec's precision, name and hash of the weights."""
     spec = read_spec(model)
     spec = dataclasses.replace(
         spec,

@@ -1,7 +1,8 @@
 """Int8 in the graph: QuantizeLinear and DequantizeLinear around the convolutions.
 
-Symmetric, because TensorRT takes no zero point: int8 in [-127, 127], one scale for each output
-channel of a weight, one for each tensor that a convolution reads. Biases stay as they are.
+Quantisation is symmetric, int8 in [-127, 127], because TensorRT accepts no zero point. There is one
+scale for each output channel of a weight and one for each tensor that a convolution reads. Biases
+stay in float.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from srexport.arithmetic import plain_session
+from srexport.variants import plain_session
 
 OPSET = 19
-"""The first whose QuantizeLinear takes float16, which the rest of the graph may be."""
+"""The first opset whose QuantizeLinear takes float16, the type of the rest of the graph."""
 
 IR_VERSION = 9
 LEVELS = 127
@@ -26,7 +27,7 @@ _CHUNK = 4
 _SAMPLES = 1 << 16
 _CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 _SMALLEST = 1e-5
-"""Least scale: float16 still holds it, if not to all its digits."""
+"""Smallest scale; float16 can represent it, with fewer digits."""
 
 
 def convolutions(model: onnx.ModelProto) -> list[str]:
@@ -37,8 +38,8 @@ def convolutions(model: onnx.ModelProto) -> list[str]:
 def calibrate(model: onnx.ModelProto, planes: NDArray[np.float32]) -> dict[str, float]:
     """The scale of each tensor that a convolution reads.
 
-    The largest value seen, or the fraction of it at which clipping costs less than the finer step
-    gains (least squared error over a sample of the values).
+    A scale maps either the largest value seen, or the fraction of it with the least squared error:
+    clipping then costs less than the finer step gains.
 
     Args:
         model: A float32 model.
@@ -47,13 +48,13 @@ def calibrate(model: onnx.ModelProto, planes: NDArray[np.float32]) -> dict[str, 
     Returns:
         Tensor name to scale.
     """
-    glass = onnx.ModelProto()
-    glass.CopyFrom(model)
-    read = sorted({node.input[0] for node in glass.graph.node if node.op_type == "Conv"})
-    source, output = glass.graph.input[0].name, glass.graph.output[0].name
+    instrumented = onnx.ModelProto()
+    instrumented.CopyFrom(model)
+    read = sorted({node.input[0] for node in instrumented.graph.node if node.op_type == "Conv"})
+    source, output = instrumented.graph.input[0].name, instrumented.graph.output[0].name
     inner = [name for name in read if name not in (source, output)]
-    glass.graph.output.extend(onnx.ValueInfoProto(name=name) for name in inner)
-    session = plain_session(glass)
+    instrumented.graph.output.extend(onnx.ValueInfoProto(name=name) for name in inner)
+    session = plain_session(instrumented)
     largest = dict.fromkeys(read, 0.0)
     seen: dict[str, list[NDArray[Any]]] = {name: [] for name in read}
     for start in range(0, len(planes), _CHUNK):
@@ -86,7 +87,7 @@ def quantize(
     graph = result.graph
     weights = {weight.name: weight for weight in graph.initializer}
     nodes: list[onnx.NodeProto] = []
-    done: dict[str, str] = {}
+    dequantized: dict[str, str] = {}
 
     def constant(value: NDArray[Any], name: str) -> str:
         graph.initializer.append(numpy_helper.from_array(value, name))
@@ -95,16 +96,19 @@ def quantize(
     for node in graph.node:
         if node.op_type == "Conv" and node.name not in keep:
             x, w = node.input[0], node.input[1]
-            if x not in done:
+            if x not in dequantized:
                 scale = constant(np.array(scales[x], np.float32), f"{x}_scale")
                 zero = constant(np.array(0, np.int8), f"{x}_zero")
-                done[x] = f"{x}_dequantized"
+                dequantized[x] = f"{x}_dequantized"
                 nodes += [
                     helper.make_node(
                         "QuantizeLinear", [x, scale, zero], [f"{x}_int8"], f"{x}_quantize"
                     ),
                     helper.make_node(
-                        "DequantizeLinear", [f"{x}_int8", scale, zero], [done[x]], f"{x}_dequantize"
+                        "DequantizeLinear",
+                        [f"{x}_int8", scale, zero],
+                        [dequantized[x]],
+                        f"{x}_dequantize",
                     ),
                 ]
             values, steps = _quantized(numpy_helper.to_array(weights[w]))
@@ -120,7 +124,7 @@ def quantize(
                     axis=0,
                 )
             )
-            node.input[0], node.input[1] = done[x], f"{w}_dequantized"
+            node.input[0], node.input[1] = dequantized[x], f"{w}_dequantized"
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)
@@ -129,7 +133,7 @@ def quantize(
 
 
 def _quantized(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Values and one scale for each output channel; the scale is one that float16 holds."""
+    """Int8 values, and one scale for each output channel that float16 represents exactly."""
     top = np.abs(weight).reshape(len(weight), -1).max(axis=1)
     steps = np.maximum(top / LEVELS, _SMALLEST).astype(np.float16).astype(np.float32)
     values = np.rint(weight / steps[:, None, None, None])

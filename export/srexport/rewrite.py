@@ -12,10 +12,10 @@ from srexport.source import Array, Conv, Layer, PRelu, Relu, Shuffle
 def shuffle_last(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """Move the last pixel shuffle to the end, so that the runtime's `pack` can do it.
 
-    Behind the last shuffle a generator may have activations, which act on each value alone and
-    move along, and convolutions: a k x k one after a shuffle by r equals a wider-reaching one
-    before it (`conv_before_shuffle`), followed by the shuffle. What the graph computes does not
-    change, at the border neither, because both forms pad with zeros.
+    After its last shuffle a generator may have activations and convolutions. Activations act on
+    each value alone, so they move before the shuffle unchanged. A k x k convolution after a shuffle
+    by r equals a larger one before it (`_conv_before_shuffle`). The result is the same, also at the
+    border, because both forms pad with zeros.
     """
     last = max((n for n, layer in enumerate(layers) if isinstance(layer, Shuffle)), default=-1)
     if last < 0:
@@ -25,7 +25,7 @@ def shuffle_last(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     moved: list[Layer] = []
     for layer in layers[last + 1 :]:
         if isinstance(layer, Conv):
-            weight = conv_before_shuffle(layer.weight, shuffle.factor)
+            weight = _conv_before_shuffle(layer.weight, shuffle.factor)
             moved.append(Conv(weight, np.repeat(layer.bias, shuffle.factor**2)))
         elif isinstance(layer, PRelu):
             moved.append(PRelu(np.repeat(layer.slope, shuffle.factor**2)))
@@ -36,16 +36,17 @@ def shuffle_last(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     return (*layers[:last], *moved, shuffle)
 
 
-def conv_before_shuffle(weight: Array, factor: int) -> Array:
-    """The convolution before a pixel shuffle that equals `weight` behind it.
+def _conv_before_shuffle(weight: Array, factor: int) -> Array:
+    """The convolution before a pixel shuffle that equals `weight` after it.
 
     Args:
         weight: `(out, in, k, k)`, k odd.
         factor: Factor r of the shuffle.
 
     Returns:
-        `(out*r*r, in*r*r, K, K)` with K odd: an output pixel a of r in a coarse pixel and a tap d
-        meet the fine pixel a + d: number (a + d) mod r of the coarse pixel floor((a + d)/r).
+        `(out*r*r, in*r*r, K, K)` with K odd. At position a of the r positions in a coarse pixel,
+        tap d reads the fine pixel a + d, which is position (a + d) mod r of the coarse pixel
+        floor((a + d) / r).
     """
     outputs, inputs, size, _ = weight.shape
     reach = size // 2

@@ -1,8 +1,7 @@
-"""One generator in each runtime that can run it, behind one call, for comparing them."""
+"""Runs a generator in any of its runtimes, for comparing them."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,25 +13,25 @@ from numpy.typing import NDArray
 
 from srsdk.backends.onnxruntime_library import load_onnxruntime
 from srsdk.errors import InputError, ModelFormatError, ModelNotFoundError
+from srsdk.files import sha256_of
 from srsdk.spec import ModelSpec, Precision
 from srsdk.tensorrt.sidecar import is_engine, read_record, sidecar_path
+from srsdk.types import Pixels
 
-Pixels = NDArray[np.uint8]
-
-CHECKPOINTS = {".pt", ".pth", ".ckpt"}
+_CHECKPOINTS = {".pt", ".pth", ".ckpt"}
 
 _PROBE = (45, 39)
-"""Height and width of the built-in frames, where nothing asks for others."""
+"""Default height and width of the built-in frames."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """What one run gave.
+    """The result of one run.
 
     Attributes:
         pixels: `(N, scale*H, scale*W, 3)` u8 RGB.
-        non_finite: Values that are NaN or infinite, in the weights and in every tensor that the
-            runtime lets one look at.
+        non_finite: Values that are NaN or infinite, in the weights and in all tensors that the
+            runtime shows.
     """
 
     pixels: Pixels
@@ -40,16 +39,16 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Party:
+class Side:
     """One side of a comparison.
 
     Attributes:
         file: The file's name.
         runtime: "torch", "reference" (ONNX Runtime between the NumPy forms of the kernels), or a
             backend of the SDK.
-        version: Version of the library that computed.
+        version: Version of the runtime.
         precision: Arithmetic of the graph.
-        sha256: Hash of the weights for an ONNX file, of the file for anything else.
+        sha256: Hash of an ONNX file's weights, or of any other file.
     """
 
     file: str
@@ -64,12 +63,12 @@ class Runner:
     """A generator that is ready to run.
 
     Attributes:
-        party: What it is.
+        side: Its file and runtime, for the certificate.
         spec: Its contract.
         run: `(N, H, W, 3)` u8 RGB to an `Output`.
     """
 
-    party: Party
+    side: Side
     spec: ModelSpec
     run: Callable[[Pixels], Output]
 
@@ -80,12 +79,12 @@ def open_runner(path: Path, runtime: str = "auto") -> Runner:
     Args:
         path: The file.
         runtime: For a checkpoint "torch"; for other files "reference", a backend of the SDK
-            ("onnxruntime", "native", "tensorrt", "onnxruntime-cuda", ...), or "auto": by the
-            file's ending; "reference" for an ONNX file that needs the TensorRT plugin.
+            ("onnxruntime", "native", "tensorrt", "onnxruntime-cuda", ...), or "auto", which chooses
+            by the file's ending, and "reference" for files that need the TensorRT plugin.
 
     Raises:
-        ModelNotFoundError: There is no such file.
-        InputError: The runtime is unknown, or the file does not go with it.
+        ModelNotFoundError: The file does not exist.
+        InputError: The runtime is unknown, or cannot run the file.
         BackendUnavailableError: The runtime is not installed.
     """
     if not path.is_file():
@@ -93,7 +92,7 @@ def open_runner(path: Path, runtime: str = "auto") -> Runner:
     kind = path.suffix.lower()
     if runtime == "auto":
         runtime = _suitable(path)
-    if kind in CHECKPOINTS:
+    if kind in _CHECKPOINTS:
         if runtime != "torch":
             raise InputError(f"{path} does not run in {runtime}; see `srsdk-export verify --help`")
         return _torch(path)
@@ -103,8 +102,8 @@ def open_runner(path: Path, runtime: str = "auto") -> Runner:
 
 
 def _suitable(path: Path) -> str:
-    """What "auto" stands for."""
-    if path.suffix.lower() in CHECKPOINTS:
+    """The runtime that "auto" chooses."""
+    if path.suffix.lower() in _CHECKPOINTS:
         return "torch"
     if is_engine(path):
         return "tensorrt"
@@ -112,7 +111,7 @@ def _suitable(path: Path) -> str:
 
 
 def probe_size(*models: Path) -> tuple[int, int]:
-    """Height and width of frames that all of these files take: engines want certain sizes.
+    """Height and width of frames that all of these files take, since engines take certain sizes.
 
     Raises:
         ModelFormatError: An engine's sidecar is damaged.
@@ -126,7 +125,7 @@ def probe_size(*models: Path) -> tuple[int, int]:
 
 
 def _torch(path: Path) -> Runner:
-    """The generator as it was trained: nothing folded or rewritten."""
+    """The generator as it was trained, neither folded nor rewritten."""
     from srexport.source import read_checkpoint
 
     spec = read_checkpoint(path).spec
@@ -138,13 +137,13 @@ def _torch(path: Path) -> Runner:
     model = Checkpoint.load(path).build()
     tensors = [*model.parameters(), *model.buffers()]
     weights = sum(int((~value.isfinite()).sum()) for value in tensors)
-    party = Party(path.name, "torch", torch.__version__, "fp32", _file_hash(path))
+    side = Side(path.name, "torch", torch.__version__, "fp32", sha256_of(path))
 
     def run(frames: Pixels) -> Output:
-        strange = [weights]
+        non_finite = [weights]
 
         def look(_module: Any, _inputs: Any, output: torch.Tensor) -> None:
-            strange.append(int((~output.isfinite()).sum()))
+            non_finite.append(int((~output.isfinite()).sum()))
 
         hooks = [module.register_forward_hook(look) for module in model.modules()]
         try:
@@ -153,9 +152,9 @@ def _torch(path: Path) -> Runner:
         finally:
             for hook in hooks:
                 hook.remove()
-        return Output(pixels, sum(strange))
+        return Output(pixels, sum(non_finite))
 
-    return Runner(party, spec, run)
+    return Runner(side, spec, run)
 
 
 def _reference(path: Path) -> Runner:
@@ -174,30 +173,30 @@ def _reference(path: Path) -> Runner:
     node = session.get_inputs()[0]
     dtype = np.float16 if node.type == "tensor(float16)" else np.float32
     swap = spec.channel_order != "rgb"
-    # A second session whose outputs are all tensors: asking for them forbids fusions, which the
-    # pixels should have seen.
-    glass = onnx.ModelProto()
-    glass.CopyFrom(model)
-    named = {output.name for output in glass.graph.output}
-    for step in glass.graph.node:
-        glass.graph.output.extend(
+    # The instrumented session outputs every tensor. That forbids fusions, which the session for the
+    # pixels must have, so there are two.
+    instrumented = onnx.ModelProto()
+    instrumented.CopyFrom(model)
+    named = {output.name for output in instrumented.graph.output}
+    for step in instrumented.graph.node:
+        instrumented.graph.output.extend(
             onnx.ValueInfoProto(name=name) for name in step.output if name not in named
         )
-    watched = _session(glass)
-    weights = sum(_strange(onnx.numpy_helper.to_array(w)) for w in model.graph.initializer)
+    watched = _session(instrumented)
+    weights = sum(_non_finite(onnx.numpy_helper.to_array(w)) for w in model.graph.initializer)
 
     def run(frames: Pixels) -> Output:
         feed = {node.name: reference.unpack(frames, swap=swap, dtype=dtype)}
-        strange = weights + sum(_strange(value) for value in watched.run(None, feed))
+        non_finite = weights + sum(_non_finite(value) for value in watched.run(None, feed))
         result = session.run(None, feed)[0]
         lr = None if spec.base == "none" else frames
         pixels = reference.pack(
             result, spec.shuffle, lr=lr, base=spec.base, scale=spec.scale, swap=swap
         )
-        return Output(pixels, strange)
+        return Output(pixels, non_finite)
 
-    party = Party(path.name, "reference", ort.__version__, spec.precision, spec.sha256)
-    return Runner(party, spec, run)
+    side = Side(path.name, "reference", ort.__version__, spec.precision, spec.sha256)
+    return Runner(side, spec, run)
 
 
 def _backend(path: Path, runtime: str) -> Runner:
@@ -208,16 +207,16 @@ def _backend(path: Path, runtime: str) -> Runner:
         raise InputError(f"no runtime {runtime!r} in this version; known: {known}")
     backend = open_backend(runtime, path, color="rgb")
     info = backend.info
-    # A backend gives pixels, in which a NaN no longer shows; the graph is looked at beside it.
+    # A backend returns pixels, which hide NaN. So the reference counts them in the same graph.
     inside = _reference(path) if path.suffix.lower() == ".onnx" else None
 
     def run(frames: Pixels) -> Output:
-        strange = inside.run(frames).non_finite if inside else 0
-        return Output(backend.run(frames), strange)
+        non_finite = inside.run(frames).non_finite if inside else 0
+        return Output(backend.run(frames), non_finite)
 
-    digest = info.spec.sha256 if inside else _file_hash(path)
-    party = Party(path.name, info.name, info.version, info.spec.precision, digest)
-    return Runner(party, info.spec, run)
+    digest = info.spec.sha256 if inside else sha256_of(path)
+    side = Side(path.name, info.name, info.version, info.spec.precision, digest)
+    return Runner(side, info.spec, run)
 
 
 def _needs_plugin(path: Path) -> bool:
@@ -234,14 +233,10 @@ def _session(model: Any) -> Any:
         return ort.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-    except Exception as error:  # ONNX Runtime's own exceptions share no base but this
+    except Exception as error:  # ONNX Runtime's exceptions have no other common base
         reason = str(error).splitlines()[0]
         raise ModelFormatError(f"not a model ONNX Runtime can load: {reason}") from error
 
 
-def _strange(values: NDArray[Any]) -> int:
+def _non_finite(values: NDArray[Any]) -> int:
     return int(values.size - np.count_nonzero(np.isfinite(values)))
-
-
-def _file_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,7 +1,7 @@
-"""Reading a checkpoint: the only place of the exporter that needs torch.
+"""Reads a checkpoint; this and the "torch" runtime of `verify` need torch.
 
-What comes out is NumPy: the generator's layers in order, batch norm and parallel branches folded
-into plain convolutions.
+The result is in NumPy: the generator's layers in order, with batch norm and parallel branches
+folded into plain convolutions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution with zero padding of half its size; weight `(out, in, k, k)`, bias `(out,)`."""
+    """A convolution, zero-padded by k // 2; weight `(out, in, k, k)`, bias `(out,)`."""
 
     weight: Array
     bias: Array
@@ -52,7 +52,7 @@ class Shuffle:
 
 @dataclass(frozen=True)
 class Residual:
-    """The input plus what `layers` make of it."""
+    """The input plus the output of `layers`."""
 
     layers: tuple[Layer, ...]
 
@@ -62,11 +62,11 @@ Layer = Conv | Relu | PRelu | Shuffle | Residual
 
 @dataclass(frozen=True)
 class Source:
-    """A generator, ready to be written down.
+    """A generator, ready for export.
 
     Attributes:
         layers: Its layers up to and including the last pixel shuffle.
-        spec: Its contract in the form that `layers` have: `tail="image"`.
+        spec: Its contract, with `tail="image"` as in `layers`.
     """
 
     layers: tuple[Layer, ...]
@@ -95,7 +95,7 @@ def fold(model: Generator) -> tuple[Layer, ...]:
     """The layers of a generator in evaluation mode.
 
     Raises:
-        InputError: It is an SRPGGAN that has not grown to its end.
+        InputError: It is an SRPGGAN that has not grown to its final size.
     """
     from srtrain.models import SRPGGAN, Edge, SRResNet
 

@@ -1,13 +1,12 @@
 """A model repository for NVIDIA Triton Inference Server.
 
-The server runs the graph alone: planes in [0, 1] come in, and what goes out ends before the last
-pixel shuffle where the model's `tail` says so. The whole `ModelSpec` stands in the configuration's
-parameters, so that a client can do what the SDK does around the graph.
+The server runs the graph alone. Its input is planes in [0, 1]; its output lacks the last pixel
+shuffle if the model's `tail` is "subpixel". The configuration's parameters contain the whole
+`ModelSpec`, with which a client can do what the SDK does around the graph.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,24 +15,25 @@ from typing import Literal
 from srexport.onnx import INPUT, OUTPUT, load, read_spec
 from srsdk.backends import open_backend
 from srsdk.errors import InputError
+from srsdk.files import write_whole
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt.machine import check_whole
 from srsdk.tensorrt.sidecar import is_engine
 
 BATCH = 16
-"""Largest batch of face crops that the server makes of single requests, unless told otherwise."""
+"""Default for the largest batch of face crops that the server makes of single requests."""
 
-DELAY = 2000
-"""Microseconds that a request may wait for others; a frame at 60 fps takes 16,667."""
+_DELAY = 2000
+"""Default microseconds that a request may wait for others; a frame at 60 fps takes 16,667."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """What the server is given.
+    """A model in the server's repository.
 
     Attributes:
         name: The model's name in the repository.
-        platform: Which of Triton's backends runs it.
+        platform: Triton's backend that runs it.
         file: Name of the file in its version's folder.
         spec: The generator's contract.
         max_batch: Largest batch; 1 makes no batches.
@@ -60,7 +60,7 @@ def write_repository(
     name: str | None = None,
     version: int = 1,
     max_batch: int | None = None,
-    delay: int = DELAY,
+    delay: int = _DELAY,
 ) -> Path:
     """Add a model to a repository.
 
@@ -91,12 +91,12 @@ def write_repository(
     folder = repository / served.name
     place = folder / str(version)
     place.mkdir(parents=True, exist_ok=True)
-    _write(place / served.file, model.read_bytes())
-    _write(folder / "config.pbtxt", configuration(served, delay).encode())
+    write_whole(place / served.file, model.read_bytes())
+    write_whole(folder / "config.pbtxt", configuration(served, delay).encode())
     return folder
 
 
-def configuration(served: Served, delay: int = DELAY) -> str:
+def configuration(served: Served, delay: int = _DELAY) -> str:
     """The model's `config.pbtxt`: a `ModelConfig` in protobuf's text format."""
     spec = served.spec
     lines = [
@@ -176,9 +176,3 @@ def _preferred(largest: int) -> Sequence[int]:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)

@@ -1,4 +1,4 @@
-"""Comparing two ways to run one generator, on pixels, and the certificate of it."""
+"""Compares two ways to run a generator, on pixels, and certifies the difference."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from srexport.runtimes import Party, Pixels, Runner
+from srexport.runtimes import Runner, Side
 from srsdk.errors import InputError, SrsdkError
+from srsdk.files import write_whole
 from srsdk.spec import Precision
 from srsdk.tensorrt.sidecar import read_record, sidecar_path, write_record
-
-"""Key of the certificate in an ONNX file's metadata."""
+from srsdk.types import Pixels
 
 FORMAT = 1
 
@@ -30,9 +30,9 @@ class Tolerance:
     """How far two results may be apart.
 
     Attributes:
-        largest: Largest difference of a value, in grey levels.
+        largest: Largest allowed difference of a value, in grey levels.
         share_above_1: Share of values that may differ by more than 1.
-        psnr: Least PSNR between the two, in dB.
+        psnr: Lowest allowed PSNR between the two, in dB.
     """
 
     largest: int = 1
@@ -45,7 +45,7 @@ TOLERANCES: dict[Precision, Tolerance] = {
     "fp16": Tolerance(largest=2, share_above_1=0.001),
     "int8": Tolerance(largest=255, share_above_1=1.0, psnr=40.0),
 }
-"""What is accepted where the less exact side has this precision; why: export/README.md."""
+"""Tolerance for a comparison whose less exact side has this precision; see export/README.md."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,15 @@ class Parity:
     psnr: float
     non_finite: int = 0
 
+    def __str__(self) -> str:
+        """The difference in one line."""
+        return (
+            f"within {self.largest} of 255 (mean {self.mean:.5f}, PSNR {self.psnr:.1f} dB, "
+            f"{self.share_above_1:.3%} above 1)"
+        )
+
     def problem(self, tolerance: Tolerance) -> str:
-        """What is past the tolerance, in words; empty where nothing is."""
+        """How the difference exceeds the tolerance, in words; empty if it does not."""
         if self.non_finite:
             return f"{self.non_finite} values are NaN or infinite"
         if self.largest > tolerance.largest:
@@ -90,15 +97,15 @@ class Certificate:
     """The record of a comparison, which ships with the model.
 
     Attributes:
-        a: One side.
-        b: The other side.
-        frames: What was compared on, for instance "built-in, 4 of 45x39".
+        a: The trusted side.
+        b: The side that was checked.
+        frames: The frames, for instance "built-in, 4 of 45x39".
         parity: The measured difference.
-        tolerance: What was allowed.
+        tolerance: The allowed difference.
     """
 
-    a: Party
-    b: Party
+    a: Side
+    b: Side
     frames: str
     parity: Parity
     tolerance: Tolerance
@@ -109,7 +116,7 @@ class Certificate:
         return not self.parity.problem(self.tolerance)
 
     def check(self) -> None:
-        """Raise `ParityError` where the difference is past the tolerance."""
+        """Raise `ParityError` if the difference exceeds the tolerance."""
         problem = self.parity.problem(self.tolerance)
         if problem:
             raise ParityError(
@@ -117,7 +124,7 @@ class Certificate:
             )
 
     def renamed(self, file: str) -> Certificate:
-        """The same with another file name for `b`."""
+        """A copy with another file name for `b`."""
         return dataclasses.replace(self, b=dataclasses.replace(self.b, file=file))
 
     def record(self) -> dict[str, Any]:
@@ -131,20 +138,18 @@ class Certificate:
     def write(self, model: Path) -> Path:
         """Write `MODEL.parity.json` beside the model and return its path.
 
-        An engine's sidecar, where there is one, gets the certificate too.
+        The certificate is also written into an engine's sidecar, if there is one.
         """
-        target = certificate_path(model)
-        temporary = target.with_name(target.name + ".tmp")
-        temporary.write_text(json.dumps(self.record(), indent=2) + "\n", "utf-8")
-        temporary.replace(target)
+        target = _certificate_path(model)
+        write_whole(target, (json.dumps(self.record(), indent=2) + "\n").encode("utf-8"))
         if sidecar_path(model).is_file():
             engine = dataclasses.replace(read_record(model), parity=self.record())
             write_record(model, engine)
         return target
 
 
-def certificate_path(model: Path) -> Path:
-    """Where the certificate of a model lies: `x.onnx` has `x.parity.json`."""
+def _certificate_path(model: Path) -> Path:
+    """Path of a model's certificate: `x.parity.json` for `x.onnx`."""
     return model.with_suffix(".parity.json")
 
 
@@ -154,27 +159,27 @@ def certify(
     """Run both on the same frames.
 
     Args:
-        a: The one that is believed.
-        b: The one in question.
+        a: The trusted side.
+        b: The side to check.
         frames: `(N, H, W, 3)` u8 RGB.
-        source: Where the frames come from, for the certificate.
-        tolerance: What is allowed; None takes that of the less exact side's precision.
+        source: Name of the frames, for the certificate.
+        tolerance: The allowed difference; None: by the precision of the less exact side.
 
     Raises:
-        InputError: The two differ in architecture or scale, so they are not one generator.
+        InputError: The two differ in architecture or scale, so they are different generators.
     """
     ours, theirs = (f"{one.spec.architecture} x{one.spec.scale}" for one in (a, b))
     if ours != theirs:
         raise InputError(
-            f"{a.party.file} is {ours}, {b.party.file} is {theirs}: "
+            f"{a.side.file} is {ours}, {b.side.file} is {theirs}: "
             "compare two forms of one generator"
         )
     count, height, width, _ = frames.shape
     exactness: list[Precision] = ["fp32", "fp16", "int8"]
-    coarser = max(a.party.precision, b.party.precision, key=exactness.index)
+    coarser = max(a.side.precision, b.side.precision, key=exactness.index)
     return Certificate(
-        a.party,
-        b.party,
+        a.side,
+        b.side,
         f"{source}, {count} of {width}x{height}",
         compare(a, b, frames),
         tolerance or TOLERANCES[coarser],
@@ -188,7 +193,7 @@ def compare(a: Runner, b: Runner, frames: Pixels) -> Parity:
 
 
 def parity_of(ours: Sequence[tuple[Pixels, int]], theirs: Sequence[tuple[Pixels, int]]) -> Parity:
-    """Measure pairs of results, each a u8 array and its number of values that are not finite."""
+    """Measure pairs of results. A result is a u8 array and its number of non-finite values."""
     error = np.concatenate(
         [
             np.abs(a.astype(np.int16) - b.astype(np.int16)).ravel()
@@ -201,5 +206,5 @@ def parity_of(ours: Sequence[tuple[Pixels, int]], theirs: Sequence[tuple[Pixels,
         mean=float(error.mean()),
         share_above_1=float(np.mean(error > 1)),
         psnr=float("inf") if square == 0 else float(10 * np.log10(255.0**2 / square)),
-        non_finite=sum(strange for _, strange in (*ours, *theirs)),
+        non_finite=sum(non_finite for _, non_finite in (*ours, *theirs)),
     )

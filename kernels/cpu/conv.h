@@ -25,7 +25,7 @@ struct ConvTask {
     int channels = 0;  // of src, and the floats from pixel to pixel
     int size = 0;      // of the kernel
 
-    // Packed by winograd_weights or direct_weights. Output vector v of 8 channels belongs to place
+    // Packed by winograd_weights or direct_weights. Output vector v of 8 channels belongs to phase
     // (i, j) of the shuffle, i * shuffle + j = v / (vectors / shuffle^2).
     const float* weight = nullptr;
     const float* bias = nullptr;   // (blocks * 16,)
@@ -44,7 +44,6 @@ struct ConvTask {
 };
 
 struct ConvKernels {
-    const char* name;
     // Winograd's F(4x4, 3x3) and F(2x2, 5x5), which share their input patches of 6 x 6: tiles
     // [begin, end), counted over all images, at most `tiles` of them.
     // scratch: winograd_scratch(task, tiles) floats on a cache line.

@@ -10,7 +10,7 @@ constexpr int kPanel = 6;
 
 namespace srsdk::cpu {
 namespace {
-constexpr ConvKernels kConvs = {"avx2", winograd, direct, planes, widen};
+constexpr ConvKernels kConvs = {winograd, direct, planes, widen};
 }
 
 const ConvKernels& avx2_convs() { return kConvs; }

@@ -31,7 +31,7 @@ SRSDK_INLINE void multiply(Vector (&acc)[M][2], const float* a, std::int64_t str
     }
 }
 
-// f(index, std::integral_constant<int, count>) over [begin, end), kPanel at a time.
+// f(index, Count<n>) over [begin, end), n = kPanel at a time and what is left at the end.
 template <int N>
 struct Count {
     static constexpr int value = N;
@@ -62,9 +62,9 @@ struct Target {
     Vector bias, slope;
 };
 SRSDK_INLINE Target target(const ConvTask& task, int v) {
-    const int r = task.shuffle, each = task.vectors / (r * r), place = v / each;
+    const int r = task.shuffle, each = task.vectors / (r * r), phase = v / each;
     Target to;
-    to.begin = place / r * task.dst_row + place % r * task.dst_channels + v % each * kLanes;
+    to.begin = phase / r * task.dst_row + phase % r * task.dst_channels + v % each * kLanes;
     to.row = r * task.dst_row;
     to.image = task.dst_image;
     to.pixel = std::int64_t{r} * task.dst_channels;
@@ -74,7 +74,7 @@ SRSDK_INLINE Target target(const ConvTask& task, int v) {
 }
 
 template <Activation A>
-SRSDK_INLINE void finish(const ConvTask& task, const Target& to, std::int64_t at, Vector value) {
+SRSDK_INLINE void epilogue(const ConvTask& task, const Target& to, std::int64_t at, Vector value) {
     value = activate<A>(value + to.bias, to.slope);
     if (task.add) value += load(task.add + at);
     store(task.dst + at, value);
@@ -107,7 +107,7 @@ void direct_row(const ConvTask& task, std::int64_t n, std::int64_t y) {
                 if (v == vectors) break;
                 SRSDK_UNROLL
                 for (int m = 0; m < kCount; ++m) {
-                    finish<A>(task, to[v], to[v].begin + (x + m) * to[v].pixel, acc[m][v]);
+                    epilogue<A>(task, to[v], to[v].begin + (x + m) * to[v].pixel, acc[m][v]);
                 }
             }
         });
@@ -250,7 +250,7 @@ void transform_products(const ConvTask& task, std::int64_t begin, std::int64_t e
                 transform_product<Step>(half[i], y);
                 SRSDK_UNROLL
                 for (int j = 0; j < Step; ++j) {
-                    if (j < columns) finish<A>(task, to[v], address + j * to[v].pixel, y[j]);
+                    if (j < columns) epilogue<A>(task, to[v], address + j * to[v].pixel, y[j]);
                 }
             }
         }

@@ -9,7 +9,7 @@ constexpr int kPanel = 6;
 
 namespace srsdk::cpu {
 namespace {
-constexpr ConvKernels kConvs = {"neon", winograd, direct, planes, widen};
+constexpr ConvKernels kConvs = {winograd, direct, planes, widen};
 }
 
 const ConvKernels& neon_convs() { return kConvs; }

@@ -9,7 +9,7 @@ constexpr int kPanel = 2;
 
 namespace srsdk::cpu {
 namespace {
-constexpr ConvKernels kConvs = {"portable", winograd, direct, planes, widen};
+constexpr ConvKernels kConvs = {winograd, direct, planes, widen};
 }
 
 const ConvKernels& portable_convs() { return kConvs; }

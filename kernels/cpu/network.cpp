@@ -16,7 +16,7 @@
 namespace srsdk::cpu {
 namespace {
 
-constexpr std::size_t kKeptBuffers = 4;
+constexpr std::size_t kKeptWorkspaces = 4;
 // Waking a thread takes the time of some two million multiply-adds.
 constexpr double kWorkPerByte = 8;
 constexpr int kSpins = 2000;  // a few tens of microseconds, before others may have the core
@@ -38,26 +38,27 @@ void relax() {
 // One frame, or batch of them, on its way through.
 class Network::Run {
  public:
-    Run(const Plan& plan, Buffers& buffers, const Frames& out, const ConstFrames& in, bool timed)
+    Run(const Plan& plan, Workspace& workspace, const Frames& out, const ConstFrames& in,
+        bool timed)
         : plan_(plan),
-          buffers_(buffers),
+          workspace_(workspace),
           out_(out),
           in_(in),
           rows_(rows()),
           convs_(convs()),
           timed_(timed),
           began_(Clock::now()) {
-        base_.kind = plan.ending.base;
+        base_.kind = plan.epilogue.base;
         base_.lr = in;
-        base_.scale = plan.ending.scale;
+        base_.scale = plan.epilogue.scale;
         const Layer& last = plan.layers.back();
-        width_ = in.w * plan.ending.scale / plan.ending.shuffle;
-        height_ = in.h * plan.ending.scale / plan.ending.shuffle;
+        width_ = in.w * plan.epilogue.scale / plan.epilogue.shuffle;
+        height_ = in.h * plan.epilogue.scale / plan.epilogue.shuffle;
         pitch_ = (width_ + 15) / 16 * 16 + 16;
         if (base_.kind != Base::kNone) {
-            bases_.reserve(static_cast<std::size_t>(buffers.team));
-            for (int slot = 0; slot < buffers.team; ++slot) {
-                bases_.emplace_back(base_, width_, plan.ending.shuffle);
+            bases_.reserve(static_cast<std::size_t>(workspace.team));
+            for (int slot = 0; slot < workspace.team; ++slot) {
+                bases_.emplace_back(base_, width_, plan.epilogue.shuffle);
             }
         }
         count_ = static_cast<std::size_t>(plan.steps());
@@ -65,7 +66,7 @@ class Network::Run {
         steps_[0].units = row_units(in.n * in.h);
         for (std::size_t n = 0; n < plan.layers.size(); ++n) describe(n);
         if (last.target >= 0) steps_[count_ - 1].units = row_units(in.n * height_);
-        for (Floats& scratch : buffers.scratch) {
+        for (Floats& scratch : workspace.scratch) {
             if (scratch.size() < scratch_) scratch = Floats(scratch_);
         }
     }
@@ -117,17 +118,19 @@ class Network::Run {
 
     static std::int64_t row_units(std::int64_t count) { return (count + kRows - 1) / kRows; }
 
-    const Place& place(int number) const { return plan_.places[static_cast<std::size_t>(number)]; }
+    const Buffer& buffer(int number) const {
+        return plan_.buffers[static_cast<std::size_t>(number)];
+    }
     float* memory(int number) {
-        return buffers_.places[static_cast<std::size_t>(number)].data() +
-               place(number).first(in_.w);
+        return workspace_.buffers[static_cast<std::size_t>(number)].data() +
+               buffer(number).first(in_.w);
     }
 
     void describe(std::size_t n) {
         const Layer& layer = plan_.layers[n];
         Step& step = steps_[n + 1];
         ConvTask& task = step.task;
-        const Place& source = place(layer.source);
+        const Buffer& source = buffer(layer.source);
         task.src = memory(layer.source);
         task.src_row = source.row(in_.w);
         task.src_image = source.image(in_.h, in_.w);
@@ -144,14 +147,14 @@ class Network::Run {
         task.h = in_.h * layer.scale;
         task.w = in_.w * layer.scale;
         if (layer.target >= 0) {
-            const Place& target = place(layer.target);
+            const Buffer& target = buffer(layer.target);
             task.dst = memory(layer.target);
             task.dst_row = target.row(in_.w);
             task.dst_image = target.image(in_.h, in_.w);
             if (layer.add >= 0) task.add = memory(layer.add);
         }
         if (layer.winograd) {
-            const std::int64_t team = buffers_.team;
+            const std::int64_t team = workspace_.team;
             step.all_tiles = winograd_tiles(in_.n, task.h, task.w, layer.size);
             const std::int64_t units = (step.all_tiles + kMostTiles - 1) / kMostTiles;
             step.units = (units + team - 1) / team * team;  // a share of the same size for each
@@ -168,9 +171,9 @@ class Network::Run {
 
     void perform(std::size_t n, std::int64_t unit, int slot) {
         if (n == 0) return read(unit, slot);
-        if (n > plan_.layers.size()) return write_place(unit, slot);
+        if (n > plan_.layers.size()) return write_buffer(unit, slot);
         const Step& step = steps_[n];
-        float* const scratch = buffers_.scratch[static_cast<std::size_t>(slot)].data();
+        float* const scratch = workspace_.scratch[static_cast<std::size_t>(slot)].data();
         if (plan_.layers[n - 1].winograd) {
             const std::int64_t begin = std::min(unit * step.tiles, step.all_tiles);
             const std::int64_t end = std::min(begin + step.tiles, step.all_tiles);
@@ -190,11 +193,11 @@ class Network::Run {
         }
     }
 
-    // Rows of pixels -> the first place.
+    // Rows of pixels -> the first buffer.
     void read(std::int64_t unit, int slot) {
-        const Place& to = place(0);
+        const Buffer& to = buffer(0);
         float* const dst = memory(0);
-        std::uint8_t* const scratch = buffers_.pixels[static_cast<std::size_t>(slot)].data();
+        std::uint8_t* const scratch = workspace_.pixels[static_cast<std::size_t>(slot)].data();
         const std::int64_t end = std::min((unit + 1) * kRows, in_.n * in_.h);
         for (std::int64_t row = unit * kRows; row < end; ++row) {
             const std::int64_t n = row / in_.h, y = row % in_.h;
@@ -204,10 +207,10 @@ class Network::Run {
         }
     }
 
-    // Rows of the last place -> frames.
-    void write_place(std::int64_t unit, int slot) {
+    // Rows of the last buffer -> frames.
+    void write_buffer(std::int64_t unit, int slot) {
         const Layer& last = plan_.layers.back();
-        const Place& from = place(last.target);
+        const Buffer& from = buffer(last.target);
         const float* const values = memory(last.target);
         const std::int64_t end = std::min((unit + 1) * kRows, in_.n * height_);
         for (std::int64_t row = unit * kRows; row < end; ++row) {
@@ -219,9 +222,9 @@ class Network::Run {
     // One row of the last convolution's result, channels last -> rows of pixels.
     void write(const float* values, std::int64_t n, std::int64_t y, int slot) {
         const Layer& last = plan_.layers.back();
-        const int r = plan_.ending.shuffle;
-        const bool swap = plan_.ending.swap;
-        float* const planes = buffers_.scratch[static_cast<std::size_t>(slot)].data() +
+        const int r = plan_.epilogue.shuffle;
+        const bool swap_rb = plan_.epilogue.swap_rb;
+        float* const planes = workspace_.scratch[static_cast<std::size_t>(slot)].data() +
                               (width_ * last.dst_channels + 15) / 16 * 16;
         convs_.planes(planes, pitch_, values, width_, last.dst_channels);
         const auto pack_row = rows_.pack_f32[factor_index(r)];
@@ -229,8 +232,8 @@ class Network::Run {
         for (int i = 0; i < r; ++i) {
             PackRow row{};
             row.dst = out_.data + n * out_.stride_n + (y * r + i) * out_.stride_h;
-            row.x = planes + (i * r + (swap ? 2 * r * r : 0)) * pitch_;
-            row.stride_c = (swap ? -r * r : r * r) * plane;
+            row.x = planes + (i * r + (swap_rb ? 2 * r * r : 0)) * pitch_;
+            row.stride_c = (swap_rb ? -r * r : r * r) * plane;
             row.stride_j = plane;
             row.w = width_;
             if (!bases_.empty()) {
@@ -241,7 +244,7 @@ class Network::Run {
     }
 
     const Plan& plan_;
-    Buffers& buffers_;
+    Workspace& workspace_;
     const Frames& out_;
     const ConstFrames& in_;
     const Rows& rows_;
@@ -256,12 +259,12 @@ class Network::Run {
     std::unique_ptr<Step[]> steps_;
 };
 
-Network::Network(const std::vector<Convolution>& layers, const Ending& ending)
-    : plan_(std::make_unique<const Plan>(layers, ending)) {}
+Network::Network(const std::vector<Convolution>& layers, const Epilogue& epilogue)
+    : plan_(std::make_unique<const Plan>(layers, epilogue)) {}
 
 Network::~Network() = default;
 
-int Network::scale() const { return plan_->ending.scale; }
+int Network::scale() const { return plan_->epilogue.scale; }
 
 int Network::steps() const { return plan_->steps(); }
 
@@ -271,33 +274,33 @@ void Network::run(const Frames& out, const ConstFrames& in, int threads, double*
     const double work = plan_->work * static_cast<double>(in.n * in.h * in.w);
     const auto bytes = static_cast<std::int64_t>(std::min(work / kWorkPerByte, 1e15));
     const int team = team_size(in.n * in.h * in.w, bytes, threads);
-    std::unique_ptr<Buffers> buffers = take(in, team);
+    std::unique_ptr<Workspace> workspace = take(in, team);
     {
-        Run run(*plan_, *buffers, out, in, seconds != nullptr);
+        Run run(*plan_, *workspace, out, in, seconds != nullptr);
         for_rows(team, team, [&](int slot, std::int64_t, std::int64_t) { run.work(slot); });
         if (seconds) run.report(seconds);
     }
-    give_back(std::move(buffers));
+    give_back(std::move(workspace));
 }
 
-std::unique_ptr<Network::Buffers> Network::take(const ConstFrames& in, int team) const {
+std::unique_ptr<Network::Workspace> Network::take(const ConstFrames& in, int team) const {
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         for (auto it = idle_.rbegin(); it != idle_.rend(); ++it) {
-            const Buffers& idle = **it;
+            const Workspace& idle = **it;
             if (idle.n != in.n || idle.h != in.h || idle.w != in.w || idle.team != team) continue;
-            std::unique_ptr<Buffers> found = std::move(*it);
+            std::unique_ptr<Workspace> found = std::move(*it);
             idle_.erase(std::next(it).base());
             return found;
         }
     }
-    auto made = std::make_unique<Buffers>();
+    auto made = std::make_unique<Workspace>();
     made->n = in.n;
     made->h = in.h;
     made->w = in.w;
     made->team = team;
-    for (const Place& place : plan_->places) {
-        made->places.emplace_back(in.n * place.image(in.h, in.w) + kPatch * place.row(in.w));
+    for (const Buffer& buffer : plan_->buffers) {
+        made->buffers.emplace_back(in.n * buffer.image(in.h, in.w) + kPatch * buffer.row(in.w));
     }
     made->scratch.resize(static_cast<std::size_t>(team));
     made->pixels.assign(static_cast<std::size_t>(team),
@@ -305,10 +308,10 @@ std::unique_ptr<Network::Buffers> Network::take(const ConstFrames& in, int team)
     return made;
 }
 
-void Network::give_back(std::unique_ptr<Buffers> buffers) const {
+void Network::give_back(std::unique_ptr<Workspace> workspace) const {
     const std::lock_guard<std::mutex> lock(mutex_);
-    idle_.push_back(std::move(buffers));
-    if (idle_.size() > kKeptBuffers) idle_.erase(idle_.begin());
+    idle_.push_back(std::move(workspace));
+    if (idle_.size() > kKeptWorkspaces) idle_.erase(idle_.begin());
 }
 
 }  // namespace srsdk::cpu

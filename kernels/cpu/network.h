@@ -28,7 +28,7 @@ class Floats {
 
 // The memory that a value lives in. Values that are not needed at once share one, if they are of
 // one kind: whatever writes there leaves the border alone, which stays zero.
-struct Place {
+struct Buffer {
     int channels = 0, scale = 1;
     int before = 0;  // border above and to the left
     int after = 0;   // border below and to the right, without what Winograd's tiles reach over
@@ -44,7 +44,7 @@ struct Place {
 
 // A convolution, ready to run.
 struct Layer {
-    int source = 0, target = -1, add = -1;  // places; target -1: rows on their way to the frame
+    int source = 0, target = -1, add = -1;  // buffers; target -1: rows on their way to the frame
     int scale = 1;                          // of the source relative to the frame
     int size = 1, channels = 0, blocks = 0, vectors = 0, shuffle = 1, dst_channels = 0;
     bool winograd = false;
@@ -53,21 +53,21 @@ struct Layer {
 };
 
 struct Network::Plan {
-    Plan(const std::vector<Convolution>& convolutions, const Ending& end);
+    Plan(const std::vector<Convolution>& convolutions, const Epilogue& epilogue);
 
     int steps() const { return static_cast<int>(layers.size()) + 1 + (layers.back().target >= 0); }
 
-    Ending ending;
+    Epilogue epilogue;
     std::vector<Layer> layers;
-    std::vector<Place> places;  // the first is the frame's
-    double work = 0;            // multiply-adds for each pixel of the frame
+    std::vector<Buffer> buffers;  // the first is the frame's
+    double work = 0;              // multiply-adds for each pixel of the frame
 };
 
 // Memory for frames of one size and a team of one size.
-struct Network::Buffers {
+struct Network::Workspace {
     std::int64_t n = 0, h = 0, w = 0;
     int team = 0;
-    std::vector<Floats> places;
+    std::vector<Floats> buffers;
     std::vector<Floats> scratch;  // one for each thread
     std::vector<std::vector<std::uint8_t>> pixels;
 };

@@ -17,7 +17,7 @@ struct Value {
     int channels = 0;  // with padding
     int scale = 1;
     int last_use = -1;  // the layer that reads it last
-    int place = 0;
+    int buffer = 0;
 };
 
 int round_up(int value, int step) { return (value + step - 1) / step * step; }
@@ -29,7 +29,8 @@ void require(bool condition, std::size_t layer, const std::string& message) {
 }
 
 // Values by number: the frame, then each convolution's result.
-std::vector<Value> values_of(const std::vector<Convolution>& convolutions, const Ending& end) {
+std::vector<Value> values_of(const std::vector<Convolution>& convolutions,
+                             const Epilogue& epilogue) {
     std::vector<Value> values(1);
     values[0].count = values[0].channels = 3;
     for (std::size_t n = 0; n < convolutions.size(); ++n) {
@@ -57,31 +58,31 @@ std::vector<Value> values_of(const std::vector<Convolution>& convolutions, const
         }
         values.push_back(result);
     }
-    const int r = end.shuffle;
+    const int r = epilogue.shuffle;
     if (convolutions.empty() || values.back().count != 3 * r * r ||
-        values.back().scale * r != end.scale || (r != 1 && r != 2 && r != 3 && r != 4 && r != 8) ||
-        end.scale > kMaxScale) {
-        throw std::invalid_argument("the last convolution's result is not the ending's");
+        values.back().scale * r != epilogue.scale ||
+        (r != 1 && r != 2 && r != 3 && r != 4 && r != 8) || epilogue.scale > kMaxScale) {
+        throw std::invalid_argument("the last convolution's result is not the epilogue's");
     }
     return values;
 }
 
 // Which channel of the convolution becomes packed output o, or -1.
 std::vector<int> output_order(const Layer& layer, int outputs) {
-    const int places = layer.shuffle * layer.shuffle, count = outputs / places;
+    const int phases = layer.shuffle * layer.shuffle, count = outputs / phases;
     std::vector<int> order(static_cast<std::size_t>(layer.blocks * kBlock), -1);
-    for (int o = 0; o < places * layer.dst_channels; ++o) {
-        const int place = o / layer.dst_channels, channel = o % layer.dst_channels;
-        if (channel < count) order[static_cast<std::size_t>(o)] = channel * places + place;
+    for (int o = 0; o < phases * layer.dst_channels; ++o) {
+        const int phase = o / layer.dst_channels, channel = o % layer.dst_channels;
+        if (channel < count) order[static_cast<std::size_t>(o)] = channel * phases + phase;
     }
     return order;
 }
 
-void pack_weights(const Convolution& conv, bool swap, Layer& layer) {
+void pack_weights(const Convolution& conv, bool swap_rb, Layer& layer) {
     const std::vector<int> order = output_order(layer, conv.outputs);
     const std::size_t taps = static_cast<std::size_t>(conv.size) * conv.size;
     std::vector<float> weight(conv.weight, conv.weight + taps * conv.inputs * conv.outputs);
-    if (swap) {
+    if (swap_rb) {
         for (int o = 0; o < conv.outputs; ++o) {
             float* const first = weight.data() + 3 * taps * o;
             std::swap_ranges(first, first + taps, first + 2 * taps);
@@ -105,11 +106,12 @@ void pack_weights(const Convolution& conv, bool swap, Layer& layer) {
 
 }  // namespace
 
-Network::Plan::Plan(const std::vector<Convolution>& convolutions, const Ending& end) : ending(end) {
-    std::vector<Value> values = values_of(convolutions, end);
-    places.resize(1);
-    places[0].channels = 3;
-    std::vector<int> busy_until = {values[0].last_use};  // the layer that a place's value is for
+Network::Plan::Plan(const std::vector<Convolution>& convolutions, const Epilogue& given)
+    : epilogue(given) {
+    std::vector<Value> values = values_of(convolutions, given);
+    buffers.resize(1);
+    buffers[0].channels = 3;
+    std::vector<int> busy_until = {values[0].last_use};  // the layer that a buffer's value is for
     for (std::size_t n = 0; n < convolutions.size(); ++n) {
         const Convolution& conv = convolutions[n];
         const Value& source = values[static_cast<std::size_t>(conv.source)];
@@ -117,7 +119,7 @@ Network::Plan::Plan(const std::vector<Convolution>& convolutions, const Ending& 
         const bool is_last = n + 1 == convolutions.size();
 
         Layer layer;
-        layer.source = source.place;
+        layer.source = source.buffer;
         layer.scale = source.scale;
         layer.size = conv.size;
         layer.channels = source.channels;
@@ -127,38 +129,38 @@ Network::Plan::Plan(const std::vector<Convolution>& convolutions, const Ending& 
         layer.blocks = (layer.vectors + 1) / 2;
         layer.winograd = (conv.size == 3 || conv.size == 5) && source.channels >= kLanes &&
                          source.channels % kLanes == 0;
-        pack_weights(conv, end.swap && conv.source == 0, layer);
+        pack_weights(conv, epilogue.swap_rb && conv.source == 0, layer);
         work += double{1} * source.scale * source.scale * conv.size * conv.size * conv.inputs *
                 conv.outputs / (layer.winograd ? 3 : 1);
 
         // The rows of a last plain convolution go to the frame while they are in the cache.
         const bool stored = !is_last || layer.winograd || conv.add >= 0;
         if (stored) {
-            std::size_t place = 1;
+            std::size_t buffer = 1;
             const auto fits = [&](std::size_t p) {
-                return places[p].channels == result.channels && places[p].scale == result.scale &&
+                return buffers[p].channels == result.channels && buffers[p].scale == result.scale &&
                        busy_until[p] < static_cast<int>(n);
             };
-            while (place < places.size() && !fits(place)) ++place;
-            if (place == places.size()) {
-                places.emplace_back();
+            while (buffer < buffers.size() && !fits(buffer)) ++buffer;
+            if (buffer == buffers.size()) {
+                buffers.emplace_back();
                 busy_until.push_back(0);
-                places[place].channels = result.channels;
-                places[place].scale = result.scale;
+                buffers[buffer].channels = result.channels;
+                buffers[buffer].scale = result.scale;
             }
-            busy_until[place] = std::max(result.last_use, static_cast<int>(n) + 1);
-            result.place = layer.target = static_cast<int>(place);
+            busy_until[buffer] = std::max(result.last_use, static_cast<int>(n) + 1);
+            result.buffer = layer.target = static_cast<int>(buffer);
         }
-        if (conv.add >= 0) layer.add = values[static_cast<std::size_t>(conv.add)].place;
+        if (conv.add >= 0) layer.add = values[static_cast<std::size_t>(conv.add)].buffer;
         layers.push_back(std::move(layer));
     }
     // Places of one kind have one layout, so that a sum's addresses are the same in both.
     for (const Layer& layer : layers) {
-        const Place read = places[static_cast<std::size_t>(layer.source)];
-        for (Place& place : places) {
-            if (place.channels != read.channels || place.scale != read.scale) continue;
-            place.before = std::max(place.before, layer.size / 2);
-            place.after = std::max(place.after, layer.size / 2);
+        const Buffer read = buffers[static_cast<std::size_t>(layer.source)];
+        for (Buffer& buffer : buffers) {
+            if (buffer.channels != read.channels || buffer.scale != read.scale) continue;
+            buffer.before = std::max(buffer.before, layer.size / 2);
+            buffer.after = std::max(buffer.after, layer.size / 2);
         }
     }
 }

@@ -57,7 +57,6 @@ struct BaseRow {
 };
 
 struct Rows {
-    const char* name;
     // w pixels of 3 x u8 -> three float rows (dst[c] for c in the source's order).
     void (*unpack_f32)(float* const dst[3], const std::uint8_t* src, std::int64_t w);
     void (*unpack_f16)(std::uint16_t* const dst[3], const std::uint8_t* src, std::int64_t w);

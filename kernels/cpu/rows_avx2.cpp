@@ -305,7 +305,6 @@ void pack_row(const PackRow& row) {
 }
 
 constexpr Rows kRows = {
-    "avx2",
     unpack<float>,
     unpack<Half>,
     split,

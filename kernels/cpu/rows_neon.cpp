@@ -145,7 +145,6 @@ void pack_row(const PackRow& row) {
 }
 
 constexpr Rows kRows = {
-    "neon",
     unpack<float>,
     unpack<Half>,
     split_generic,

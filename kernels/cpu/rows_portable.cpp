@@ -68,7 +68,6 @@ void unpack_f16(std::uint16_t* const dst[3], const std::uint8_t* src, std::int64
 using Half = std::uint16_t;
 
 constexpr Rows kRows = {
-    "portable",
     unpack_f32_generic,
     unpack_f16,
     split_generic,

@@ -1,6 +1,7 @@
-// The pool: helpers sleep on a condition variable and never spin, since the threads of the
-// inference engine want the same cores. It is made on first use and never destroyed, so that no
-// order of shutdown can touch a dead pool.
+// The pool: helpers that have no job sleep on a condition variable, since other libraries' threads
+// want the same cores. (Threads at work on one network may spin for some microseconds while they
+// wait for each other: see network.cpp.) The pool is made on first use and never destroyed, so that
+// no order of shutdown can touch a dead pool.
 #include "threads.h"
 
 #include <algorithm>

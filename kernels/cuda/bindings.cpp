@@ -11,6 +11,7 @@
 #include "device_array.h"
 #include "dlpack_export.h"
 #include "graph.h"
+#include "owned_bindings.h"
 #include "runtime.h"
 
 namespace srsdk::cuda {
@@ -254,6 +255,9 @@ PYBIND11_MODULE(_kernels_cuda, module) {
     py::class_<Graph>(module, "Graph").def("launch", &launch, "stream"_a);
     module.def("to_dlpack", &to_dlpack, "owner"_a, "pointer"_a, "shape"_a, "dtype"_a, py::kw_only(),
                "device"_a, "versioned"_a);
+
+    bind_memory(module);
+    bind_network(module);
 
     py::class_<RawArray>(module, "DeviceArray")
         .def(py::init(&raw_array), "pointer"_a, "shape"_a, "dtype"_a, "strides"_a = none)

@@ -61,14 +61,21 @@ elseif(NOT architectures)
   endforeach()
   if(NOT architectures)
     list(GET supported 0 oldest)
-    set(architectures "${oldest}-virtual")
+    set(architectures "${oldest}-virtual" "80-virtual")  # 80: the engine on tensor cores
   endif()
 endif()
 message(STATUS "srsdk: CUDA kernels for ${architectures}")
 
 add_library(srsdk_cuda STATIC
   kernels/cuda/blend.cu
+  kernels/cuda/chain16.cu
+  kernels/cuda/chain24.cu
+  kernels/cuda/chain32.cu
+  kernels/cuda/chain48.cu
+  kernels/cuda/chain_plan.cpp
   kernels/cuda/graph.cpp
+  kernels/cuda/memory.cpp
+  kernels/cuda/network.cpp
   kernels/cuda/pack.cu
   kernels/cuda/pixel_shuffle.cu
   kernels/cuda/pixel_shuffle_prelu.cu

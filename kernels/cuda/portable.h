@@ -17,9 +17,11 @@
 #include <cuda_fp16.h>
 #define SRSDK_HD __host__ __device__ __forceinline__
 #define SRSDK_UNROLL _Pragma("unroll")
+#define SRSDK_ROLLED _Pragma("unroll 1")
 #else
 #define SRSDK_HD inline
 #define SRSDK_UNROLL
+#define SRSDK_ROLLED
 #endif
 
 #if !defined(__CUDA_ARCH__)

@@ -11,9 +11,7 @@ void check(cudaError_t status, const char* what) {
     cudaGetLastError();  // or the next call would report it again
     std::string message = std::string(what) + ": " + cudaGetErrorString(status);
     if (status == cudaErrorNoDevice || status == cudaErrorInsufficientDriver) {
-        message +=
-            " (no CUDA device or no driver for it: see what nvidia-smi says, or use the CPU "
-            "kernels)";
+        message += " (no CUDA device or no driver for it)";
     } else if (status == cudaErrorNoKernelImageForDevice) {
         message += " (srsdk was built for other GPUs: rebuild it with -DSRSDK_CUDA_ARCHITECTURES)";
     }

@@ -107,30 +107,74 @@ def blend_into(
 ) -> None:
     """`blend` in place: only pixels of `dst` under the patch are touched."""
 
-class Network:
-    """A chain of convolutions, from u8 frames to u8 frames.
+class Quantization:
+    """How a convolution becomes integers.
 
+    Its input is u8, `(u8 - input_zero) * input_step`; weights times input steps are s8,
+    `s8 * weight_step`. input_step and input_zero (inputs,); weight_step (outputs,).
+    """
+
+    def __init__(
+        self, *, input_step: _Floats, input_zero: NDArray[np.uint8], weight_step: _Floats
+    ) -> None: ...
+    @property
+    def input_step(self) -> _Floats: ...
+    @property
+    def input_zero(self) -> NDArray[np.uint8]: ...
+    @property
+    def weight_step(self) -> _Floats: ...
+
+class Convolution:
+    """One layer: `activation(pixel_shuffle(convolve(value[source], weight) + bias)) + value[add]`.
+
+    weight (outputs, inputs, k, k), k odd, zero padding of k // 2; bias (outputs,); slope (outputs,)
+    where negative, 0 being a ReLU, None for no activation; shuffle 1 for none; add -1 for no sum.
     Values are numbered: 0 is the frame in [0, 1] in the model's channel order, n the result of the
-    n-th layer. Each layer is
-
-        (source, weight, bias, slope, shuffle, add)
-
-    and gives `activation(pixel_shuffle(convolve(value[source], weight) + bias)) + value[add]`:
-    weight (outputs, inputs, k, k), k odd, zero padding of k // 2; slope (outputs,) where negative,
-    0 being a ReLU, None for no activation; shuffle 1 for none; add -1 for no sum.
-
-    The last value has 3 * shuffle**2 channels, and goes to the frame as `pack` does it.
-    ValueError where layers do not fit each other.
+    n-th layer. int8 is what Int8Network needs.
     """
 
     def __init__(
         self,
-        layers: Sequence[tuple[int, _Floats, _Floats, _Floats | None, int, int]],
+        weight: _Floats,
+        bias: _Floats,
+        *,
+        source: int,
+        slope: _Floats | None = None,
+        shuffle: int = 1,
+        add: int = -1,
+        int8: Quantization | None = None,
+    ) -> None: ...
+    @property
+    def weight(self) -> _Floats: ...
+    @property
+    def bias(self) -> _Floats: ...
+    @property
+    def source(self) -> int: ...
+    @property
+    def slope(self) -> _Floats | None: ...
+    @property
+    def shuffle(self) -> int: ...
+    @property
+    def add(self) -> int: ...
+    @property
+    def int8(self) -> Quantization | None: ...
+
+class Network:
+    """A chain of convolutions in float32, from u8 frames to u8 frames.
+
+    The last value has 3 * shuffle**2 channels, and goes to the frame as `pack` does it; swap_rb
+    says that the frame's channel order is not the model's. ValueError where layers do not fit each
+    other.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Convolution],
         *,
         scale: int,
         shuffle: int,
         base: _Base = "none",
-        swap: bool = False,
+        swap_rb: bool = False,
     ) -> None: ...
     def run_into(self, dst: _Frame, batch: _Frame, *, threads: int = 0) -> None:
         """([N,] H, W, 3) uint8 to ([N,] scale*H, scale*W, 3) uint8 in the caller's memory."""
@@ -142,8 +186,40 @@ class Network:
         empty batch.
         """
 
+class Int8Network:
+    """A chain of convolutions in 8-bit integers, from u8 frames to u8 frames.
+
+    As Network, but that no layer may shuffle and that each needs its Quantization, that of the
+    frame having steps 1 / 255 and zeros 0. All instruction sets, thread counts and tilings give
+    the same bits. ValueError where layers or steps do not fit each other.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Convolution],
+        *,
+        scale: int,
+        shuffle: int,
+        base: _Base = "none",
+        swap_rb: bool = False,
+    ) -> None: ...
+    def run_into(self, dst: _Frame, batch: _Frame, *, threads: int = 0) -> None:
+        """([N,] H, W, 3) uint8 to ([N,] scale*H, scale*W, 3) uint8 in the caller's memory."""
+
+    def profile_into(self, dst: _Frame, batch: _Frame, *, threads: int = 0) -> list[float]:
+        """`run_into`, and the seconds of its steps: reading the frame, each layer, writing it.
+
+        Of several threads the mean.
+        """
+
 def isa() -> str:
-    """The instruction set in use: "avx2", "neon" or "portable"."""
+    """The instruction set in use, one of `available_isas()`; SRSDK_ISA chooses another."""
+
+def available_isas() -> list[str]:
+    """Those that this CPU and this build have, the best first; the last is "portable"."""
+
+def fast_int8() -> bool:
+    """Whether the one in use multiplies bytes fast enough that int8 beats float32."""
 
 def set_isa(name: str) -> None:
     """Use another one in all threads, for tests. ValueError where this CPU or build lacks it."""

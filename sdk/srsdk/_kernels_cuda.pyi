@@ -19,7 +19,8 @@ device array, ValueError for a wrong shape, dtype, layout or device.
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from numpy.typing import DTypeLike
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 _Array = Any
 _Stream = Any
@@ -128,3 +129,93 @@ class DeviceArray:
     ) -> None: ...
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]: ...
+
+class Network:
+    """Convolutions from u8 frames to u8 frames on tensor cores; see kernels/cuda/chain.h.
+
+    Args:
+        layers: Weight `(outputs, inputs, k, k)` and bias `(outputs,)` of each, float32. 3 channels,
+            then 16, 24, 32 or 48 in all hidden layers, then 3 * shuffle**2; k is 3, of the last
+            layer 3 or 1. A ReLU follows each but the last.
+        shuffle: The scale: 1, 2, 3, 4 or 8.
+        base: The image that the result is added to: "none", "nearest" or "bilinear".
+        swap: Frames have the reverse of the model's channel order.
+
+    Raises:
+        ValueError: The layers do not fit each other or the kernel.
+        CudaError: The GPU is older than compute capability 8.0, or out of memory.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
+        *,
+        shuffle: int,
+        base: str,
+        swap: bool,
+    ) -> None: ...
+    def run_into(self, dst: _Array, frames: _Array, *, scratch: int, stream: _Stream) -> None:
+        """`([N,] H, W, 3)` uint8 to `shuffle` times the size.
+
+        `scratch` is the address of `scratch_bytes` bytes, which one call at a time may use.
+        """
+
+    def tune_into(
+        self, dst: _Array, frames: _Array, *, scratch: int, stream: _Stream
+    ) -> list[tuple[str, float]]:
+        """As `run_into`, in several ways, the fastest of which stays for frames of this size.
+
+        Waits for the stream. Returns what was tried and its milliseconds, the fastest first; empty
+        where that is known already.
+        """
+
+    def scratch_bytes(self, count: int, height: int, width: int) -> int:
+        """Device memory that a batch of a size needs beside its frames."""
+
+    def describe(self, count: int, height: int, width: int) -> str:
+        """How a batch of a size is cut into launches and tiles, one line a launch."""
+
+class Stream:
+    """A stream of the current device that does not wait for the legacy default stream."""
+
+    def __init__(self) -> None: ...
+    @property
+    def handle(self) -> int:
+        """The driver's handle."""
+
+    def synchronize(self) -> None:
+        """Wait on the host until all of its work is done."""
+
+class Memory:
+    """Memory of the current device."""
+
+    def __init__(self, size: int) -> None: ...
+    @property
+    def pointer(self) -> int:
+        """Its address."""
+
+class Pinned:
+    """Host memory of so many uint8 that the device copies from and to by itself."""
+
+    def __init__(self, shape: Sequence[int]) -> None: ...
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The memory, which the array keeps alive."""
+
+def upload(target: int, source: NDArray[np.uint8], stream: _Stream) -> None:
+    """Copy a contiguous array to a device address."""
+
+def download(target: NDArray[np.uint8], source: int, stream: _Stream) -> None:
+    """Copy from a device address to a contiguous array."""
+
+def memory_info() -> tuple[int, int]:
+    """Free bytes and all bytes of the current device."""
+
+def device_name(device: int) -> str:
+    """As its maker calls it."""
+
+def current_device() -> int:
+    """This thread's device."""
+
+def use_device(device: int) -> None:
+    """Make a device this thread's."""

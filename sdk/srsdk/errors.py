@@ -1,7 +1,7 @@
-"""Everything that srsdk raises on purpose.
+"""The exceptions of srsdk.
 
-Each class is also the builtin that a caller would expect, so `except ValueError` works without
-knowing this module. Messages are one line: what was wrong with which input, and what to do.
+Each class is also a builtin exception, so `except ValueError` works without this module. A message
+is one line: what was wrong with which input, and what to do.
 """
 
 

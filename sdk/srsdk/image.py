@@ -1,4 +1,4 @@
-"""What callers hand in as an image, brought to u8 HWC with three channels and back."""
+"""Converts images of callers to three channels of u8, and results back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from srsdk.types import Pixels
 
 @dataclass(frozen=True)
 class Image:
-    """An image in two parts.
+    """Colour and alpha of an image.
 
     Attributes:
         color: `(H, W, 3)` u8; a view of the caller's array where it has three channels.
@@ -29,7 +29,7 @@ class Image:
 
     @property
     def is_plain(self) -> bool:
-        """Three channels as they are."""
+        """Whether the image has three channels, so that nothing was converted."""
         return self.alpha is None and not self.gray
 
 
@@ -41,7 +41,7 @@ def split(image: Any) -> Image:
             gray; any strides, read-only allowed.
 
     Raises:
-        InputError: It is something else; the message says what to do.
+        InputError: `image` is none of these; the message says how to convert it.
     """
     if not isinstance(image, np.ndarray):
         kind = type(image).__name__
@@ -65,7 +65,7 @@ def split(image: Any) -> Image:
 
 
 class PreparedImage:
-    """An image to be upscaled: what the generator reads and writes, and what becomes of it.
+    """An image to upscale: the generator's input and output, and the result in the image's form.
 
     Args:
         image: As for `split`.
@@ -77,7 +77,7 @@ class PreparedImage:
 
     Attributes:
         lr: `(H, W, 3)`, three channels of the image.
-        sr: `(scale*H, scale*W, 3)`, where the generator's result goes.
+        sr: `(scale*H, scale*W, 3)`, which the generator writes.
     """
 
     def __init__(self, image: Any, out: Pixels | None, scale: int) -> None:
@@ -94,7 +94,7 @@ class PreparedImage:
             self.sr = np.empty((height * scale, width * scale, 3), np.uint8)
 
     def finish(self) -> Pixels:
-        """The result in the form of the image, once `sr` is complete."""
+        """Return the result in the form of the image; call this when `sr` is complete."""
         if not self._original.is_plain:
             _join(self.sr, self._original, self._scale, self._out)
         return self._out

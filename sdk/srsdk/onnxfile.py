@@ -1,4 +1,4 @@
-"""Reading ONNX files without the onnx package: what `srsdk-export` writes, nothing more.
+"""Reads the ONNX files that `srsdk-export` writes, without the onnx package.
 
 An ONNX file is a protocol buffer message. Its wire format is a sequence of fields, each a number, a
 wire type and a value (a variable-length integer, 4 or 8 bytes, or a counted string of bytes, which
@@ -35,7 +35,7 @@ class Node:
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """A model: operators in order, float32 weights by name, names of its ends, metadata."""
+    """A model: operators in order, float32 weights by name, input, output and metadata."""
 
     nodes: tuple[Node, ...]
     weights: dict[str, Array]
@@ -151,7 +151,7 @@ def _name(data: _Value) -> str:
 
 
 def _integers(values: list[_Value]) -> tuple[int, ...]:
-    """A repeated integer, written one by one or packed."""
+    """A repeated integer field, packed or not."""
     result: list[int] = []
     for value in values:
         if isinstance(value, int):
@@ -182,7 +182,7 @@ def _attribute(data: _Value) -> tuple[str, int | str | tuple[int, ...]]:
 
 
 def _tensors(values: list[_Value]) -> Iterator[tuple[str, Array]]:
-    """Those of float32, by name: what else a graph may have as weights is not for here."""
+    """The float32 weights by name; weights of other types are skipped."""
     for value in values:
         fields = _fields(value)
         if fields.get(2) == [_FLOAT] and 9 in fields:

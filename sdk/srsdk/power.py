@@ -1,7 +1,7 @@
-"""Energy that the machine's own sensors have counted: RAPL, the INA3221 of a Jetson, NVML.
+"""Energy from the machine's sensors: RAPL, the INA3221 of a Jetson, NVML.
 
-Where the kernel shows the first two: Documentation/power/powercap/powercap.rst and
-Documentation/hwmon/ina3221.rst in its source. Nothing is estimated; no sensor, no figure.
+The Linux kernel documents the first two in Documentation/power/powercap/powercap.rst and
+Documentation/hwmon/ina3221.rst. Nothing is estimated: without a sensor there is no figure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 SYSFS = Path("/sys")
 
 _WHOLE_MODULE = {"VDD_IN", "POM_5V_IN", "5V_IN"}
-"""Rails of a Jetson that feed all others; the AGX modules have none, their rails add up."""
+"""Rails of a Jetson that feed all others. AGX modules have none; there all rails are added."""
 
 _SAMPLING = 0.05  # seconds; the sensor itself averages over some milliseconds
 
@@ -28,11 +28,11 @@ class Counter(Protocol):
 
     @property
     def name(self) -> str:
-        """What is read, in words."""
+        """The sensor's name, for people."""
         ...
 
     def joules(self) -> float:
-        """Energy since the counter was made; never falls."""
+        """Energy since the counter was created; never falls."""
         ...
 
     def close(self) -> None:
@@ -42,11 +42,11 @@ class Counter(Protocol):
 
 @dataclass(frozen=True)
 class Meter:
-    """All counters that there are for a run.
+    """All counters of this machine.
 
     Attributes:
         counters: They measure different parts of the machine, so they add up.
-        missing: What could not be read and why, a line each.
+        missing: For each sensor that cannot be read, a line that says why.
     """
 
     counters: tuple[Counter, ...]
@@ -93,7 +93,7 @@ def open_meter(*, gpu: bool, sysfs: Path = SYSFS) -> Meter:
 
 
 class Rapl:
-    """Processor packages and the memory beside them, as Intel's and AMD's processors count them.
+    """Energy of processor packages and of memory, counted by Intel's and AMD's processors.
 
     Raises:
         LookupError: There are no such counters, or this user may not read them.
@@ -135,7 +135,7 @@ class Rapl:
 
 
 def rapl_zones(sysfs: Path) -> list[Path]:
-    """Zones to add up: packages, and their memory, which a package's own count leaves out."""
+    """Zones to add up: packages, and memory, which a package does not include."""
     zones = []
     for zone in sorted((sysfs / "class" / "powercap").glob("intel-rapl:*")):
         try:
@@ -150,7 +150,7 @@ def rapl_zones(sysfs: Path) -> list[Path]:
 
 
 class _Sampled:
-    """Energy from readings of power: a thread reads, trapezoids add up."""
+    """Energy from power, which a thread reads; the trapezoidal rule adds it up."""
 
     def __init__(self, watts: Callable[[], float], every: float = _SAMPLING) -> None:
         self._watts = watts
@@ -170,7 +170,7 @@ class _Sampled:
             try:
                 power, now = self._watts(), time.perf_counter()
             except OSError:
-                return self._total  # a bus that was busy; the next reading bridges the gap
+                return self._total  # the bus was busy; the next reading covers the gap
             self._total += (power + self._power) / 2 * (now - self._at)
             self._power, self._at = power, now
             return self._total
@@ -188,13 +188,13 @@ class Rail:
     files: tuple[Path, ...]
 
     def watts(self) -> float:
-        """The reading, now."""
+        """The current power."""
         values = [_number(file) for file in self.files]
         return values[0] * values[1] / 1e6 if len(values) == 2 else values[0] / 1e3
 
 
 class JetsonRails:
-    """The module's supplies, from the INA3221 sensors that tegrastats reads too.
+    """Energy of a Jetson module, from the INA3221 sensors that tegrastats reads as well.
 
     Raises:
         LookupError: There is no such sensor, or this user may not read it.
@@ -242,7 +242,7 @@ def jetson_rails(sysfs: Path) -> list[Rail]:
 
 
 class Nvml:
-    """The NVIDIA GPU that CUDA_VISIBLE_DEVICES names first, else the first.
+    """Energy of the NVIDIA GPU that CUDA_VISIBLE_DEVICES names first, or of the first GPU.
 
     Raises:
         LookupError: The package, the driver or the counter is missing.

@@ -1,7 +1,8 @@
 """What the native kernels compute, in NumPy: the specification of `srsdk._kernels`, bit for bit.
 
-Slow and plain on purpose. Each function has the name of its kernel; the kernels' `_into` forms give
-the same values in the caller's memory.
+Each function has the name of its kernel; a kernel's `_into` form writes the same values into the
+caller's memory. This is plain and slow on purpose: tests and the exporter's checks use it, the
+runtime does not.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def unpack(frame: Frame, *, swap: bool = False, dtype: DTypeLike = np.float32) -
 
 
 def pixel_shuffle(x: Planes, r: int) -> Planes:
-    """Rearrange `(..., C*r*r, h, w)` to `(..., C, h*r, w*r)`, channels as torch orders them.
+    """Rearrange `(..., C*r*r, h, w)` to `(..., C, h*r, w*r)` in torch's order of channels.
 
     Args:
         x: Planes at low resolution.
@@ -53,13 +54,13 @@ def pixel_shuffle(x: Planes, r: int) -> Planes:
 def pixel_shuffle_prelu(
     x: Planes, r: int, bias: NDArray[np.float32] | None, slope: NDArray[np.float32]
 ) -> Planes:
-    """Add a bias, shuffle, and apply PReLU: the inside of a sub-pixel block.
+    """Add a bias, shuffle, and apply PReLU, as in a sub-pixel block.
 
     Args:
         x: `(..., C*r*r, h, w)` float32 or float16.
         r: Factor, at least 1.
         bias: `(C*r*r,)` float32, or None.
-        slope: `(C,)` or `(1,)` float32, what negative values are multiplied by.
+        slope: `(C,)` or `(1,)` float32, factor of negative values.
 
     Returns:
         `(..., C, h*r, w*r)`: computed in float32, then rounded to the dtype of `x`.
@@ -151,41 +152,6 @@ def blend(
     above = patch[y0 - top : y1 - top, x0 - left : x1 - left].astype(np.int64)
     out[y0:y1, x0:x1] = (below * (256 - weight) + above * weight + 128) >> 8
     return out
-
-
-def feather(
-    size: int, margin: int, *, at_start: bool = True, at_end: bool = True
-) -> NDArray[np.uint16]:
-    """Weights for `blend` along one axis: up from its start, full in the middle, down to its end.
-
-    The ramp is a raised cosine, so the product of two such vectors has round corners and no visible
-    kink: a patch fades out, and no rectangle shows.
-
-    Args:
-        size: Length of the axis, in pixels.
-        margin: Length of a ramp; at most `size`, half of it where there are two.
-        at_start: Whether to fade at the start.
-        at_end: Whether to fade at the end.
-
-    Returns:
-        `(size,)` uint16 in 0..256; the ramp is `(1 - cos(pi * t)) / 2` at pixel centres, computed
-        in float64, rounded half to even.
-
-    Raises:
-        ValueError: A negative size or margin.
-    """
-    if size < 0 or margin < 0:
-        raise ValueError(f"size and margin must not be negative, got {size} and {margin}")
-    margin = min(margin, size // 2 if at_start and at_end else size)
-    weights: NDArray[np.uint16] = np.full(size, 256, np.uint16)
-    if margin:
-        ramp = 0.5 - 0.5 * np.cos(np.pi / margin * (np.arange(margin) + 0.5))
-        steps = np.rint(256 * ramp).astype(np.uint16)
-        if at_start:
-            weights[:margin] = steps
-        if at_end:
-            weights[size - margin :] = steps[::-1]
-    return weights
 
 
 def _base(

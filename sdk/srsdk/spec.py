@@ -1,4 +1,4 @@
-"""`ModelSpec`: what a generator is, written into its file and read back from it.
+"""`ModelSpec`: the contract of a generator, written into its file and read back from it.
 
 Nothing about a model is ever guessed from its name or its tensor shapes: every consumer (runtime,
 exporter, engine builder, benchmark) reads this one record. Standard library only, so that the
@@ -31,7 +31,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """How the weights came to be; the model card is printed from it.
+    """How the weights were trained; the model card is written from it.
 
     Attributes:
         recipe: Names of the recipes that were run, one after the other.
@@ -40,7 +40,7 @@ class TrainingSummary:
         losses: Objective of the last recipe, with its weights.
         steps: Optimiser steps over all stages.
         seconds: Wall clock over all stages.
-        hardware: What it was trained on.
+        hardware: Hardware that it was trained on.
         scores: Score name (for instance `psnr_rgb/dev-real192`) to value.
     """
 
@@ -68,19 +68,22 @@ class ModelSpec:
         name: The model's name, as the zoo lists it.
         architecture: Generator family, for instance "edge" or "srresnet".
         scale: Upscaling factor, the same for both axes.
-        tail: Where the graph ends: at the image, or before its last pixel shuffle.
+        tail: Where the graph ends: at the image, or before the last pixel shuffle.
         shuffle: Factor r of that last shuffle; 1 for `tail="image"`.
         base: Interpolation of the low-resolution input that the output is added to.
-        precision: Arithmetic of the weights in the graph; where it is not "fp32", the graph's input
-            and output are float16.
+        precision: Arithmetic of the graph; unless it is "fp32", the graph's input and output are
+            float16.
         value_range: Black and white at the graph's input and output.
         channel_order: Channel order at the graph's input and output.
         halo: Radius of the receptive field in low-resolution pixels, base included: a tile read
             with this margin gives exactly the pixels of the whole image.
         face_size: Side in pixels of the aligned low-resolution faces (FFHQ crop) that it was
             trained on; 0 for a generator of whole frames.
-        plugin: TensorRT plugin that the graph needs, which keeps it from running anywhere else; ""
-            for none.
+        face_sizes: Smallest and largest side, in pixels of the input, of the aligned faces that
+            this generator draws better than the generator of whole frames; (0, 0) if that was not
+            measured.
+        plugin: TensorRT plugin that the graph needs, so that no other runtime can run it; "" for
+            none.
         training: Summary of the training.
         sha256: Hash of the weights (`srexport.onnx.weights_sha256`).
     """
@@ -96,12 +99,13 @@ class ModelSpec:
     channel_order: ChannelOrder = "rgb"
     halo: int = 0
     face_size: int = 0
+    face_sizes: tuple[int, int] = (0, 0)
     training: TrainingSummary = TrainingSummary()
     plugin: str = ""
     sha256: str = ""
 
     def __post_init__(self) -> None:
-        """Raise `ModelFormatError` where fields contradict each other."""
+        """Raise `ModelFormatError` if fields contradict each other."""
         for name, allowed in (
             ("tail", Tail),
             ("base", Base),
@@ -122,6 +126,10 @@ class ModelSpec:
             )
         if self.halo < 0 or self.face_size < 0:
             raise ModelFormatError("model spec: halo and face_size must not be negative")
+        if not 0 <= self.face_sizes[0] <= self.face_sizes[1]:
+            raise ModelFormatError(
+                f"model spec: face_sizes {self.face_sizes} are negative or in the wrong order"
+            )
 
     @property
     def out_channels(self) -> int:
@@ -136,8 +144,6 @@ class ModelSpec:
     def to_metadata(self) -> dict[str, str]:
         """The spec as ONNX `metadata_props`."""
         record = {"format": FORMAT, **dataclasses.asdict(self)}
-        if not self.plugin:
-            del record["plugin"]  # earlier versions know no such field, and need not
         return {METADATA_KEY: json.dumps(record, sort_keys=True)}
 
     @classmethod
@@ -149,7 +155,7 @@ class ModelSpec:
             source: What to call the file in an error.
 
         Raises:
-            ModelFormatError: There is no spec, or it is not one that this version understands.
+            ModelFormatError: There is no spec, or this version cannot read it.
         """
         if METADATA_KEY not in metadata:
             raise ModelFormatError(
@@ -165,7 +171,13 @@ class ModelSpec:
                 )
             training = TrainingSummary(**record.pop("training"))
             low, high = record.pop("value_range")
-            return cls(training=training, value_range=(float(low), float(high)), **record)
+            smallest, largest = record.pop("face_sizes", (0, 0))
+            return cls(
+                training=training,
+                value_range=(float(low), float(high)),
+                face_sizes=(int(smallest), int(largest)),
+                **record,
+            )
         except ModelFormatError:
             raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -8,6 +8,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from srsdk import snapshot
 from srsdk.errors import InputError
 from srsdk.futures import DeferredFuture, in_flight
 from srsdk.image import PreparedImage
@@ -16,7 +17,7 @@ from srsdk.timing import StageTimer
 from srsdk.types import Future, Pixels
 
 if TYPE_CHECKING:
-    from srsdk.faces import FaceStream, FrameFace
+    from srsdk.faces import FaceStream, FaceSummary, FrameFace
 
 _IN_FLIGHT = 2
 """Frames of a video on a GPU at a time: one is computed while the other is copied."""
@@ -30,7 +31,7 @@ class UpscalerStream:
     Args:
         generator: Upscales frames.
         faces: Enhances the faces in frame after frame; None leaves faces to the generator.
-        timer: Collects the seconds of the stages "frame", "detect", "faces" and "blend".
+        timer: Collects the seconds of the stages "frame", "detect", "faces", "guard" and "blend".
 
     Attributes:
         scale: Upscaling factor.
@@ -56,8 +57,26 @@ class UpscalerStream:
         self.enhance_faces = faces is not None
         self._generator, self._enhancer = generator, faces
         self._timer = timer or StageTimer()
+        self._strength = 1.0
         self._queue: deque[_FrameFuture] = deque()  # frames in flight, oldest first
         self._closed = False
+
+    @property
+    def strength(self) -> float:
+        """How much of the face generator's result to blend in, 0 to 1, from now on."""
+        return self._strength
+
+    @strength.setter
+    def strength(self, strength: float) -> None:
+        check_strength(strength)
+        self._strength = strength
+        if self._enhancer is not None:
+            self._enhancer.strength = strength
+
+    @property
+    def face_summary(self) -> FaceSummary | None:
+        """What was done to the faces of all frames so far; None without a face generator."""
+        return None if self._enhancer is None else self._enhancer.summary
 
     @property
     def detect_every(self) -> int:
@@ -120,6 +139,25 @@ class UpscalerStream:
         for future in in_flight(map(self.submit, frames), count):
             yield future.result()
 
+    def state(self) -> bytes:
+        """What the stream remembers of the frames whose results are there: tracks and counts.
+
+        Raises:
+            InputError: A detector of the caller's own holds what cannot be kept.
+        """
+        tracked = None if self._enhancer is None else self._enhancer.state()
+        return snapshot.dump((self.faces_total, tracked))
+
+    def restore(self, state: bytes) -> None:
+        """Go on as the stream that `state` came from, which had the same models and options.
+
+        Raises:
+            InputError: The bytes are damaged, or come from another version.
+        """
+        self.faces_total, tracked = snapshot.load(state)
+        if self._enhancer is not None and tracked is not None:
+            self._enhancer.restore(tracked)
+
     def close(self) -> None:
         """Finish the frames in flight, whose results stay available, and take no further frames."""
         self._closed = True
@@ -161,6 +199,7 @@ class UpscalerStream:
             self.faces_total += result.count
             self._timer.add("detect", result.detect)
             self._timer.add("faces", result.generate)
+            self._timer.add("guard", result.guard)
             self._timer.add("blend", result.blend)
         started = perf_counter()
         pixels = image.finish()
@@ -184,3 +223,13 @@ class _FrameFuture(DeferredFuture):
 
     def _finish(self) -> Pixels:
         return self._stream._finish(self._image, self._generated, self._seconds)
+
+
+def check_strength(strength: float) -> None:
+    """Refuse a strength that is not a share.
+
+    Raises:
+        InputError: It is below 0 or above 1, or no number.
+    """
+    if not 0 <= strength <= 1:
+        raise InputError(f"strength is {strength:g}, expected 0 to 1")

@@ -11,16 +11,16 @@ from srsdk.types import Backend, BackendInfo, DeviceBackend, Future, Pixels
 
 
 class TiledBackend:
-    """A backend for frames of any size: frames that are too large go through it in tiles.
+    """A backend for frames of any size: frames that are too large are computed in tiles.
 
     Args:
         backend: Runs the generator.
-        tile: Largest side of what goes through at once, halo not counted; None: what the backend
-            suggests, or the sizes that it was built for.
+        tile: Largest side of a frame or tile that is computed at once, halo not counted; None: the
+            backend's default, or the sizes that it was built for.
 
     Attributes:
         info: The backend's.
-        tile: Largest side of what goes through at once.
+        tile: Largest side of a frame or tile that is computed at once.
         overlaps: Whether `submit` returns while the frame is in flight, as on a GPU.
     """
 
@@ -28,13 +28,13 @@ class TiledBackend:
         self.info: BackendInfo = backend.info
         self.tile = tile or self.info.tile
         self._backend = backend
-        # Asked once: checking a protocol's methods takes longer than all else around a frame.
+        # Checked once, because isinstance of a protocol takes longer than the rest of a call.
         self._gpu = backend if isinstance(backend, DeviceBackend) else None
         self.overlaps = self._gpu is not None
         self._asks_backend = self._gpu is not None and tile is None
 
     def takes_whole(self, height: int, width: int) -> bool:
-        """Whether frames of this size go through at once, rather than in tiles."""
+        """Whether frames of this size are computed whole, rather than in tiles."""
         if self._gpu is not None and self._asks_backend:
             return self._gpu.takes(height, width)
         return max(height, width) <= self.tile
@@ -72,8 +72,8 @@ class Tile:
     """One part of a low-resolution image, in its pixels.
 
     Attributes:
-        read: Rows and columns to feed the generator: the part and its halo, cut at the edge.
-        keep: Rows and columns of the image that this tile is responsible for.
+        read: Rows and columns for the generator: the part and its halo, cut at the image's edge.
+        keep: Rows and columns of the image that this tile provides.
         inner: `keep` relative to `read`.
     """
 
@@ -85,8 +85,7 @@ class Tile:
 def tiles(height: int, width: int, side: int, halo: int) -> Iterator[Tile]:
     """Divide an image into nearly equal tiles of at most `side` pixels (halo not counted) each way.
 
-    At the image's own edge there is no halo, so the generator pads there exactly as it does for the
-    whole image.
+    There is no halo beyond the image's edge, so the generator pads there as for the whole image.
     """
     rows, columns = list(_spans(height, side, halo)), list(_spans(width, side, halo))
     for read_y, keep_y, inner_y in rows:

@@ -1,4 +1,4 @@
-"""Where the time goes: a stage timer that several threads share, and programs timed in turn."""
+"""Where the time goes: a stage timer that several threads share, and programs timed in turns."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import time
 from array import array
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-#: Samples kept per stage. Totals and counts cover every call; percentiles cover the last ones, so
-#: that a job of any length keeps the same memory.
+Item = TypeVar("Item")
+
+#: Samples kept per stage. Totals and counts cover all calls. Percentiles cover the last samples,
+#: which bounds the memory of long jobs.
 KEPT_SAMPLES = 65_536
 
-#: Seconds between two programs of `interleave`: until idle threads of the first have stopped
-#: spinning, as those of ONNX Runtime and OpenMP do for a while.
-SETTLE = 0.02
+#: Seconds between two programs that are timed in turns: until idle threads of the first, such as
+#: ONNX Runtime's and OpenMP's, have stopped spinning.
+PAUSE = 0.02
 
 
 @dataclass(frozen=True)
@@ -59,24 +61,44 @@ def _summary(samples: Sequence[float], calls: int, total: float) -> StageSummary
     return StageSummary(calls, total, total / calls, min(samples), p50, p95, p99)
 
 
+class Turns:
+    """The order in which programs are timed: a new one every round, so that noise hits all alike.
+
+    Args:
+        seed: Decides the orders.
+        pause: Seconds before each turn.
+    """
+
+    def __init__(self, seed: int = 0, *, pause: float = PAUSE) -> None:
+        self._random, self._pause = random.Random(seed), pause
+
+    def round(self, programs: Iterable[Item]) -> Iterator[Item]:
+        """Yield all programs once, in the next order, each after the pause."""
+        order = list(programs)
+        self._random.shuffle(order)
+        for program in order:
+            time.sleep(self._pause)
+            yield program
+
+
 def interleave(
     programs: Mapping[str, Callable[[], object]],
     *,
     rounds: int,
     warmup: int = 3,
-    settle: float = SETTLE,
+    pause: float = PAUSE,
     seed: int = 0,
 ) -> dict[str, list[float]]:
-    """Time programs in turn, in a new order every round, so that noise falls on all alike.
+    """Time programs in turns.
 
-    Each turn is a pause, one call that is not counted, since it finds the caches as the program
-    before left them, and one that is.
+    A program runs twice in its turn, and only the second call counts: the first finds the caches
+    as the program before left them.
 
     Args:
         programs: What to run, by name.
         rounds: Timed calls of each.
         warmup: Calls of each before the first round.
-        settle: Seconds of the pause.
+        pause: Seconds before each turn.
         seed: Decides the orders.
 
     Returns:
@@ -86,11 +108,9 @@ def interleave(
         for _ in range(warmup):
             program()
     seconds: dict[str, list[float]] = {name: [] for name in programs}
-    order, shuffler = list(programs), random.Random(seed)
+    turns = Turns(seed, pause=pause)
     for _ in range(rounds):
-        shuffler.shuffle(order)
-        for name in order:
-            time.sleep(settle)
+        for name in turns.round(programs):
             programs[name]()
             started = time.perf_counter()
             programs[name]()
@@ -115,7 +135,7 @@ class StageTimer:
         self._lock = threading.Lock()
         self._totals: dict[str, float] = {}
         self._calls: dict[str, int] = {}
-        self._samples: dict[str, array[float]] = {}  # full ones are written round and round
+        self._samples: dict[str, array[float]] = {}  # ring buffers, once they are full
         self._paused = False
 
     @contextmanager
@@ -129,7 +149,7 @@ class StageTimer:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Forget what ends within a `with`, of all threads."""
+        """Ignore calls of all threads that end in the body of a `with`."""
         self._paused = True
         try:
             yield

@@ -1,4 +1,4 @@
-"""What all rooms of srsdk speak of: pixels, colour order, sizes, futures and backends."""
+"""Types that all of srsdk uses: pixels, colour order, sizes, futures and backends."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from srsdk.spec import ModelSpec
+from srsdk.spec import ModelSpec, Precision
 
 Pixels = NDArray[np.uint8]
 """An image `(H, W, 3)` or a batch `(N, H, W, 3)` of uint8 values."""
 
 Color = Literal["bgr", "rgb"]
 """Channel order of an image."""
+
+ComputePrecision = Literal["auto", "fp32", "int8"]
+"""Requested arithmetic; "auto" is the fastest one that the model file proves to be as good."""
 
 Size = tuple[int, int, int]
 """Batch, height, width."""
@@ -35,11 +38,12 @@ class BackendInfo:
     Attributes:
         name: Name in the registry, for instance "onnxruntime".
         device: "cpu", or the device's own name.
-        version: Version of the library that does the work.
-        threads: CPU threads that the generator uses; 0 where that has no meaning.
+        version: Version of the library that runs the generator.
+        threads: CPU threads that the generator uses; 0 for a GPU.
         spec: The generator's contract.
-        tile: Largest side of a frame that should go through at once unless the caller says
-            otherwise: bounds the generator's memory.
+        tile: Largest side of a frame that should be computed at once by default, which bounds the
+            generator's memory.
+        precision: Arithmetic that the generator runs in; None: the spec's.
     """
 
     name: str
@@ -48,6 +52,12 @@ class BackendInfo:
     threads: int
     spec: ModelSpec
     tile: int = 512
+    precision: Precision | None = None
+
+    @property
+    def arithmetic(self) -> Precision:
+        """Arithmetic that the generator runs in."""
+        return self.precision or self.spec.precision
 
 
 class Backend(Protocol):
@@ -82,22 +92,22 @@ class DeviceBackend(Backend, Protocol):
     """A backend on a GPU, which takes a batch while others are in flight."""
 
     def takes(self, height: int, width: int) -> bool:
-        """Whether frames of a size should go through whole, rather than in tiles."""
+        """Whether frames of this size should be computed whole, rather than in tiles."""
         ...
 
     def submit(self, batch: Pixels, out: Pixels | None = None) -> Future:
-        """Start upscaling a batch, as `run`; `batch` may be changed when this returns."""
+        """Start upscaling a batch; arguments as of `run`, `batch` may be changed on return."""
         ...
 
     def run_on_device(self, frames: Any, out: Any = None) -> Any:
-        """Upscale frames in device memory into device memory."""
+        """Upscale frames in device memory; the result stays there."""
         ...
 
 
 @runtime_checkable
 class ProfiledBackend(Backend, Protocol):
-    """A backend that can say where its time goes; not all can."""
+    """A backend that can measure its parts."""
 
     def profile(self, batch: Pixels, out: Pixels | None = None) -> dict[str, float]:
-        """As `Backend.run`, for the seconds of its parts by name, in the order of the work."""
+        """Run as `run` does; returns the seconds of each part by name, in order."""
         ...

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from srsdk import _kernels, reference
+from srsdk.faces.feather import feather_weights
 
 Candidate = Callable[[], object]
 HEIGHT, WIDTH, R = 180, 320, 4
@@ -106,7 +107,7 @@ def blend(rng: np.random.Generator) -> tuple[dict[str, Candidate], int]:
     """A 512x512 face on a 1280x720 frame."""
     frame = rng.integers(0, 256, (720, 1280, 3), np.uint8)
     patch = rng.integers(0, 256, (512, 512, 3), np.uint8)
-    ramp = reference.feather(512, 64)
+    ramp = feather_weights(512, 64)
     candidates: dict[str, Candidate] = {
         "kernel, 2 threads": lambda: _kernels.blend_into(
             frame, patch, 100, 300, ramp, ramp, threads=2

@@ -34,7 +34,7 @@ import numpy as np
 import srsdk
 from srsdk import Upscaler, zoo
 from srsdk.backends import open_backend
-from srsdk.cli.material import Material
+from srsdk.cli.bench_frames import BenchFrames
 from srsdk.cli.record import machine, resident_memory
 from srsdk.cli.report import versions
 from srsdk.faces import FaceEnhancer
@@ -96,7 +96,7 @@ def grid_box(number: int, side: int) -> tuple[float, float, float, float]:
 def stream(options: argparse.Namespace) -> dict[str, Any]:
     """Every frame's result is an array of its own, which is what may leak."""
     readings = Readings(options.frames)
-    material = Material(None, (64, 48), 0, 0, 5)
+    material = BenchFrames(None, (64, 48), 0, 0, 5)
     with Upscaler(options.model, backend=options.backend, threads=options.threads) as upscaler:
         run = upscaler.stream()
         for number, frame in enumerate(islice(material.pictures(), options.frames), 1):
@@ -109,7 +109,7 @@ def job(options: argparse.Namespace) -> dict[str, Any]:
     readings = Readings(options.frames)
     with tempfile.TemporaryDirectory() as name:
         source, target = Path(name) / "in.mp4", Path(name) / "out.mp4"
-        material = Material(None, (64, 48), 0, 0, 5)
+        material = BenchFrames(None, (64, 48), 0, 0, 5)
         with VideoWriter(source, 64, 48, Fraction(1, 25), rate=Fraction(25)) as writer:
             for number, frame in enumerate(islice(material.pictures(), options.frames)):
                 writer.write(frame, number, 1)
@@ -170,7 +170,7 @@ def repeat(program: Callable[[], object], times: int) -> None:
 
 
 def pictures(size: tuple[int, int], count: int) -> list[Pixels]:
-    return list(islice(Material(None, size, 0, 0, 5).pictures(), count))
+    return list(islice(BenchFrames(None, size, 0, 0, 5).pictures(), count))
 
 
 def markdown(record: dict[str, Any]) -> str:

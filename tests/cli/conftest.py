@@ -25,7 +25,7 @@ FAST = ("--model", "bicubic-x2")
 
 @dataclass(frozen=True)
 class Result:
-    """What a run of the command line gave."""
+    """Exit code and output of one run of the command line."""
 
     code: int
     out: str
@@ -47,7 +47,7 @@ class Run(Protocol):
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Runs the command line in this process; stdout and stderr are those of C libraries too."""
+    """Runs the command line in this process; also captures what C libraries print."""
 
     def call(*arguments: str | Path) -> Result:
         capfd.readouterr()
@@ -71,7 +71,7 @@ def program(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
 
 
 def picture(width: int = 40, height: int = 24, channels: int = 3) -> Pixels:
-    """A smooth colour picture, another in every channel."""
+    """A smooth colour picture; every channel is different."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     planes = [128 + 100 * np.sin(x / (5 + k) + y / (9 - k) + k) for k in range(channels)]
     pixels = np.stack(planes, axis=-1).round().astype(np.uint8)
@@ -141,5 +141,5 @@ def decoded(path: Path) -> Pixels:
 
 
 def is_root() -> bool:
-    """Whether permission bits do not bind us."""
+    """Whether this user may read and write everything, whatever the permission bits say."""
     return hasattr(os, "geteuid") and os.geteuid() == 0

@@ -22,7 +22,7 @@ def _cut(path: Path, share: float = 0.6) -> Path:
 
 
 def _refused(run: Run, source: Path, target: Path, *options: str) -> str:
-    """Run, check that it was refused and that only the input is left; the error."""
+    """Run a command that must be refused and leave only its input; return its error."""
     before = files(source.parent)
     result = run("enhance", source, "-o", target, *(options or FAST))
     assert result.code == 2, result.err
@@ -61,10 +61,15 @@ def test_video_damaged_in_the_middle(tmp_path: Path, run: Run) -> None:
     middle = data.index(b"mdat") + (len(data) - data.index(b"mdat")) // 2
     data[middle : middle + 600] = bytes(range(200)) * 3
     source.write_bytes(data)
-    result = run("enhance", source, "-o", tmp_path / "out.mp4", *FAST, "--compare")
+    options = (*FAST, "--compare", "--on-damage", "stop")
+    result = run("enhance", source, "-o", tmp_path / "out.mp4", *options)
     assert result.code == 1
     assert "damaged" in result.error
     assert files(tmp_path) == ["in.mp4"]
+    result = run("enhance", source, "-o", tmp_path / "out.mp4", *FAST)
+    assert result.code == 0
+    assert "warning: " in result.err
+    assert "in.mp4: damaged" in result.err
 
 
 @pytest.mark.parametrize("name", ["in.mp4", "in.png", "in.mkv", "in.txt", "in"])
@@ -93,13 +98,13 @@ def test_sixteen_bits_are_refused(tmp_path: Path, run: Run) -> None:
     assert "16 bits" in _refused(run, source, tmp_path / "out.png")
 
 
-@pytest.mark.parametrize("suffix", [".png", ".webp"])
-def test_animations_are_refused(tmp_path: Path, run: Run, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".gif"])
+def test_animations_as_stills_are_refused(tmp_path: Path, run: Run, suffix: str) -> None:
     pil = pytest.importorskip("PIL.Image")
     stills = [pil.new("RGB", (20, 20), (40 * index, 0, 0)) for index in range(3)]
     source = tmp_path / f"in{suffix}"
     stills[0].save(source, save_all=True, append_images=stills[1:])
-    assert "animation" in _refused(run, source, tmp_path / "out.png")
+    assert "animation" in _refused(run, source, tmp_path / "out.jpg")
 
 
 def test_png_with_absurd_size(tmp_path: Path, run: Run) -> None:
@@ -184,7 +189,7 @@ def test_folder_without_permission(tmp_path: Path, run: Run) -> None:
     [
         ("in.png", "out.mp4", ".png"),
         ("in.png", "out", ".png"),
-        ("in.png", "out.gif", ".png"),
+        ("in.png", "out.tga", ".png"),
         ("in.mp4", "out.png", ".mp4"),
         ("in.mp4", "out", ".mp4"),
         ("in.mp4", "", "name"),
@@ -222,6 +227,12 @@ def test_webp_is_too_small(tmp_path: Path, run: Run) -> None:
         (("--model", "bicubic-x2", "--detector", "x.onnx"), "--faces"),
         (("--model", "edge-x4", "--faces", "srresnet-x4", "--detector", "x.onnx"), "x.onnx"),
         (("--model", "bicubic-x2", "--max-face", "64"), "--faces"),
+        (("--model", "bicubic-x2", "--guard"), "--faces"),
+        (
+            ("--model", "bicubic-x4", "--faces", "srresnet-x4", "--face-budget", "0"),
+            "--face-budget",
+        ),
+        (("--model", "bicubic-x2", "--strength", "1.5"), "strength"),
         (("--model", "bicubic-x4", "--faces", "srresnet-x4", "--max-face", "-1"), "-1"),
         (("--model", "bicubic-x2", "--codec", "h999"), "h999"),
         (("--model", "bicubic-x2", "--crf", "99"), "99"),

@@ -34,7 +34,7 @@ def test_turns_are_shuffled_and_only_the_second_call_counts() -> None:
         return None
 
     programs = {"a": lambda: program("a", 0.02), "b": lambda: program("b", 0.0)}
-    seconds = interleave(programs, rounds=12, warmup=0, settle=0.0, seed=1)
+    seconds = interleave(programs, rounds=12, warmup=0, pause=0.0, seed=1)
     assert list(seconds) == ["a", "b"]
     assert [len(values) for values in seconds.values()] == [12, 12]
     assert min(seconds["a"]) >= 0.02

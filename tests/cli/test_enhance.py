@@ -145,7 +145,7 @@ def test_folder_with_mixed_contents(tmp_path: Path, run: Run) -> None:
     result = run("enhance", folder, "-o", tmp_path / "out", *FAST)
     assert result.code == 0, result.err
     assert files(tmp_path / "out") == ["a.png", "c.mkv"]
-    assert "skipped 1 file" in result.err
+    assert f"skipped {folder / 'notes.txt'}: no image or video" in result.err
     deep = run("enhance", folder, "-o", tmp_path / "deep", *FAST, "--recursive")
     assert deep.code == 0
     assert files(tmp_path / "deep") == ["a.png", "c.mkv", "deep/b.jpg"]
@@ -205,8 +205,15 @@ def test_trained_model_with_faces(tmp_path: Path, run: Run) -> None:
     assert (record["model"], record["face_model"]) == ("edge-x4", "srresnet-x4")
     assert record["faces"] >= 1
     assert {"process.detect", "process.faces", "process.blend"} <= record["seconds"].keys()
+    done = record["files"][0]["face_path"]
+    assert (done["tracks"], done["mean_strength"], done["comparisons"]) == (1, 1, 0)
     with Upscaler("edge-x4", faces="srresnet-x4") as upscaler:
         np.testing.assert_array_equal(decoded(tmp_path / "out.png"), upscaler(frame))
     again = (tmp_path / "in.png", "-o", tmp_path / "none.png", "-f", "srresnet-x4")
     result = run("enhance", *again, "--max-face", "17", "--report", "-")
     assert json.loads(result.out)["faces"] == 0
+    result = run("enhance", *again, "--strength", "0.5", "--guard", "--report", "-", "--overwrite")
+    done = json.loads(result.out)["files"][0]["face_path"]
+    assert done["comparisons"] == 1
+    assert 0 < done["mean_strength"] <= 0.5
+    assert 0 < done["mean_distance"] < 0.5

@@ -63,7 +63,7 @@ assert not heavy, heavy
 
 
 def _wait_for_draft(folder: Path, process: subprocess.Popen[str]) -> None:
-    """Until the output has begun under its temporary name."""
+    """Wait until the output exists under its temporary name."""
     for _ in range(600):
         if process.poll() is not None or any(name.endswith(".mp4") for name in _drafts(folder)):
             break
@@ -73,7 +73,7 @@ def _wait_for_draft(folder: Path, process: subprocess.Popen[str]) -> None:
 
 
 def _drafts(folder: Path) -> list[str]:
-    return [name for name in files(folder) if Path(name).name.startswith(".")]
+    return [name for name in files(folder) if name.startswith(".")]
 
 
 @posix
@@ -124,7 +124,7 @@ def test_closed_streams(tmp_path: Path, closed: str) -> None:
 
 @posix
 def test_full_disk(tmp_path: Path) -> None:
-    """A limit on the size of files stands in for it."""
+    """A limit on the size of files has the same effect as a full disk."""
     import resource
 
     source = clip(tmp_path / "in.mp4", frames=60, size=(160, 120), sound=False)

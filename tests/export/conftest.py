@@ -1,4 +1,4 @@
-"""A checkpoint without its training, and an engine that is none."""
+"""An untrained checkpoint, and a file that only looks like an engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plugin's build half in Python, registered: it can be built into engines, never run."""
+"""The part of the plugin that TensorRT needs for building, in Python; it cannot run."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What cannot be exported is one line that says what to do, and nothing is left behind."""
+"""An export that fails prints one line with a remedy, and leaves no files."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from srexport.onnx import build, read_spec, save, weights_sha256
-from srexport.rewrite import conv_before_shuffle, shuffle_last
+from srexport.rewrite import _conv_before_shuffle, shuffle_last
 from srexport.source import Shuffle, Source, fold
 from srsdk.errors import InputError, ModelFormatError
 from srsdk.spec import ModelSpec, TrainingSummary
@@ -78,14 +78,14 @@ def test_convolution_before_a_shuffle(kernel: int, factor: int) -> None:
     weight = torch.randn(3, 4, kernel, kernel, dtype=torch.float64)
     x = torch.randn(1, 4 * factor**2, 6, 5, dtype=torch.float64)
     expected = F.conv2d(F.pixel_shuffle(x, factor), weight, padding=kernel // 2)
-    wide = torch.from_numpy(conv_before_shuffle(weight.float().numpy(), factor)).double()
+    wide = torch.from_numpy(_conv_before_shuffle(weight.float().numpy(), factor)).double()
     got = F.pixel_shuffle(F.conv2d(x, wide, padding=wide.shape[-1] // 2), factor)
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
 
 
 def test_the_reports_tail_becomes_five_wide() -> None:
     weight = np.zeros((3, 64, 9, 9), np.float32)
-    assert conv_before_shuffle(weight, 2).shape == (12, 256, 5, 5)
+    assert _conv_before_shuffle(weight, 2).shape == (12, 256, 5, 5)
 
 
 def test_layers_without_a_shuffle_stay() -> None:

@@ -1,8 +1,8 @@
-"""`--plugin`: what the rewrite computes, who takes the result, and engines with it.
+"""`--plugin`: what the rewritten graph computes, which runtimes take it, and its engines.
 
-TensorRT-RTX really builds engines with it here, in a process of its own: its parser wants a link on
-LD_LIBRARY_PATH, and ends the process where it is missing. The plugin is the C++ one where that was
-built (it needs TensorRT's headers), and a stand-in in Python where the paths to it are in question.
+TensorRT-RTX really builds engines here, in another process, since its parser ends the process if it
+does not find a link on LD_LIBRARY_PATH. The plugin is the C++ library if that was built (it needs
+TensorRT's headers); tests of the paths to it use a substitute in Python.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from srexport.verify import certify
 from srsdk import Upscaler, reference
 from srsdk.cli import app as srsdk_app
 from srsdk.errors import BackendUnavailableError, InputError, ModelFormatError
-from srsdk.spec import METADATA_KEY, ModelSpec, Precision
+from srsdk.spec import ModelSpec, Precision
 from srsdk.tensorrt.plugin import LIBRARY, PLUGIN, VARIABLE, find_plugin
 from srtrain.checkpoint import Checkpoint
 from srtrain.config import ModelConfig
@@ -114,11 +114,6 @@ def test_spec_says_which_plugin_and_the_hash_is_of_the_new_weights() -> None:
     assert ModelSpec.from_metadata(spec.to_metadata()) == spec
 
 
-def test_other_models_say_nothing_of_plugins() -> None:
-    """So that versions of the SDK that know of none read them as before."""
-    assert "plugin" not in json.loads(read_spec(srresnet()).to_metadata()[METADATA_KEY])
-
-
 def test_a_generator_without_such_a_block_is_refused() -> None:
     torch.manual_seed(1)
     model = Edge(4, 8, 1).eval()
@@ -174,7 +169,7 @@ def test_parity_is_measured_through_the_meaning(exported: Path, tmp_path: Path) 
     plain = tmp_path / "plain.onnx"
     save(srresnet(), plain)
     ours, theirs = open_runner(exported), open_runner(plain, "reference")
-    assert (ours.party.runtime, ours.party.file) == ("reference", "tiny.onnx")
+    assert (ours.side.runtime, ours.side.file) == ("reference", "tiny.onnx")
     certificate = certify(theirs, ours, faces(2), "made up")
     certificate.check()
     assert certificate.parity.largest <= 1
@@ -372,7 +367,7 @@ for path in sys.argv[1:]:
 
 
 def test_shapes_and_types(library: Path, tmp_path: Path) -> None:
-    """TensorRT asks the plugin itself; what does not fit together ends while parsing."""
+    """TensorRT asks the plugin whether its inputs fit together, and stops parsing if not."""
     f32, f16 = np.float32, np.float16
 
     def weights(count: int, dtype: type = f32) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The plugin's library: that it builds, and what it computes, without a GPU.
 
-Both need TensorRT's headers, for instance in $TENSORRT_INCLUDE_DIR, and are skipped without.
+These tests need TensorRT's headers, for instance in $TENSORRT_INCLUDE_DIR, and skip without them.
 """
 
 from __future__ import annotations

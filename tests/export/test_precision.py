@@ -1,4 +1,4 @@
-"""Float16 and int8 live in the graph, and only where pixels show that they may."""
+"""The exporter makes layers float16 or int8 only if the pixels stay good enough."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from onnx import TensorProto, numpy_helper
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
-from srexport.arithmetic import Judge, plain_session
 from srexport.cli import app
 from srexport.half import rounded, to_half
 from srexport.images import probe_frames
@@ -23,6 +22,7 @@ from srexport.onnx import build, load, read_spec, save
 from srexport.precision import convert, widen
 from srexport.quantize import calibrate, convolutions, quantize
 from srexport.source import Conv, Relu, Shuffle, Source, fold
+from srexport.variants import VariantJudge, plain_session
 from srexport.verify import Parity, ParityError, Tolerance
 from srsdk import zoo
 from srsdk.backends import open_backend
@@ -221,7 +221,7 @@ def test_openvino_takes_every_precision(tmp_path: Path) -> None:
     openvino = pytest.importorskip("openvino")
     exact = edge()
     frames = faces(1)
-    judge = Judge(exact, read_spec(exact), [frames])
+    judge = VariantJudge(exact, read_spec(exact), [frames])
     assert judge.parity(exact).largest == 0
     for precision in ("fp32", "fp16", "int8"):
         model = convert(exact, precision, faces()).model

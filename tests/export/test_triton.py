@@ -1,4 +1,4 @@
-"""The server's configuration parses as Triton's own `ModelConfig`, and says what the graph says."""
+"""The server's configuration parses as Triton's `ModelConfig`, and agrees with the graph."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from srexport.cli import app
 from srexport.images import probe_frames, read_images
 from srexport.onnx import load, save
-from srexport.runtimes import Output, Party, Runner, open_runner, probe_size
+from srexport.runtimes import Output, Runner, Side, open_runner, probe_size
 from srexport.verify import Parity, ParityError, Tolerance, certify, compare
 from srsdk import zoo
 from srsdk.backends import BACKENDS
@@ -39,8 +39,8 @@ def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def constant(values: np.ndarray, non_finite: int = 0) -> Runner:
-    party = Party("x", "made", "0", "fp32", "")
-    return Runner(party, ModelSpec("m", "a", 1), lambda _: Output(values, non_finite))
+    side = Side("x", "made", "0", "fp32", "")
+    return Runner(side, ModelSpec("m", "a", 1), lambda _: Output(values, non_finite))
 
 
 def test_what_is_measured() -> None:
@@ -81,7 +81,7 @@ def test_all_runtimes_agree(checkpoint: Path, exported: Path) -> None:
 
 
 def test_two_generators_are_no_parity(tmp_path: Path) -> None:
-    """Refused before the certificate that lies there is overwritten."""
+    """Refused before it overwrites an existing certificate."""
     models = [tmp_path / f"{name}.onnx" for name in ("edge-x4", "srresnet-x4")]
     for model in models:
         shutil.copy(zoo.find(model.stem), model)
@@ -154,9 +154,9 @@ def test_not_a_number_fails_even_where_no_pixel_shows_it(
 def test_every_backend_is_a_runtime(
     exported: Path, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those that run here agree; those that cannot say why."""
+    """The backends that run here agree; the others say why they cannot run."""
     monkeypatch.setenv("SRSDK_CACHE", str(tmp_path))
-    on_gpu_or_no_network = ("tensorrt", "onnxruntime-cuda", "bicubic")
+    on_gpu_or_no_network = ("tensorrt", "onnxruntime-cuda", "cuda-native", "bicubic")
     try:
         runner = open_runner(exported, runtime)
     except (BackendUnavailableError, ModelNotFoundError):

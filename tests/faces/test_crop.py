@@ -17,7 +17,7 @@ Scene = Callable[..., tuple[Pixels, list[Box]]]
 
 
 def box_of(x: float, y: float, side: float) -> Box:
-    """The box that a face has whose square is centred on (x, y)."""
+    """The box of a face whose square is centred on (x, y)."""
     width, height = BOX_TO_SQUARE * side / 1.14, BOX_TO_SQUARE * side * 1.14
     return (x - width / 2, y + (BOX_CENTRE_DOWN - 0.5) * side - height / 2, width, height)
 

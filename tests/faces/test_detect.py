@@ -47,6 +47,7 @@ def check(found: list[Face], boxes: list[Box], overlap: Overlap, least: float = 
     [
         (180, 320, [(140, 60, 20)]),
         (180, 320, [(140, 50, 60)]),
+        (180, 320, [(105, 20, 110)]),
         (180, 320, ROW),
         (360, 640, [(x * 2, y * 2, w * 2) for x, y, w in ROW]),
         (1080, 1920, [(x * 6, y * 6, w * 6) for x, y, w in ROW]),

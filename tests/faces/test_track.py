@@ -32,7 +32,7 @@ class Counting:
 
 
 class Scripted:
-    """Says what it is told: for what no real detector does on demand."""
+    """Returns the faces it was given, for what no real detector does on demand."""
 
     def __init__(self, answers: Iterable[list[Face]]) -> None:
         self.answers = iter(answers)

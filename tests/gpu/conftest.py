@@ -1,4 +1,4 @@
-"""Device memory through torch or CuPy, whichever is there."""
+"""Device memory through torch or CuPy, whichever is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames for the tests on a GPU: float16 has its usual range of values to get through."""
+"""Frames for the tests on a GPU, with the range of values that a camera gives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from srsdk.types import Pixels
 
 
 def frames(seed: int, *shape: int) -> Pixels:
-    """`(count, height, width, 3)`: shades, and noise within the range of a camera's."""
+    """`(count, height, width, 3)`: gradients, and noise as strong as a camera's."""
     count, height, width = shape
     y, x = np.mgrid[0:height, 0:width]
     shades = np.stack([x * 200 // width, y * 200 // height, (x + y) % 200], axis=-1)

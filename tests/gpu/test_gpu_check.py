@@ -17,10 +17,10 @@ from srsdk.errors import BackendUnavailableError, CudaError
 from tests.benchmarks.gpu import generators, report
 from tests.benchmarks.gpu.machine import ROOT
 from tests.benchmarks.gpu.processes import overlay, run_logged
-from tests.benchmarks.gpu.run_tests import read_junit
+from tests.benchmarks.gpu.run_tests import read_junit, read_log
 from tests.benchmarks.gpu.runners import Runner
 
-STEPS = ["build", "tests", "kernels", "engines", "plugin", "generators"]
+STEPS = ["build", "tests", "kernels", "network", "engines", "plugin", "generators"]
 
 
 def check(directory: Path, *options: str) -> tuple[int, dict[str, Any], str]:
@@ -51,6 +51,14 @@ def test_without_a_gpu_everything_is_reported(tmp_path: Path) -> None:
     assert whole["machine"]["device"] == whole["machine"]["driver"] == ""
     assert "**nothing measured**" in page
     assert page.count("no CUDA driver finds a GPU here") == 2 * len(STEPS)
+
+
+@pytest.mark.skipif(find_gpu() is not None, reason="there is a GPU")
+def test_quick_has_its_own_steps(tmp_path: Path) -> None:
+    code, whole, page = check(tmp_path / "out", "--quick")
+    assert code == 0
+    assert list(whole["steps"]) == ["network", "generators", "kernels", "tests"]
+    assert "nothing measured" in page
 
 
 @pytest.mark.skipif(find_gpu() is not None, reason="there is a GPU")
@@ -87,7 +95,7 @@ def test_what_a_processor_can_do(tmp_path: Path) -> None:
 
 
 class Broken:
-    """A generator in place of those that run it: three calls, then it fails, or wrong pixels."""
+    """A runner that fails after some calls, or returns wrong pixels."""
 
     def __init__(self, fails: int, level: int = 0) -> None:
         self.calls, self.fails, self.level = 0, fails, level
@@ -240,8 +248,24 @@ def test_outcomes_of_tests(tmp_path: Path) -> None:
     assert "2 of the tests" in page
 
 
+def test_outcomes_of_tests_that_were_cut_off(tmp_path: Path) -> None:
+    """What pytest had printed by then."""
+    (tmp_path / "tests.log").write_text(
+        "collected 4 items\n"
+        "tests/gpu/test_kernels.py::test_a[pack] PASSED   [ 25%]\n"
+        "tests/gpu/test_kernels.py::test_a[b c] FAILED    [ 50%]\n"
+        "tests/gpu/test_torch.py::test_b SKIPPED (torch sees no GPU) [ 75%]\n"
+        "tests/gpu/test_torch.py::test_c "
+    )
+    result = read_log(tmp_path / "tests.log")
+    assert [result[name] for name in ("passed", "failed", "errors", "skipped")] == [1, 1, 0, 1]
+    assert [item["test"] for item in result["failures"]] == [
+        "tests/gpu/test_kernels.py::test_a[b c]"
+    ]
+
+
 def test_the_environment_of_the_build(tmp_path: Path) -> None:
-    """It sees what is installed here, and its own packages come first."""
+    """It sees the packages that are installed here; those installed into it come first."""
     python = overlay(tmp_path / "venv")
     own = next((tmp_path / "venv").glob("**/outer.pth")).parent
     (own / "numpy.py").write_text("__version__ = 'mine'")

@@ -125,7 +125,7 @@ def float_type(rng: Rng) -> Any:
 
 
 def planes(rng: Rng, shape: tuple[int, ...], dtype: Any, layout: Layout) -> Strided:
-    """(N, C, H, W) memory in that order, or as NHWC; now and then of the other kind."""
+    """(N, C, H, W) memory in that order, or as NHWC; now and then the other way round."""
     order = (0, 1, 2, 3)
     if layout == "NHWC":
         n, c, h, w = shape

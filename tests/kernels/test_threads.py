@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from srsdk import _kernels, reference
+from srsdk.faces.feather import feather_weights
 
 
 @pytest.mark.parametrize("threads", [0, 1, 2, 7])
@@ -25,7 +26,7 @@ def test_thread_counts_agree(threads: int, rng: np.random.Generator) -> None:
     frame = rng.integers(0, 256, (500, 700, 3), np.uint8)[:, ::-1]
     np.testing.assert_array_equal(_kernels.unpack(frame, threads=threads), reference.unpack(frame))
     patch = rng.integers(0, 256, (600, 600, 3), np.uint8)
-    ramp = reference.feather(600, 100)
+    ramp = feather_weights(600, 100)
     blended = _kernels.blend(frame, patch, -30, 60, ramp, ramp, threads=threads)
     np.testing.assert_array_equal(blended, reference.blend(frame, patch, -30, 60, ramp, ramp))
 
@@ -97,7 +98,9 @@ assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)
 
 
 def test_isa_names() -> None:
-    assert _kernels.isa() in {"portable", "avx2", "neon"}
+    names = _kernels.available_isas()
+    assert _kernels.isa() in names
+    assert names[-1] == "portable"
     with pytest.raises(ValueError, match="'sse9' is not available"):
         _kernels.set_isa("sse9")
     assert isinstance(_kernels.built_with_cuda(), bool)

@@ -29,6 +29,7 @@ class Machine:
         self, load: Callable[[float], float] = lambda _: 1.0, costs: dict[str, float] | None = None
     ) -> None:
         self.now = 0.0
+        self.strength = 1.0
         self.load = load
         self.costs = costs or COSTS
         self.stall_at: float | None = None

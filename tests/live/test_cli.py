@@ -59,7 +59,8 @@ def test_ctrl_c_ends_it_with_a_summary_and_a_whole_file(tmp_path: Path) -> None:
     ("arguments", "text"),
     [
         ((), "give a SOURCE"),
-        (("IN", "--web"), "no SOURCE"),
+        (("IN", "--web", "--no-output"), "give no other"),
+        (("nothing.mp4", "--web"), "no file nothing.mp4"),
         (("nothing.mp4", "--no-output"), "no file nothing.mp4"),
         (("IN", "--no-output", "--duration", "0"), "--duration"),
         (("IN", "--no-output", "--output", "x.mp4"), "one of"),

@@ -15,7 +15,7 @@ import pytest
 
 from srsdk import DetectorError, InputError, Upscaler
 from srsdk.faces import Face
-from srsdk.live import Level, Live
+from srsdk.live import Level, Live, LiveFrame
 from srsdk.live.incoming import Cadence, to_frame
 from srsdk.live.levels import ladder
 from srsdk.live.render import UpscalerRenderer
@@ -249,6 +249,39 @@ def test_detection_gets_rarer_and_stops_with_the_level() -> None:
             calls[str(level)] = detector.calls - before
             assert set(faces) == {int(level.kind == "faces")}
     assert calls == {"faces/5": 4, "faces/10": 2, "faces/20": 1, "frame": 0, "bicubic": 0}
+
+
+def test_strength_and_faces_can_be_changed_while_it_runs() -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (60, 60, 3)).astype(np.uint8)
+    pictures = {}
+    with Upscaler("bicubic-x4", faces="srresnet-x4", detector=Detector()) as upscaler:
+        live = Live(upscaler, fps=0.01, deadline=60)
+
+        def shown() -> LiveFrame:
+            live.put(frame)
+            live.step()
+            result = live.get(0)
+            assert result is not None
+            return result
+
+        while shown().level.kind != "faces":
+            pass
+        for strength in (1.0, 0.5, 0.0):
+            live.strength = strength
+            pictures[strength] = [shown() for _ in range(12)][-1].pixels.astype(int)
+        live.faces = False
+        assert shown().level.kind == "frame"
+        with pytest.raises(InputError, match="strength"):
+            live.strength = 2.0
+    full, half, none = pictures[1.0], pictures[0.5], pictures[0.0]
+    assert np.array_equal(none, upscaler_of(frame))
+    assert np.abs(full - none).mean() > 0.5
+    assert 0.3 < np.abs(half - none).mean() / np.abs(full - none).mean() < 0.7
+
+
+def upscaler_of(frame: np.ndarray) -> np.ndarray:
+    size = (4 * frame.shape[1], 4 * frame.shape[0])
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC))
 
 
 def _burn(stop: Any) -> None:

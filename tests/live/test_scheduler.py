@@ -78,6 +78,12 @@ def test_a_level_that_is_never_affordable_is_tried_ever_more_rarely() -> None:
     assert held.count("fast") > 0.95 * len(held)
 
 
+def test_a_level_that_is_far_too_slow_costs_one_frame_at_the_start() -> None:
+    run = play(Machine(costs={**COSTS, "faces": 0.7}), 5)
+    assert run.levels(0, 5).count("faces") <= 1
+    assert run.rate(2, 5) > 29.5
+
+
 def test_a_load_at_the_border_does_not_make_the_level_flap() -> None:
     noise = random.Random(2)
     run = play(Machine(lambda _: 1.2 + noise.uniform(-0.15, 0.15)), 120)

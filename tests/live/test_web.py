@@ -23,6 +23,7 @@ from tests.cli.conftest import program
 aiohttp = pytest.importorskip("aiohttp")
 aiortc = pytest.importorskip("aiortc")
 
+from srsdk.live import Source  # noqa: E402
 from srsdk.live.web.models import Models  # noqa: E402
 from srsdk.live.web.server import Server  # noqa: E402
 
@@ -37,10 +38,15 @@ def models() -> Iterator[Models]:
 
 
 @contextmanager
-def served(models: Models, host: str = "127.0.0.1", token: str | None = None) -> Iterator[str]:
+def served(
+    models: Models,
+    host: str = "127.0.0.1",
+    token: str | None = None,
+    source: Callable[[], Source] | None = None,
+) -> Iterator[str]:
     """The address of a server that runs in a thread."""
     said: list[str] = []
-    server = Server(models, host, token, said.append)
+    server = Server(models, host, token, said.append, source)
     loop = asyncio.new_event_loop()
     task = loop.create_task(server.serve(0))
 

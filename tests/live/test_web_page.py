@@ -10,7 +10,9 @@ import pytest
 pytest.importorskip("aiohttp")
 pytest.importorskip("aiortc")
 
+from srsdk.live import open_source
 from srsdk.live.web.models import Models
+from tests.cli.conftest import clip
 from tests.live.chromium import page, wait_for, webcam
 from tests.live.test_web import served
 
@@ -55,6 +57,22 @@ def test_a_webcam_comes_back_larger_and_its_latency_is_shown(tmp_path: Path) -> 
         opened.fill("#slider", "250")
         assert opened.eval_on_selector("#divider", "e => e.style.left") == "25%"
         assert errors == []
+    models.close()
+
+
+def test_a_source_of_this_machine_is_shown(tmp_path: Path) -> None:
+    film = clip(tmp_path / "film.mp4", frames=25, size=(160, 96))
+    models = Models("bicubic-x4")
+    with (
+        served(models, source=lambda: open_source(film, loop=True)) as url,
+        page(url, webcam(tmp_path / "camera.y4m", frames=2)) as opened,
+    ):
+        wait_for(lambda: numbers(opened)["frames"] > 10)
+        seen = numbers(opened)
+        assert (seen["width"], seen["height"]) == (640, 384)
+        assert not opened.is_visible("#divider")
+        assert not opened.is_visible("#latency")
+        wait_for(lambda: float(opened.inner_text("#fps").replace("\u2013", "0")) > 0)
     models.close()
 
 

@@ -1,4 +1,4 @@
-"""How tests of backends compare them: with ONNX Runtime, and with themselves on odd memory."""
+"""Compares backends with ONNX Runtime, and with themselves on unusual memory layouts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from srsdk.types import Backend, Color, Pixels
 
 
 def noise(*shape: int, seed: int = 0) -> Pixels:
-    """Three channels besides `shape`."""
+    """Noise of `shape` and three channels."""
     return np.random.default_rng(seed).integers(0, 256, (*shape, 3)).astype(np.uint8)
 
 
@@ -25,7 +25,7 @@ def beside_onnxruntime(
     """What a backend makes of images, and what ONNX Runtime does."""
     results = []
     for one in (name, "onnxruntime"):
-        backend = open_backend(one, path, color=color)
+        backend = open_backend(one, path, color=color, precision="fp32")
         results.append(backend.run(images))
         backend.close()
     return results[0], results[1]
@@ -42,7 +42,7 @@ def assert_close(ours: Pixels, theirs: Pixels) -> None:
 def assert_same_from_threads(
     run: Callable[[Pixels], Pixels], images: Sequence[Pixels], *, threads: int, calls: int
 ) -> None:
-    """What each image gives does not depend on who else is at work."""
+    """An image's result does not depend on other threads."""
     expected = [run(image) for image in images]
 
     def work(first: int) -> None:
@@ -82,7 +82,7 @@ def assert_any_layout(backend: Backend, wide: Pixels) -> None:
 
 
 def refuses_damage(backend: str, model: Path, folder: Path, *, changes: int) -> None:
-    """A cut file is an error that names it; one with bytes changed at random too, or it runs."""
+    """A truncated file is an error that names it; a randomly changed one is too, or it runs."""
     data, path = model.read_bytes(), folder / "damaged.onnx"
     random = np.random.default_rng(0)
     for end in (0, 1, 7, len(data) // 2, len(data) - 1):

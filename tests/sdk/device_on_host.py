@@ -1,8 +1,9 @@
-"""The chain's device on host memory: streams that do nothing before somebody waits for them.
+"""The chain's device on host memory: a stream does its work only when something waits for it.
 
-This is no GPU and says nothing about one. It runs `srsdk.cuda`'s own logic (order of copies and
+This says nothing about a real GPU. It runs the logic of `srsdk.cuda` (order of copies and
 kernels, reuse of buffers, graphs, futures, freeing) with srsdk's CPU kernels and ONNX Runtime,
-in the laziest order that CUDA would allow, on memory that is poisoned before and after its use.
+each operation as late as CUDA allows, on memory that is filled with garbage before and after its
+use.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def _reference(path: Path, color: Any) -> Backend:
 
 
 class HostStream:
-    """Operations in order, done when somebody waits."""
+    """Operations in order, done when something waits for them."""
 
     def __init__(self, handle: int) -> None:
         self.handle = handle
@@ -131,7 +132,7 @@ class Graph:
 
 
 class HostKernels:
-    """Stands where `srsdk._kernels_cuda` does."""
+    """Takes the place of `srsdk._kernels_cuda`."""
 
     DeviceArray = Array
 
@@ -282,5 +283,5 @@ def chain(generator: Any, device: HostDevice | None = None, **options: Any) -> D
 
 
 def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa: A001
-    """As the modules of backends have it."""
+    """The function `open` of a backend module."""
     return chain(HostGenerator(Path(model)), color=color)

@@ -29,7 +29,7 @@ NAMES = ["edge-x2", "edge-x3", "edge-x4", "edge-x4-image", "edge-x8", "residual-
 @pytest.mark.parametrize("color", ["bgr", "rgb"])
 @pytest.mark.parametrize("name", NAMES)
 def test_pixels(models: dict[str, Path], name: str, color: str) -> None:
-    """Those of ONNX Runtime between the CPU kernels, bit for bit, run after run."""
+    """The same bits as ONNX Runtime between the CPU kernels, in every run."""
     device = HostDevice()
     backend = chain(HostGenerator(models[name]), device, color=color)
     for seed, shape in enumerate([(1, 9, 13), (1, 1, 1), (3, 8, 7), (1, 9, 13)]):

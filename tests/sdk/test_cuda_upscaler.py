@@ -85,9 +85,9 @@ def test_stream_stops_at_a_bad_frame(on_host: Upscaler) -> None:
 
 
 def test_video_through_a_queue(on_host: Upscaler, models: dict[str, Path], tmp_path: Path) -> None:
-    """Two frames at a time in the pipeline, and the file that one at a time gives."""
+    """The pipeline with two frames in flight writes the same file as with one."""
     from srsdk.video import EncodeOptions, enhance_video
-    from srsdk.video.pipeline import FrameQueue
+    from srsdk.video.processor import FrameQueue
 
     clip, most = tmp_path / "in.mp4", 0
     write_clip(clip, [frames(seed, 24, 32) for seed in range(9)])
@@ -130,7 +130,7 @@ def write_clip(path: Path, shown: list[Pixels]) -> None:
 
 
 def test_faces_stay_in_order(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Futures asked for backwards give what frames one after the other give."""
+    """Results asked for in reverse order are the same as in order."""
     from srsdk.faces import Face
 
     class Middle:

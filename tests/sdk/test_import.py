@@ -1,4 +1,4 @@
-"""What `import srsdk` loads, and what it costs."""
+"""Which modules `import srsdk` loads, and how long that takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model files: the spec, the zoo, and what is wrong with files that are none."""
+"""Model files: the spec, the zoo, and the errors about files that are no models."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_the_student_is_near_its_teacher(name: str) -> None:
      ("srpggan-x4", 1.0), ("srpggan-x8", 0.0), ("edge-x2", 1.0)],
 )  # fmt: skip
 def test_the_bundled_models_beat_bicubic(name: str, gain: float, real_data: Path) -> None:
-    """The protocol's scores, through the SDK as it is installed."""
+    """The scores of the protocol, computed through the installed SDK."""
     from srtrain.data import load_pairs
     from srtrain.metrics import bicubic_psnr, mean_psnr
 

@@ -27,7 +27,7 @@ from srsdk import (
 )
 from srsdk.backends import open_backend
 from srsdk.backends.native import NativeBackend
-from srsdk.types import Color, Pixels
+from srsdk.types import Color, ComputePrecision, Pixels
 from tests.sdk.agreement import (
     assert_close,
     assert_same_from_threads,
@@ -46,11 +46,17 @@ def both(path: Path | str, images: Pixels, color: Color = "bgr") -> tuple[Pixels
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(
-    ("name", "last"), [("edge-x4", ["last layer + pack"]), ("srresnet-x4", ["last layer", "pack"])]
+    ("name", "precision", "last"),
+    [
+        ("edge-x4", "fp32", ["last layer + pack"]),
+        ("edge-x4", "int8", ["last layer", "pack"]),
+        ("srresnet-x4", "fp32", ["last layer", "pack"]),
+    ],
 )
-def test_profile(name: str, last: list[str], threads: int) -> None:
+def test_profile(name: str, precision: ComputePrecision, last: list[str], threads: int) -> None:
     frames = noise(2, 32, 24)
-    backend = NativeBackend(zoo.find(name), threads=threads)  # type: ignore[arg-type]
+    path = Path(zoo.find(name))
+    backend = NativeBackend(path, threads=threads, precision=precision)
     expected, out = backend.run(frames), np.zeros((2, 128, 96, 3), np.uint8)
     began = time.perf_counter()
     parts = backend.profile(frames, out)
@@ -242,17 +248,15 @@ def test_damaged_files_are_refused(models: dict[str, Path], tmp_path: Path) -> N
 
 def test_network_checks_its_layers() -> None:
     def layer(
-        outputs: int, inputs: int, size: int = 3, **changes: object
-    ) -> tuple[int, Pixels, Pixels, None, int, int]:
-        parts = {"source": 0, "slope": None, "shuffle": 1, "add": -1, **changes}
+        outputs: int, inputs: int, size: int = 3, biases: int | None = None, **changes: object
+    ) -> _kernels.Convolution:
         weight = np.zeros((outputs, inputs, size, size), np.float32)
-        bias = np.zeros(parts.get("biases", outputs), np.float32)  # type: ignore[call-overload]
-        rest = (parts["slope"], parts["shuffle"], parts["add"])
-        return (parts["source"], weight, bias, *rest)  # type: ignore[return-value]
+        bias = np.zeros(outputs if biases is None else biases, np.float32)
+        return _kernels.Convolution(weight, bias, **{"source": 0, **changes})  # type: ignore[arg-type]
 
     for layers, message in (
-        ([], "ending"),
-        ([layer(5, 3)], "ending"),
+        ([], "epilogue"),
+        ([layer(5, 3)], "epilogue"),
         ([layer(3, 4)], "inputs"),
         ([layer(3, 3, 4)], "odd"),
         ([layer(3, 3, biases=2)], "bias"),

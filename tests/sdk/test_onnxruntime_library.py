@@ -81,6 +81,12 @@ def test_half_of_it_is_told_apart(tmp_path: Path) -> None:
         "from srsdk import Upscaler; Upscaler('edge-x4', backend='onnxruntime')", path=tmp_path
     )
     assert "pip uninstall onnxruntime onnxruntime-gpu" in done.stderr.strip().splitlines()[-1]
+    found = run(
+        "import numpy; from srsdk.faces import BlazeFaceDetector\n"
+        "print(BlazeFaceDetector().detect(numpy.zeros((90, 120, 3), 'uint8')))",
+        path=tmp_path,
+    )
+    assert found.stdout.strip() == "[]", found.stderr
 
 
 def test_doctor_tells_of_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,3 +100,12 @@ def test_doctor_tells_of_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found.state == "broken"
     assert "onnxruntime and onnxruntime-gpu" in found.detail
     assert "pip uninstall" in found.remedy
+
+
+def test_doctor_says_once_that_a_backend_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "srsdk.backends.onnxruntime", raising=False)
+    (found,) = [c for c in checks.run_checks() if c.name.startswith("backend onnxruntime-cuda")]
+    assert (found.name, found.state) == ("backend onnxruntime-cuda", "off")
+    names = [c.name for c in checks.run_checks() if c.name.startswith("backend onnxruntime")]
+    assert names == ["backend onnxruntime", "backend onnxruntime-cuda"]

@@ -36,7 +36,7 @@ ZOO = ["edge-x4", "srresnet-x4"]
 
 @pytest.fixture(autouse=True)
 def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested here is the CPU's path, also where there is a GPU."""
+    """These tests use the CPU, even on a machine with a GPU."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
 
 
@@ -84,7 +84,7 @@ def test_several_threads(models: dict[str, Path]) -> None:
 
 
 def test_through_upscaler(models: dict[str, Path]) -> None:
-    """Tiles, gray and alpha; and what it says of itself."""
+    """Tiles, gray and alpha, and its `info`."""
     import torch
 
     image = np.dstack([noise(40, 50), np.full((40, 50, 1), 200, np.uint8)])
@@ -122,7 +122,7 @@ def test_auto_never_takes_it(models: dict[str, Path]) -> None:
 
 
 def test_without_torch(models: dict[str, Path]) -> None:
-    """One line that names the command, and everything else still works."""
+    """The error is one line that names the command; other backends still work."""
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from pathlib import Path; import srsdk\n"

@@ -1,4 +1,4 @@
-"""Small made data sets: the trainer never needs the real ones to be tested."""
+"""Small artificial data sets, so that no test of the trainer needs real ones."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def commands() -> list[list[str]]:
 
 
 def shrink(arguments: list[str]) -> list[str]:
-    """The command with less of everything."""
+    """The same command with fewer steps and smaller networks."""
     if arguments[0] == "evaluate":
         return [*arguments, "--limit", "1", "--faces", "1"]
     if arguments[0] != "run":

@@ -31,7 +31,7 @@ def test_discriminator_is_srgans() -> None:
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_a_sample_of_the_critic_is_scored_alone(norm: str) -> None:
-    """No norm may mix samples: the gradient penalty is a sample's own."""
+    """No norm may mix samples, since the gradient penalty is taken for each sample."""
     torch.manual_seed(0)
     critic = Critic(32, 4, 8, norm)
     images = torch.rand(3, 3, 32, 32)

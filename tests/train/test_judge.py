@@ -53,7 +53,7 @@ def test_scores_of_a_perfect_result_and_of_bicubic(pairs: Pairs) -> None:
 
 
 def test_lpips_gets_images_in_its_range(pairs: Pairs) -> None:
-    """Package `lpips` takes [-1, 1]; any distance will do to see what it is given."""
+    """Package `lpips` takes [-1, 1]; a simple distance shows what it is given."""
 
     def distance(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
         assert sr.shape == hr.shape == (1, 3, 64, 64)

@@ -1,4 +1,4 @@
-"""Two processes on the CPU train what one would."""
+"""Two processes on the CPU train the same network as one."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def trained(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 
 def tiny(name: str, options: list[str]) -> Recipe:
-    """A bundled recipe with less of everything: narrower, fewer and smaller faces, two steps."""
+    """A bundled recipe made small: narrower networks, fewer and smaller faces, two steps."""
     path = RECIPES / f"{name}.toml"
     scale, edge = load_recipe(path).model.scale, name.startswith("edge")
     features = 8 if edge else 48

@@ -1,4 +1,4 @@
-"""Small clips, made with PyAV, that have what real ones have."""
+"""Small clips made with PyAV, with the features of real ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from srsdk.types import Pixels
 
 @dataclass
 class Track:
-    """What a track of a file holds, read back packet by packet."""
+    """The packets of one track of a file."""
 
     kind: str
     codec: str
@@ -30,7 +30,7 @@ class Track:
 
 @dataclass
 class Clip:
-    """What to put into a clip."""
+    """The contents of a clip."""
 
     path: Path
     frames: int = 12

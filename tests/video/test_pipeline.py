@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from srsdk.errors import InputError, VideoError
-from srsdk.video import EncodeOptions, VideoReader, enhance_video
+from srsdk.video import EncodeOptions, ReadOptions, VideoReader, enhance_video
 
 
 def names(folder: Path) -> list[str]:
@@ -192,7 +192,9 @@ def test_a_damaged_input_ends_the_job(make: Any, tmp_path: Path, tools: Any) -> 
     raw[position + 5 : position + size] = b"\xa5" * (size - 5)
     source.write_bytes(bytes(raw))
     with pytest.raises(VideoError, match=r"in\.mp4.*damaged"):
-        enhance_video(source, tmp_path / "out.mp4", tools.doubler())
+        enhance_video(
+            source, tmp_path / "out.mp4", tools.doubler(), read=ReadOptions(on_damage="stop")
+        )
     assert names(tmp_path) == ["in.mp4"]
 
 
@@ -322,7 +324,7 @@ def test_memory_stays_flat(make: Any, tmp_path: Path) -> None:
 def test_a_slow_stage_holds_back_the_others(
     make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a processor that stalls, the decoder runs ahead by the queue's depth and no more."""
+    """If the processor stalls, the decoder runs ahead by the depth of the queue, no further."""
     source = make("in.mp4", frames=40)
     decoded: list[int] = []
     original = VideoReader._frame
@@ -340,9 +342,9 @@ def test_a_slow_stage_holds_back_the_others(
             self.ahead = max(self.ahead, len(decoded) - self.calls)
             return frame
 
-    def counting(self: VideoReader, frame: Any) -> Any:
+    def counting(self: VideoReader, frame: Any, *, wanted: bool) -> Any:
         decoded.append(1)
-        return original(self, frame)
+        return original(self, frame, wanted=wanted)
 
     stalling = Stalling()
     monkeypatch.setattr(VideoReader, "_frame", counting)

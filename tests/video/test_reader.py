@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from srsdk.errors import SrsdkError, VideoError
-from srsdk.video import VideoReader
+from srsdk.video import ReadOptions, VideoReader
 
 KR_KB = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 
@@ -206,9 +206,12 @@ def test_broadcast_clock_starts_at_zero(make: Any) -> None:
     assert abs(earliest) < 0.001
 
 
-def refusal(path: Path) -> str:
+def refusal(path: Path, on_damage: Any = "conceal") -> str:
     """The message, which must be one line naming the file."""
-    with pytest.raises(VideoError) as caught, VideoReader(path) as reader:
+    with (
+        pytest.raises(VideoError) as caught,
+        VideoReader(path, options=ReadOptions(on_damage=on_damage)) as reader,
+    ):
         for _ in reader.read():
             pass
     message = str(caught.value)
@@ -295,7 +298,7 @@ def test_damage_in_the_middle_is_an_error(make: Any, name: str, codec: str) -> N
     assert position is not None
     raw[position + 5 : position + size] = b"\xa5" * (size - 5)
     path.write_bytes(bytes(raw))
-    assert "damaged" in refusal(path)
+    assert "damaged" in refusal(path, "stop")
 
 
 def test_a_matroska_file_with_a_hole_at_its_end_is_an_error(make: Any) -> None:
@@ -306,7 +309,7 @@ def test_a_matroska_file_with_a_hole_at_its_end_is_an_error(make: Any) -> None:
     cluster = raw.rindex(b"\x1f\x43\xb6\x75")
     raw[cluster:cues] = bytes(cues - cluster)
     path.write_bytes(bytes(raw))
-    assert "lasts 8.0 s" in refusal(path)
+    assert "lasts 8.0 s" in refusal(path, "stop")
 
 
 def test_a_clean_clip_with_slices_and_open_groups_is_not_taken_for_damaged(make: Any) -> None:
@@ -316,7 +319,7 @@ def test_a_clean_clip_with_slices_and_open_groups_is_not_taken_for_damaged(make:
         size=(160, 128),
         options={"x264-params": "slices=4:open-gop=1:keyint=10:bframes=3"},
     )
-    with VideoReader(path, threads=2) as reader:
+    with VideoReader(path, options=ReadOptions(threads=2)) as reader:
         assert len(list(reader)) == 40
 
 
@@ -325,4 +328,4 @@ def test_change_of_size_is_an_error(make: Any, tmp_path: Path) -> None:
     large = make("two.ts", mux_format="mpegts", frames=5, size=(96, 64))
     both = tmp_path / "both.ts"
     both.write_bytes(small.read_bytes() + large.read_bytes())
-    assert "size" in refusal(both)
+    assert "size" in refusal(both, "stop")

@@ -235,7 +235,7 @@ def test_odd_sizes(tmp_path: Path, tools: Any) -> None:
 
 def test_what_is_refused(tmp_path: Path, tools: Any) -> None:
     with pytest.raises(VideoError, match="libvpx-vp9"):
-        VideoWriter(tmp_path / "a.webm", 64, 48, BASE)
+        VideoWriter(tmp_path / "a.webm", 64, 48, BASE, options=EncodeOptions())
     for name in ("a.avi", "a", "a.txt"):
         with pytest.raises(VideoError, match="name the output"):
             VideoWriter(tmp_path / name, 64, 48, BASE)

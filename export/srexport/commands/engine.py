@@ -10,20 +10,20 @@ from typing import Annotated
 
 import typer
 
-from srexport.commands.report import check_target, find_model
+from srexport.commands.arguments import check_target, find_model
 from srsdk.cli import entry
 
 
-class Library(str, enum.Enum):
-    """Which TensorRT."""
+class LibraryName(str, enum.Enum):
+    """A TensorRT library."""
 
     auto = "auto"
     tensorrt = "tensorrt"
     tensorrt_rtx = "tensorrt_rtx"
 
 
-class Reach(str, enum.Enum):
-    """Which GPUs besides the one at hand."""
+class HardwareName(str, enum.Enum):
+    """GPUs that may run the engine besides this one."""
 
     this = "this"
     same_compute_capability = "same-compute-capability"
@@ -36,12 +36,14 @@ def engine(
     shapes: Annotated[
         list[str] | None,
         typer.Option(
-            help="Sizes to build for, again and again: faces, close-ups, WIDTHxHEIGHT, "
+            help="Sizes to build for; may be repeated: faces, close-ups, WIDTHxHEIGHT, "
             "BATCH*WIDTHxHEIGHT, MIN:OPT:MAX. Default: what suits the model."
         ),
     ] = None,
-    library: Annotated[Library, typer.Option(help="Which TensorRT.")] = Library.auto,
-    hardware: Annotated[Reach, typer.Option(help="TensorRT: which GPUs may run it.")] = Reach.this,
+    library: Annotated[LibraryName, typer.Option(help="Which TensorRT.")] = LibraryName.auto,
+    hardware: Annotated[
+        HardwareName, typer.Option(help="TensorRT: which GPUs may run it.")
+    ] = HardwareName.this,
     compute_capability: Annotated[
         list[str] | None, typer.Option(help="TensorRT-RTX: GPUs to build for, such as 8.9.")
     ] = None,

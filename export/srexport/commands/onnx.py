@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from srexport.commands.report import agreement, check_target
+from srexport.commands.arguments import check_target
 from srsdk.cli import entry
 
 
@@ -19,7 +19,7 @@ class Tail(str, enum.Enum):
     image = "image"
 
 
-class Arithmetic(str, enum.Enum):
+class PrecisionName(str, enum.Enum):
     """Precision of the graph."""
 
     fp32 = "fp32"
@@ -34,9 +34,9 @@ def onnx(
         Tail.subpixel
     ),
     precision: Annotated[
-        Arithmetic,
+        PrecisionName,
         typer.Option(help="Arithmetic in the graph; int8 is for TensorRT and needs --calibration."),
-    ] = Arithmetic.fp32,
+    ] = PrecisionName.fp32,
     calibration: Annotated[
         Path | None, typer.Option(help="Folder of real faces, or a .tar shard of them.")
     ] = None,
@@ -44,8 +44,8 @@ def onnx(
         bool,
         typer.Option(
             "--plugin",
-            help="For TensorRT alone, with the plugin that is kernels/plugin: where "
-            "`make gpu-check` found it faster.",
+            help="Use the plugin of kernels/plugin; only TensorRT can then run the file. For "
+            "machines where `make gpu-check` found it faster.",
         ),
     ] = False,
     zoo: Annotated[
@@ -66,6 +66,6 @@ def onnx(
         zoo=zoo,
     )
     if result.kept:
-        wider = "float16" if precision is Arithmetic.int8 else "float32"
+        wider = "float16" if precision is PrecisionName.int8 else "float32"
         entry.say(f"these layers stay in {wider}: {', '.join(result.kept)}")
-    entry.say(f"{output}: {agreement(result.certificate.parity)} with PyTorch")
+    entry.say(f"{output}: {result.certificate.parity} with PyTorch")

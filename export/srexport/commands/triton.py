@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from srexport.commands.report import find_model
+from srexport.commands.arguments import find_model
 from srsdk.cli import entry
 
 

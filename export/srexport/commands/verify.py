@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from srexport.commands.report import agreement
 from srsdk.cli import entry
 
 
 def verify(
-    a: Annotated[Path, typer.Argument(help="The one that is believed: checkpoint, ONNX, engine.")],
-    b: Annotated[Path, typer.Argument(help="The one in question.")],
+    a: Annotated[Path, typer.Argument(help="The trusted one: checkpoint, ONNX file or engine.")],
+    b: Annotated[Path, typer.Argument(help="The one to check.")],
     runtime_a: Annotated[
         str,
         typer.Option(help="torch, reference, or a backend of the SDK; auto: by the file's ending."),
@@ -26,7 +25,7 @@ def verify(
         int | None, typer.Option(min=0, help="Grey levels that a value may differ by.")
     ] = None,
 ) -> None:
-    """Run two forms of a generator on the same frames; a certificate is written beside B."""
+    """Run two forms of a generator on the same frames; write a certificate beside B."""
     from srexport.images import probe_frames, read_images
     from srexport.runtimes import open_runner, probe_size
     from srexport.verify import Tolerance, certify
@@ -39,4 +38,4 @@ def verify(
     certificate = certify(first, second, shown, source, allowed)
     target = certificate.write(b)
     certificate.check()
-    entry.say(f"{b}: {agreement(certificate.parity)} with {a}; certificate in {target}")
+    entry.say(f"{b}: {certificate.parity} with {a}; certificate in {target}")

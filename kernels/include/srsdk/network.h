@@ -1,6 +1,7 @@
 // Network: a chain of convolutions from u8 frames to u8 frames, run without leaving the kernels.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -9,6 +10,13 @@
 #include "srsdk/views.h"
 
 namespace srsdk::cpu {
+
+// How a convolution's input and weights are made 8-bit integers, for Int8Network.
+struct Quantization {
+    const float* input_step = nullptr;         // (inputs,): a value is (u8 - zero) * step
+    const std::uint8_t* input_zero = nullptr;  // (inputs,)
+    const float* weight_step = nullptr;        // (outputs,): weight * input_step is s8 * step
+};
 
 // One convolution and what follows it: pixel shuffle, then activation, then the sum with another
 // value. Values are numbered: 0 is the frame in [0, 1], 1 the first convolution's result, ...
@@ -20,20 +28,21 @@ struct Convolution {
     const float* slope = nullptr;   // (outputs,) where negative: 0 is a ReLU; null: no activation
     int shuffle = 1;
     int add = -1;  // value that is added to the result, or -1
+    Quantization int8;
 };
 
-// What becomes of the last value.
-struct Ending {
+// How the last value becomes the frame.
+struct Epilogue {
     int scale = 1;    // of the frame in all
     int shuffle = 1;  // pixel shuffle of the last convolution's result: 1, 2, 3, 4 or 8
     Base base = Base::kNone;
-    bool swap = false;  // the frame's channel order is the reverse of the model's
+    bool swap_rb = false;  // the frame's channel order is the reverse of the model's
 };
 
 class Network {
  public:
     // Throws std::invalid_argument where sizes do not fit each other. The weights are copied.
-    Network(const std::vector<Convolution>& layers, const Ending& ending);
+    Network(const std::vector<Convolution>& layers, const Epilogue& epilogue);
     ~Network();
 
     // Frames of any size and strides -> frames `scale` times as large (pixels contiguous within a
@@ -50,15 +59,15 @@ class Network {
 
  private:
     struct Plan;
-    struct Buffers;
+    struct Workspace;
     class Run;
 
-    std::unique_ptr<Buffers> take(const ConstFrames& in, int team) const;
-    void give_back(std::unique_ptr<Buffers> buffers) const;
+    std::unique_ptr<Workspace> take(const ConstFrames& in, int team) const;
+    void give_back(std::unique_ptr<Workspace> workspace) const;
 
     std::unique_ptr<const Plan> plan_;
     mutable std::mutex mutex_;
-    mutable std::vector<std::unique_ptr<Buffers>> idle_;  // the last used at the end
+    mutable std::vector<std::unique_ptr<Workspace>> idle_;  // the last used at the end
 };
 
 }  // namespace srsdk::cpu

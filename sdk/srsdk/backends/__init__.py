@@ -1,27 +1,28 @@
-"""Backends by name; each module is imported when its backend is first opened."""
+"""Backends by name. A backend's module is imported when the backend is first opened."""
 
 from __future__ import annotations
 
 import logging
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, get_args
 
-from srsdk.errors import BackendUnavailableError, ModelFormatError
+from srsdk.errors import BackendUnavailableError, InputError, ModelFormatError
 from srsdk.tensorrt.sidecar import is_engine
-from srsdk.types import Backend, Color
+from srsdk.types import Backend, Color, ComputePrecision
 
 log = logging.getLogger(__name__)
 
 BACKENDS: dict[str, str] = {
     "onnxruntime": "srsdk.backends.onnxruntime",
     "native": "srsdk.backends.native",
+    "cuda-native": "srsdk.backends.cuda_native",
     "tensorrt": "srsdk.backends.tensorrt",
     "onnxruntime-cuda": "srsdk.backends.onnxruntime_cuda",
     "torch": "srsdk.backends.torch",
     "bicubic": "srsdk.backends.bicubic",
 }
-"""Name to the module whose `open` makes the backend."""
+"""Name of each backend and its module, whose `open` makes the backend."""
 
 
 class _Opener(Protocol):
@@ -29,22 +30,34 @@ class _Opener(Protocol):
 
 
 def open_backend(
-    name: str, model: Path | str, *, threads: int = 0, color: Color = "bgr"
+    name: str,
+    model: Path | str,
+    *,
+    threads: int = 0,
+    color: Color = "bgr",
+    precision: ComputePrecision = "auto",
 ) -> Backend:
     """Open a generator.
 
     Args:
-        name: A key of `BACKENDS`, or "auto": what suits the model, which is then logged and in the
-            backend's `info`.
+        name: A key of `BACKENDS`, or "auto" for the one that suits the model, which is logged and
+            named in the backend's `info`.
         model: Path of a model file, or "bicubic-xN".
         threads: CPU threads; 0 for all that this process may use.
         color: Channel order of the frames.
+        precision: Arithmetic of the generator; "auto": int8 on the native backend where the model
+            file proves that it suffices and the CPU is faster at it, else what the file says.
 
     Raises:
-        BackendUnavailableError: The backend is unknown, or a package that it needs is missing.
-        ModelNotFoundError: There is no such file.
+        InputError: There is no such precision.
+        BackendUnavailableError: The backend is unknown, a package that it needs is missing, or it
+            does not run the model in this precision.
+        ModelNotFoundError: The file does not exist.
         ModelFormatError: The file is damaged, carries no `ModelSpec`, or is not for this backend.
     """
+    if precision not in get_args(ComputePrecision):
+        known = ", ".join(get_args(ComputePrecision))
+        raise InputError(f"unknown precision {precision!r}; known: {known}")
     if name == "auto":
         name = _suitable(model)
         log.info("backend %s for %s", name, model)
@@ -55,12 +68,23 @@ def open_backend(
         raise ModelFormatError(f'{model} is no network: it runs in backend="bicubic" or "auto"')
     if isinstance(model, Path) and is_engine(model) and name != "tensorrt":
         raise ModelFormatError(f'{model} is an engine: it runs in backend="tensorrt" or "auto"')
-    module = cast("_Opener", import_module(BACKENDS[name]))
-    backend = module.open(model, threads=threads, color=color)
+    if name == "native":
+        from srsdk.backends import native
+
+        backend: Backend = native.open(model, threads=threads, color=color, precision=precision)
+    else:
+        module = cast("_Opener", import_module(BACKENDS[name]))
+        backend = module.open(model, threads=threads, color=color)
     value_range = backend.info.spec.value_range
     if value_range != (0.0, 1.0):
         backend.close()
         raise ModelFormatError(f"{model}: value range {value_range} is not supported, only 0 to 1")
+    if precision not in ("auto", backend.info.arithmetic):
+        backend.close()
+        raise BackendUnavailableError(
+            f"{model} runs in {backend.info.arithmetic} on the backend {name!r}; "
+            f'precision="{precision}" needs backend="native"'
+        )
     return backend
 
 

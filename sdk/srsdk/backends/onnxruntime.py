@@ -1,8 +1,8 @@
 """ONNX Runtime on the CPU, with the native kernels before and after the graph.
 
 Frames go through `unpack` straight into the graph's input buffer, and the graph's output through
-`pack` straight into the caller's frame. Both buffers are bound to the session, so that nothing is
-allocated or copied a second time for a size that was seen before.
+`pack` straight into the caller's frame. Both buffers are bound to the session, so a size that was
+seen before needs no new memory and no further copies.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _BoundBuffers:
         self.output: NDArray[Any] = np.empty(
             (count, spec.out_channels, factor * height, factor * width), dtype
         )
-        # Its own hold on the session: a run goes on to its end while another thread closes.
+        # Keeps the session alive until a run ends, even if another thread closes the backend.
         self._session, self._binding = session, session.io_binding()
         for bind, node, array in (
             (self._binding.bind_input, session.get_inputs()[0], self.input),
@@ -121,7 +121,7 @@ def _open_session(path: Path, threads: int) -> Any:
     options.log_severity_level = 3
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own exceptions share no base but this
+    except Exception as error:  # ONNX Runtime's exceptions have no other common base
         if PLUGIN in str(error):
             raise plugin_refusal(path) from error
         reason = str(error).splitlines()[0]
@@ -129,7 +129,7 @@ def _open_session(path: Path, threads: int) -> Any:
 
 
 def check_graph(session: Any, spec: ModelSpec, path: Path) -> Any:
-    """The graph's element type; raises where inputs and outputs are not what the spec says."""
+    """The graph's element type; raises unless its input and output match the spec."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or len(outputs) != 1:
         raise ModelFormatError(f"{path}: expected one input and one output")

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 _PROVIDER = "CUDAExecutionProvider"
 
 _TILE = 1280
-"""Default side of a tile: sixty-four channels of it in float32 are 400 MB."""
+"""Default side of a tile; 64 channels of that size in float32 take 400 MB."""
 
 _INSTALL = (
     "pip uninstall onnxruntime, then pip install --force-reinstall 'srsdk[gpu]' "
@@ -74,10 +74,10 @@ class SessionGenerator(DeviceGenerator):
         return self._spec
 
     def check(self, size: Size) -> None:
-        """All sizes are taken."""
+        """Takes all sizes."""
 
     def step(self, stream: Stream) -> SessionStep:
-        """The session between two parts of a stream."""
+        """The session, bound to a stream."""
         return SessionStep(self, stream)
 
 
@@ -85,7 +85,7 @@ class SessionStep(Step):
     """The session between two parts of a stream, with inputs and outputs bound to device memory."""
 
     def __init__(self, generator: SessionGenerator, stream: Stream) -> None:
-        # Allocates in its runs, so that a CUDA graph cannot be made of it from outside.
+        # Its runs allocate memory, which a CUDA graph must not contain.
         self.capturable = False
         self._generator, self._stream = generator, stream
         self._binding = generator.session.io_binding()
@@ -112,7 +112,7 @@ class SessionStep(Step):
             self._stream.synchronize()
         try:
             generator.session.run_with_iobinding(self._binding, generator.options)
-        except Exception as error:  # ONNX Runtime's own exceptions share no base but this
+        except Exception as error:  # ONNX Runtime's exceptions have no other common base
             raise explained(error, "running the model") from error
         if generator.shares_stream:
             wait_for(self._stream, generator.stream)
@@ -122,7 +122,7 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
     """Open the backend; called by `open_backend`. `threads` is not used.
 
     Raises:
-        BackendUnavailableError: onnxruntime-gpu, PyCUDA, the CUDA kernels, the driver or the GPU is
+        BackendUnavailableError: onnxruntime-gpu, the CUDA kernels, the driver or the GPU is
             missing.
     """
     model = Path(model)
@@ -143,7 +143,7 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
 
 
 def _check_provider() -> str:
-    """The version of onnxruntime-gpu; raises where it is another onnxruntime."""
+    """The version of onnxruntime-gpu; raises if another onnxruntime is installed."""
     try:
         ort = load_onnxruntime()
     except BackendUnavailableError as error:
@@ -161,19 +161,19 @@ def _check_provider() -> str:
 def _open_session(path: Path, index: int, stream: Stream) -> Any:
     ort = load_onnxruntime()
     if hasattr(ort, "preload_dlls"):
-        # CUDA and cuDNN from their pip packages, where those are installed. It prints what it does
-        # not find; whether anything is missing shows below.
+        # Loads CUDA and cuDNN from their pip packages. It prints what it does not find; the check
+        # below reports that as an error.
         with contextlib.redirect_stdout(io.StringIO()):
             ort.preload_dlls()
     options = ort.SessionOptions()
     options.log_severity_level = 3
     cuda = {"device_id": str(index), "user_compute_stream": str(stream.handle)}
     try:
-        # Without fallback: its own is the whole model on the CPU, with no more than a warning.
+        # ONNX Runtime would otherwise fall back to the CPU with only a warning.
         session = ort.InferenceSession(
             str(path), options, providers=[(_PROVIDER, cuda)], enable_fallback=0
         )
-    except Exception as error:  # ONNX Runtime's own exceptions share no base but this
+    except Exception as error:  # ONNX Runtime's exceptions have no other common base
         failure = explained(error, f"loading {path.name}")
         if "too little memory" in str(failure):
             raise failure from error
@@ -190,7 +190,7 @@ def _open_session(path: Path, index: int, stream: Stream) -> Any:
 
 
 def _has_stream(session: Any, stream: Stream) -> bool:
-    """Whether the session took the stream that it was given, rather than one of its own."""
+    """Whether the session uses the stream that it was given."""
     options = session.get_provider_options().get(_PROVIDER, {})
     try:
         return int(options.get("user_compute_stream", ""), 0) == stream.handle

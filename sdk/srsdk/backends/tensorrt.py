@@ -36,7 +36,7 @@ class EngineGenerator(DeviceGenerator):
         self.messages = library.messages()
         runtime = library.trt.Runtime(self.messages)
         if record.flags.get("version_compatible"):
-            runtime.engine_host_code_allowed = True  # it brings its own runtime along
+            runtime.engine_host_code_allowed = True  # such an engine contains its own runtime
         self.engine = runtime.deserialize_cuda_engine(path.read_bytes())
         if self.engine is None:
             reason = self.why()
@@ -55,7 +55,7 @@ class EngineGenerator(DeviceGenerator):
         return self.record.spec
 
     def check(self, size: Size) -> None:
-        """Raise `InputError` where no profile takes a batch of this size."""
+        """Raise `InputError` unless a profile covers batches of this size."""
         self.record.profile_for(size)
 
     def step(self, stream: Stream) -> EngineStep:
@@ -63,7 +63,7 @@ class EngineGenerator(DeviceGenerator):
         return EngineStep(self, stream)
 
     def why(self) -> str:
-        """What TensorRT logged first since this was asked before: the rest are its echoes."""
+        """The first error that TensorRT logged since the last call; later ones repeat it."""
         errors, self.messages.errors = self.messages.errors, []
         return errors[0] if errors else "it does not say why"
 
@@ -75,14 +75,14 @@ class EngineStep(Step):
         self.capturable = True
         self._generator, self._stream = generator, stream
         self._context = self._make(fixed=False)
-        self._profile: int | None = None  # none was chosen for this context
+        self._profile: int | None = None  # no profile is set in this context yet
 
     def resize(self, size: Size, source: int, target: int, *, fixed: bool) -> None:
         generator = self._generator
         profile = generator.record.profile_for(size)
         handle = self._stream.handle
         if fixed:
-            self._context = None  # its memory first
+            self._context = None  # frees its memory before the next is made
             self._context, self._profile = self._make(fixed=True), None
         context = self._context
         count, height, width = size
@@ -115,7 +115,7 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
 
     Raises:
         EngineMismatchError: The engine was built for something else; says what and how to mend it.
-        BackendUnavailableError: TensorRT, PyCUDA, the CUDA kernels, the driver or the GPU is
+        BackendUnavailableError: TensorRT, the CUDA kernels, the driver or the GPU is
             missing.
     """
     path = Path(model)
@@ -129,7 +129,7 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
     device = open_device()
     with device.current(f"loading {path.name}"):
         generator = EngineGenerator(path, record, library)
-    # What goes in tiles has margins, and must still fit.
+    # A tile and its margins must fit into a profile.
     side = max(min(profile.max[1:]) for profile in record.profiles)
     tile = max(side - 2 * record.spec.halo, 1)
     return DeviceChain(
@@ -138,7 +138,7 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
 
 
 def _names(trt: Any, engine: Any, spec: ModelSpec, path: Path) -> tuple[str, str]:
-    """Names of the input and the output; raises where they are not what the spec says."""
+    """Names of the input and the output; raises unless they match the spec."""
     names = [engine.get_tensor_name(number) for number in range(engine.num_io_tensors)]
     inputs, outputs = (
         [name for name in names if engine.get_tensor_mode(name) == mode]

@@ -1,4 +1,4 @@
-"""PyTorch, as it comes: the reference on a GPU, and the baseline that others are measured against.
+"""Plain PyTorch: the reference on a GPU, and the baseline of benchmarks.
 
 On a GPU in float16, channels-last, one CUDA graph for each size; on the CPU in float32. No kernel
 of srsdk's is used.
@@ -21,18 +21,18 @@ try:
     from torch import Tensor
 
     from srsdk.backends.torchgraph import TorchGraph
-except (ImportError, OSError) as error:  # OSError: one of its own libraries is missing
+except (ImportError, OSError) as error:  # OSError: a shared library that it needs is missing
     raise BackendUnavailableError(
         f"backend torch needs PyTorch ({error}): pip install 'srsdk[train]'"
     ) from error
 
 _TILE = 1280
-"""Side of a tile on a GPU: a frame of 1280x720 is one graph."""
+"""Side of a tile on a GPU, so that a frame of 1280x720 is one CUDA graph."""
 
 _WARM_UP = 3
-"""Runs before a capture: cuDNN tries its algorithms, and allocations settle."""
+"""Runs before a capture, in which cuDNN chooses algorithms and memory is allocated."""
 
-_capturing = threading.Lock()  # one CUDA graph at a time is captured in a process
+_capturing = threading.Lock()  # only one CUDA graph may be captured at a time in a process
 
 
 class TorchBackend(Backend):
@@ -85,7 +85,7 @@ class TorchBackend(Backend):
         if out is None:
             out = np.empty((count, height * scale, width * scale, 3), np.uint8)
         if self._device.type == "cpu":
-            # A copy: torch takes neither negative strides nor memory that it may not write.
+            # Copied, because torch accepts neither negative strides nor read-only memory.
             out[:] = generator(torch.from_numpy(np.array(batch, order="C"))).numpy()
             return out
         try:
@@ -108,7 +108,7 @@ class _Captured:
 
     def __init__(self, generator: TorchGraph, size: Size, device: torch.device) -> None:
         shape = (*size, 3)
-        self._generator = generator  # whose weights the graph reads, also while another closes
+        self._generator = generator  # keeps the weights alive, which the graph reads
         with torch.cuda.device(device), _capturing:
             self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             self._input = torch.zeros(shape, dtype=torch.uint8, device=device)
@@ -121,7 +121,7 @@ class _Captured:
                     generator(self._input)
                 self._stream.synchronize()
                 self._graph = torch.cuda.CUDAGraph()
-                # thread_local: other threads may allocate and replay meanwhile.
+                # thread_local lets other threads allocate and replay during the capture.
                 with torch.cuda.graph(
                     self._graph, stream=self._stream, capture_error_mode="thread_local"
                 ):
@@ -130,7 +130,7 @@ class _Captured:
             self._download = torch.empty(self._output.shape, dtype=torch.uint8, pin_memory=True)
 
     def run(self, batch: Pixels, out: Pixels) -> None:
-        """Upload, replay, download, and wait for it."""
+        """Upload, replay, download, and wait for the result."""
         np.copyto(self._upload.numpy(), batch)
         with torch.cuda.device(self._input.device), torch.cuda.stream(self._stream):
             self._input.copy_(self._upload, non_blocking=True)

@@ -1,7 +1,7 @@
-"""A graph that `srsdk-export` wrote as a torch module, frames in and frames out.
+"""A graph that `srsdk-export` wrote as a torch module, from frames to frames.
 
-What one would write by hand in PyTorch: nothing of srsdk's kernels is in it, so that it is a
-reference and an honest baseline. Only imported where torch is.
+It uses none of srsdk's kernels, so it can serve as a reference and as a fair baseline. Importing it
+needs torch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ELSEWHERE = 'use backend="onnxruntime" for this model'
 
 
 class TorchGraph(nn.Module):
-    """A generator with what comes before and after it.
+    """A generator with the conversion from frames and back to frames.
 
     Args:
         path: An ONNX file in float32; `half()` or `to(torch.float16)` rounds its weights.
@@ -71,7 +71,7 @@ class TorchGraph(nn.Module):
         spec, dtype = self.spec, next(self.parameters()).dtype
         if self._swap:
             frames = frames.flip(3)
-        # The transposed view of a frame is channels-last memory; so is all that is made from it.
+        # The transposed view of a frame is channels-last memory, as are all results made from it.
         lr = frames.permute(0, 3, 1, 2).to(dtype)
         image = functional.pixel_shuffle(self._graph(lr / 255), spec.shuffle) * 255
         if spec.base != "none":
@@ -86,11 +86,11 @@ class TorchGraph(nn.Module):
             for name in inputs:
                 reads[name] -= 1
                 if not reads[name]:
-                    values.pop(name, None)  # or memory would hold every layer's result
+                    values.pop(name, None)  # frees results that no further layer reads
         return values[self._result]
 
     def _try(self, path: Path) -> None:
-        """Run once on nothing but shapes: layers that do not fit each other show here."""
+        """Run once on shapes alone, which finds layers that do not fit each other."""
         try:
             shadow = deepcopy(self).to("meta")
             result = shadow._graph(torch.empty((1, 3, 8, 8), device="meta"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srsdk.cli import entry, options
-from srsdk.cli.outputs import check_new, write_whole
+from srsdk.cli.outputs import check_new, typed_path, write_whole
 from srsdk.errors import (
     BackendUnavailableError,
     InputError,
@@ -42,6 +42,10 @@ def bench(
         list[str] | None,
         typer.Option("--backend", help="As for enhance; several times to compare backends."),
     ] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option("--precision", help="As for enhance; several times to compare precisions."),
+    ] = None,
     threads: options.Threads = None,
     detector: options.Detector = "blazeface",
     detect_every: options.DetectEvery = 5,
@@ -56,37 +60,43 @@ def bench(
 ) -> None:
     """Time whole frames and their stages: p50, p95, p99 in milliseconds.
 
-    Every model runs on every backend, on the same frames and in turn. fps is of whole frames, u8
-    in to u8 out, one after another; decoding and encoding are stages of their own and not in it
-    (`srsdk enhance` says how fast a whole job was). The graph alone is a part, never called fps.
+    Every model runs on every backend in every precision, on the same frames and in turn. fps is of
+    whole frames, u8 in to u8 out, one after another; decoding and encoding are stages of their own
+    and not in it (`srsdk enhance` says how fast a whole job was). The graph alone is a part, never
+    called fps.
     """
     from srsdk import zoo
-    from srsdk.cli.material import Material
+    from srsdk.cli.bench_frames import BenchFrames
     from srsdk.cli.measure import Choice, measure
     from srsdk.cli.record import Record
     from srsdk.power import open_meter
 
     if frames < 1 or warmup < 0:
         raise InputError(f"--frames {frames} --warmup {warmup}: at least 1 and 0 are needed")
-    material = Material(source, _size(size), frames, warmup, detect_every)
-    path = None if json_file in (None, "-") else Path(str(json_file)).expanduser()
+    given = BenchFrames(source, _size(size), frames, warmup, detect_every)
+    path = None if json_file in (None, "-") else typed_path(str(json_file))
     if path is not None:
         check_new(path, overwrite=overwrite)
     models, backends = model or [options.DEFAULT_MODEL], backend or ["auto"]
+    precisions = precision or ["auto"]
     for one_model in models:
         zoo.find(one_model)  # a wrong name is an error, a wrong pair is left out
     choices = {
-        _name(one_model, one_backend, len(backends) > 1): Choice(
-            one_model, faces, one_backend, threads, detector, max_face
-        )
-        for one_model, one_backend in product(models, backends)
+        " ".join(
+            [
+                one_model,
+                *([f"on {one_backend}"] if len(backends) > 1 else []),
+                *([f"in {one_precision}"] if len(precisions) > 1 else []),
+            ]
+        ): Choice(one_model, faces, one_backend, threads, detector, max_face, one_precision)
+        for one_model, one_backend, one_precision in product(models, backends, precisions)
     }
     with ExitStack() as stack:
         chosen, skipped = _open(choices, stack)
         (scale,) = {upscaler.scale for _, upscaler in chosen.values()}
         gpu = any(upscaler.info.frames.device != "cpu" for _, upscaler in chosen.values())
         with closing(open_meter(gpu=gpu)) as meter:
-            (width, height), rows = measure(chosen, material, meter)
+            (width, height), rows = measure(chosen, given, meter)
     result = Record(
         input_size=(width, height),
         output_size=(width * scale, height * scale),
@@ -110,10 +120,6 @@ def _size(text: str) -> tuple[int, int]:
     if match is None:
         raise InputError(f"--size {text!r} is not WIDTHxHEIGHT, for instance 320x180")
     return int(match[1]), int(match[2])
-
-
-def _name(model: str, backend: str, several: bool) -> str:
-    return f"{model} on {backend}" if several else model
 
 
 def _open(
@@ -142,7 +148,7 @@ def _show(record: Record) -> None:
     for row in record.rows:
         with_faces = f", faces by {row.face_model}" if row.face_model else ""
         entry.stdout.print(
-            f"{row.model} on {row.backend}, {row.threads} threads{with_faces}: "
+            f"{row.model} on {row.backend} in {row.precision}, {row.threads} threads{with_faces}: "
             f"{width}x{height} to {large_width}x{large_height}, {row.total.calls} frames",
             soft_wrap=True,
         )

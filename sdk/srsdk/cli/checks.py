@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import platform
 import shutil
 import subprocess
@@ -15,7 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 import srsdk
+from srsdk.cpu import usable_cores
 from srsdk.errors import BackendUnavailableError
+from srsdk.files import sha256_of
 
 State = Literal["ok", "off", "broken"]
 
@@ -65,7 +65,8 @@ def run_checks() -> Iterator[Check]:
         ("onnx", "export"),
         ("tensorrt", "tensorrt"),
         ("tensorrt-rtx-cu13", "tensorrt-rtx"),
-        ("pycuda", "tensorrt"),
+        ("aiortc", "web"),
+        ("pyvirtualcam", "virtual-camera"),
     ):
         yield _optional(package, extra)
 
@@ -82,10 +83,8 @@ def processor() -> str:
                 flags.update(value.split())
     except OSError:
         pass  # only Linux has it
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     features = " ".join(feature for feature in _FEATURES if feature in flags)
-    return f"{name}, {cores} cores{', ' if features else ''}{features}"
+    return f"{name}, {usable_cores()} cores{', ' if features else ''}{features}"
 
 
 def _graphics() -> Check:
@@ -144,10 +143,11 @@ def _tried(name: str, attempt: Callable[[], str], remedy: str, otherwise: State)
 def _kernels() -> str:
     import numpy as np
 
-    from srsdk import _kernels, reference
+    from srsdk import _kernels
 
-    x = np.linspace(-0.1, 1.1, 12 * 5 * 7, dtype=np.float32).reshape(12, 5, 7)
-    if not np.array_equal(_kernels.pack(x, 2), reference.pack(x, 2)):
+    frame = np.arange(3 * 8 * 10, dtype=np.uint8).reshape(8, 10, 3)
+    quarters = frame.reshape(4, 2, 5, 2, 3).transpose(4, 1, 3, 0, 2).reshape(12, 4, 5)
+    if not np.array_equal(_kernels.pack(quarters / np.float32(255), 2), frame):
         raise RuntimeError("pack gives wrong pixels on this processor")
     cuda = "with CUDA" if _kernels.built_with_cuda() else "without CUDA"
     return f"{_kernels.isa()}, built {cuda}"
@@ -174,7 +174,7 @@ def _models() -> Iterator[Check]:
     for model in known:
         name = f"model {model.name}"
         try:
-            actual = hashlib.sha256(model.path.read_bytes()).hexdigest()
+            actual = sha256_of(model.path)
         except OSError as error:
             yield Check(name, "broken", _line(error), _REINSTALL)
             continue
@@ -200,6 +200,8 @@ def _backends() -> Iterator[Check]:
             yield _tried(name, lambda: _upscaled("bicubic", "bicubic-x4"), _REINSTALL, required)
         elif not bundled:
             yield Check(name, required, "not tried, for want of a bundled model", _REINSTALL)
+        elif reason := _unavailable(backend, bundled[0]):
+            yield Check(name, required, reason, "" if required == "off" else _REINSTALL)
         else:
             # Building an engine takes minutes: one is enough.
             for model in bundled[:1] if backend == "tensorrt" else bundled:
@@ -209,6 +211,19 @@ def _backends() -> Iterator[Check]:
                     "" if required == "off" else _REINSTALL,  # the message names it
                     required,
                 )
+
+
+def _unavailable(backend: str, model: str) -> str:
+    """Why a backend runs nothing here; empty where it does run."""
+    from srsdk.upscaler import Upscaler
+
+    try:
+        Upscaler(model, backend=backend).close()
+    except BackendUnavailableError as error:
+        return _line(error)
+    except Exception:
+        return ""  # it concerns this model alone, or shows with each model
+    return ""
 
 
 def _upscaled(backend: str, model: str) -> str:

@@ -19,11 +19,9 @@ def doctor(
     from rich.table import Table
     from rich.text import Text
 
-    from srsdk.cli.checks import Check, run_checks
+    from srsdk.cli.checks import run_checks
 
-    checks: list[Check] = []
-    for check in run_checks():
-        checks.append(check)
+    checks = list(run_checks())
     broken = [check for check in checks if check.state == "broken"]
     if as_json:
         records = [vars(check) for check in checks]

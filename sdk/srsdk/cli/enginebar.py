@@ -55,7 +55,7 @@ def build_missing_engines(*models: str) -> None:
         models: Names or paths, as `Upscaler` takes them; engines are left alone.
 
     Raises:
-        BackendUnavailableError: TensorRT, PyCUDA, the driver or the GPU is missing.
+        BackendUnavailableError: TensorRT, the driver or the GPU is missing.
         ModelNotFoundError: There is no such model.
         ModelFormatError: The model cannot be built.
     """

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from srsdk.cli import entry
+from srsdk.cli.outputs import typed_path
 from srsdk.errors import InputError, VideoError
-from srsdk.tensorrt.sidecar import is_engine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,19 +40,17 @@ def info(
 
 
 def _facts(what: str) -> Mapping[str, object]:
-    from srsdk.cli.imageheader import sniff
     from srsdk.cli.jobs import kind_of
+    from srsdk.tensorrt.sidecar import is_engine
 
-    path = Path(what).expanduser()
+    path = typed_path(what)
     if what and path.is_dir():
         raise InputError(f"{what} is a folder; give a file")
     if not path.is_file() or path.suffix.lower() == ".onnx":
         return _model(what)
     if is_engine(path):
         return _engine(path)
-    with path.open("rb") as file:
-        start = file.read(12)
-    if sniff(start) or kind_of(path) == "image":
+    if kind_of(path) == "image":
         return _image(path)
     return _video(path)
 
@@ -91,7 +89,21 @@ def _model(what: str) -> dict[str, object]:
         facts["bytes"] = found.stat().st_size
     facts.update({f"training {key}": value for key, value in training.items() if value})
     facts.update({f"score {key}": value for key, value in scores.items()})
+    facts["int8"] = _int8(found)
     return facts
+
+
+def _int8(found: Path | str) -> str:
+    """What the model's file proves about int8."""
+    from srsdk.int8 import MAX_LOSS, MIN_PSNR, read_int8
+    from srsdk.onnxfile import read
+
+    record = None if isinstance(found, str) else read_int8(read(found).metadata, source=str(found))
+    if record is None:
+        return "no"
+    proof = record.certificate
+    verdict = "yes" if proof.passed else f"not enough ({MIN_PSNR:g} dB, {MAX_LOSS:g} dB)"
+    return f"{verdict}: {proof.psnr:.1f} dB from float32, {proof.loss:.3f} dB lost ({proof.images})"
 
 
 def _spec(found: Path | str) -> ModelSpec:
@@ -118,17 +130,19 @@ def _image(path: Path) -> dict[str, object]:
     from srsdk.cli.imagefile import read_image
 
     picture = read_image(path)
+    metadata = picture.metadata
     height, width = picture.pixels.shape[:2]
     channels = 1 if picture.pixels.ndim == 2 else picture.pixels.shape[2]
     return {
         "file": str(path),
         "kind": "image",
-        "format": picture.header.format,
+        "format": picture.format,
         "width": width,
         "height": height,
         "channels": {1: "gray", 3: "colour", 4: "colour and alpha"}[channels],
-        "orientation": f"EXIF {picture.header.orientation}",
-        "colour_profile": f"{len(picture.header.icc)} bytes" if picture.header.icc else "none",
+        "orientation": f"EXIF {metadata.orientation}",
+        "colour_profile": f"{len(metadata.icc)} bytes" if metadata.icc else "none",
+        "camera_data": "EXIF" if metadata.exif is not None else "none",
     }
 
 

@@ -9,17 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from srsdk.cli.imageheader import sniff
+from srsdk.cli.imagefile import READ, is_animation, is_image
+from srsdk.cli.imagewriter import WRITTEN
+from srsdk.cli.numbering import is_pattern, natural_order
+from srsdk.cli.outputs import typed_path
 from srsdk.errors import InputError
 
-Kind = Literal["image", "video"]
+Kind = Literal["image", "video", "pictures", "frames"]
+"""What a job turns into what: "pictures" a folder into a video, "frames" a video into a folder."""
 
-_IMAGES = {".jpg", ".jpeg", ".png", ".webp"}
+STANDARD = Path("-")
+"""Stdin or stdout."""
+
 _VIDEOS = {
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"),
-    *(".wmv", ".flv", ".3gp", ".ogv"),
+    *(".wmv", ".flv", ".3gp", ".ogv", ".asf", ".vob", ".mxf", ".y4m", ".nut", ".mj2"),
 }
-_WRITTEN = {".mp4", ".m4v", ".mov", ".mkv", ".webm"}
+_VIDEOS_WRITTEN = {".mp4", ".m4v", ".mov", ".mkv", ".webm"}
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,9 @@ class Job:
         source: The input.
         target: The output.
         compare: The side-by-side output, or None.
-        kind: What the input is, by its content, else by its name.
+        kind: What is done, by the content of the input, else by its name.
         make_folder: Whether the target's folder is to be created where it is missing.
+        pictures: For kind "pictures", the pictures in their order.
     """
 
     source: Path
@@ -39,11 +46,25 @@ class Job:
     compare: Path | None
     kind: Kind
     make_folder: bool
+    pictures: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file of a folder that is not enhanced.
+
+    Attributes:
+        path: The file.
+        reason: Why not.
+    """
+
+    path: Path
+    reason: str
 
 
 def plan(
     inputs: Sequence[str], output: str, *, recursive: bool = False, compare: bool = False
-) -> tuple[list[Job], int]:
+) -> tuple[list[Job], list[Skipped]]:
     """Turn a command line into jobs.
 
     One file as the input makes `output` a file, unless that is an existing folder or ends with a
@@ -52,6 +73,10 @@ def plan(
     input stands for the images and videos in it, by their names' endings; hidden files are left
     out. With `recursive` its folders are searched too, and the output has the same folders.
 
+    A folder of pictures with a video's name as the output makes one video of them, in the order of
+    their numbers; a video with a pattern such as frames/%06d.png as the output makes pictures.
+    "-" is stdin or stdout.
+
     Args:
         inputs: Files and folders as typed, at least one.
         output: The output as typed.
@@ -59,7 +84,7 @@ def plan(
         compare: Add a side-by-side output, `NAME.compare.EXT`, beside each result.
 
     Returns:
-        The jobs, and the number of files in folders that are no images or videos.
+        The jobs, and the files in folders that are left out.
 
     Raises:
         InputError: Nothing to do, two results with one name, or a result that is an input.
@@ -68,14 +93,20 @@ def plan(
         raise InputError("the output has no name; give -o FILE or FOLDER")
     if "" in inputs:
         raise InputError("an input has no name")
-    sources = [Path(given).expanduser() for given in inputs]
-    target = Path(output).expanduser()
+    sources = [typed_path(given) for given in inputs]
+    target = typed_path(output)
+    if STANDARD in (target, *sources) or is_pattern(target):
+        return [_single(sources, target, compare=compare)], []
     ends_open = output.endswith(("/", os.sep))
+    one_folder = len(sources) == 1 and sources[0].is_dir()
+    is_video = target.suffix.lower() in _VIDEOS_WRITTEN and not (ends_open or target.is_dir())
+    if one_folder and is_video:
+        return _pictures(sources[0], target, recursive=recursive, compare=compare)
     to_folder = len(sources) > 1 or sources[0].is_dir() or target.is_dir() or ends_open
     if to_folder and target.exists() and not target.is_dir():
         raise InputError(f"{target} is a file, but several results need a folder")
     jobs: list[Job] = []
-    skipped = 0
+    skipped: list[Skipped] = []
     for given in sources:
         if not given.is_dir():
             jobs.append(
@@ -84,8 +115,8 @@ def plan(
             continue
         found = 0
         for path in _files(given, recursive=recursive, but=target):
-            if path.suffix.lower() not in _IMAGES | _VIDEOS:
-                skipped += 1
+            if path.suffix.lower() not in READ | _VIDEOS:
+                skipped.append(Skipped(path, "no image or video, by its name"))
                 continue
             found += 1
             jobs.append(_job(path, target / path.relative_to(given), compare, True))
@@ -96,8 +127,50 @@ def plan(
     return jobs, skipped
 
 
+def _single(sources: list[Path], target: Path, *, compare: bool) -> Job:
+    """A job whose input or output is a pipe or a folder of frames."""
+    if len(sources) > 1:
+        raise InputError(f"{target} takes one input; give one, or a folder as the output")
+    if compare:
+        raise InputError("--compare needs a file as the output")
+    source = sources[0]
+    if target == STANDARD or is_pattern(target):
+        if source != STANDARD and not source.is_dir() and kind_of(source) == "image":
+            raise InputError(f"{source} is an image; name the output as one, for instance .png")
+        if source.is_dir():
+            raise InputError(f"{source} is a folder; give a video, or a folder as the output")
+        return Job(source, target, None, "frames", False)
+    return Job(source, target, None, "video", False)
+
+
+def _pictures(
+    folder: Path, target: Path, *, recursive: bool, compare: bool
+) -> tuple[list[Job], list[Skipped]]:
+    """One video of all pictures of a folder."""
+    if recursive:
+        raise InputError("--recursive makes no video; give one folder of pictures")
+    files = list(_files(folder, recursive=False, but=target))
+    pictures = sorted((p for p in files if p.suffix.lower() in READ), key=natural_order)
+    skipped = [Skipped(p, "no picture, by its name") for p in files if p not in set(pictures)]
+    if not pictures:
+        raise InputError(
+            f"folder {folder} holds no pictures to make {target} of; for a folder of results end "
+            f"the output with {os.sep}"
+        )
+    beside = target.with_name(f"{target.stem}.compare{target.suffix}") if compare else None
+    job = Job(folder, target, beside, "pictures", False, tuple(pictures))
+    return [job], skipped
+
+
 def _job(source: Path, target: Path, compare: bool, in_folder: bool) -> Job:
     kind = kind_of(source)
+    if (
+        not in_folder
+        and kind == "image"
+        and target.suffix.lower() in _VIDEOS_WRITTEN
+        and is_animation(source)
+    ):
+        kind = "video"  # FFmpeg reads animations too
     if in_folder:
         target = _named(target, kind)
     beside = target.with_name(f"{target.stem}.compare{target.suffix}") if compare else None
@@ -108,18 +181,21 @@ def _named(target: Path, kind: Kind) -> Path:
     """The name of a result that is called after its input."""
     if kind == "image":
         return (
-            target if target.suffix.lower() in _IMAGES else target.with_name(f"{target.name}.png")
+            target if target.suffix.lower() in WRITTEN else target.with_name(f"{target.name}.png")
         )
-    return target if target.suffix.lower() in _WRITTEN else target.with_suffix(".mkv")
+    return target if target.suffix.lower() in _VIDEOS_WRITTEN else target.with_suffix(".mkv")
 
 
 def kind_of(path: Path) -> Kind:
     """What a file is by its first bytes, else by its name; a missing one by its name."""
-    start = b""
+    suffix = path.suffix.lower()
     if path.is_file():  # to open a pipe would wait for its other end
-        with contextlib.suppress(OSError), path.open("rb") as file:
-            start = file.read(12)
-    return "image" if sniff(start) or path.suffix.lower() in _IMAGES else "video"
+        with contextlib.suppress(OSError):
+            if is_image(path):
+                return "image"
+            if path.stat().st_size and suffix in _VIDEOS:
+                return "video"
+    return "image" if suffix in READ else "video"
 
 
 def _files(folder: Path, *, recursive: bool, but: Path) -> Iterator[Path]:

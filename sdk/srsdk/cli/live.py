@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,11 +30,17 @@ def live(
     ] = None,
     model: options.Model = options.DEFAULT_MODEL,
     faces: options.Faces = "none",
+    detector: options.Detector = "blazeface",
+    max_face: options.MaxFace = None,
+    strength: options.Strength = 1.0,
+    guard: options.Guard = False,
+    face_budget: options.FaceBudget = None,
     fast: Annotated[
         str | None, typer.Option("--fast", help="Faster model, for when the time is short.")
     ] = None,
     backend: options.Backend = "auto",
     threads: options.Threads = None,
+    precision: options.Precision = "auto",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Record to a video file.")
     ] = None,
@@ -47,7 +55,8 @@ def live(
         bool, typer.Option("--no-output", help="Show nothing, for measuring.")
     ] = False,
     web: Annotated[
-        bool, typer.Option("--web", help="Serve a page that upscales the browser's own camera.")
+        bool,
+        typer.Option("--web", help="Serve a page: of SOURCE, or of the browser's own camera."),
     ] = False,
     host: Annotated[str, typer.Option(help="For --web: address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="For --web: port; 0 for any free one.")] = 8080,
@@ -72,29 +81,50 @@ def live(
 
     Each frame gets the best quality for which there is time: faces, the model alone, the faster
     model, or bicubic. Without --output, --virtual-camera or --no-output, pictures are shown in a
-    window (Esc ends). With --web, a page upscales the browser's camera. Ctrl-C ends it with a
-    summary.
+    window (Esc ends). With --web, a page shows them, and without a SOURCE upscales the browser's
+    own camera. Ctrl-C ends it with a summary.
     """
     from srsdk.live import Live, open_source
-    from srsdk.upscaler import Upscaler
 
     if duration is not None and duration <= 0:
         raise InputError(f"--duration is {duration}, expected more than 0 seconds")
     if web:
-        if source is not None or output or virtual_camera or no_output:
-            raise InputError("--web takes the browser's camera: give no SOURCE and no other output")
-        _serve(model, faces, backend, threads, host, port, token, quiet)
+        if output or virtual_camera or no_output:
+            raise InputError("--web is an output: give no other")
+        opened = None if source is None else partial(open_source, source, loop=loop)
+        if opened is not None:
+            opened().close()  # what cannot be opened is said now
+        _serve(opened, model, faces, backend, threads, host, port, token, quiet)
         return
     if source is None:
         raise InputError("give a SOURCE: a camera number such as 0, a video file or a URL")
     with ExitStack() as stack:
-
-        def opened(name: str, face_model: str) -> Upscaler:
-            face = None if face_model == "none" else face_model
-            return stack.enter_context(Upscaler(name, faces=face, backend=backend, threads=threads))
-
-        upscaler = opened(model, faces)
-        quick = None if fast is None else opened(fast, "none")
+        upscaler = stack.enter_context(
+            options.open_upscaler(
+                model,
+                faces=faces,
+                backend=backend,
+                threads=threads,
+                detector=detector,
+                max_face=max_face,
+                precision=precision,
+                guard=guard,
+                face_budget=face_budget,
+            )
+        )
+        quick = None
+        if fast is not None:
+            quick = stack.enter_context(
+                options.open_upscaler(
+                    fast,
+                    faces="none",
+                    backend=backend,
+                    threads=threads,
+                    detector="blazeface",
+                    max_face=None,
+                    precision=precision,
+                )
+            )
         frames = open_source(source, loop=loop)
         sink = stack.enter_context(
             closing(_sink(output, overwrite, virtual_camera, no_output, fps or frames.fps or 30))
@@ -107,12 +137,14 @@ def live(
                 fast=quick,
             )
         )
+        working.strength = strength
         stats = _run(working, frames, sink, duration, quiet)
     if not quiet:
         entry.say(_summary(stats))
 
 
 def _serve(
+    opened: Callable[[], Source] | None,
     model: str,
     faces: str,
     backend: str,
@@ -128,7 +160,7 @@ def _serve(
     chosen = None if faces == "none" else faces
     with closing(Models(model, faces=chosen, backend=backend, threads=threads)) as models:
         say = (lambda text: None) if quiet else entry.say
-        serve(models, host=host, port=port, token=token, say=say)
+        serve(models, open_source=opened, host=host, port=port, token=token, say=say)
 
 
 def _run(live: Live, source: Source, sink: Sink, duration: float | None, quiet: bool) -> LiveStats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 import tempfile
@@ -19,9 +18,9 @@ import numpy as np
 from srsdk import zoo
 from srsdk.backends import open_backend
 from srsdk.cli import options
-from srsdk.cli.material import Material
+from srsdk.cli.bench_frames import BenchFrames
 from srsdk.cli.record import Row
-from srsdk.timing import SETTLE, StageSummary, StageTimer, summarise
+from srsdk.timing import StageSummary, StageTimer, Turns, summarise
 from srsdk.types import ProfiledBackend
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ class Choice:
     threads: int | None = None
     detector: str = "blazeface"
     max_face: int | None = None
+    precision: str = "auto"
 
     def open(self) -> Upscaler:
         """See `options.open_upscaler`."""
@@ -55,7 +55,9 @@ class Choice:
 class _Candidate:
     """One `Upscaler` on its way through the frames."""
 
-    def __init__(self, name: str, choice: Choice, upscaler: Upscaler, material: Material) -> None:
+    def __init__(
+        self, name: str, choice: Choice, upscaler: Upscaler, material: BenchFrames
+    ) -> None:
         self.name, self.choice, self.upscaler = name, choice, upscaler
         self.profiled = _profiled(upscaler, choice)
         self.timer = StageTimer()
@@ -104,6 +106,7 @@ class _Candidate:
             version=info.frames.version,
             device=info.frames.device,
             threads=info.frames.threads,
+            precision=info.frames.arithmetic,
             stages=stages,
             peak_memory=peak_memory,
             faces=self.faces,
@@ -112,7 +115,7 @@ class _Candidate:
 
 
 def measure(
-    chosen: dict[str, tuple[Choice, Upscaler]], material: Material, meter: Meter
+    chosen: dict[str, tuple[Choice, Upscaler]], material: BenchFrames, meter: Meter
 ) -> tuple[tuple[int, int], list[Row]]:
     """Run the frames through streams of all, in turns of `_TURN` and in a new order each time.
 
@@ -134,7 +137,7 @@ def measure(
     for frame in islice(pictures, material.warmup):
         for candidate in candidates:
             candidate.stream(frame)
-    order, shuffler, left = list(candidates), random.Random(0), material.frames
+    turns, left = Turns(), material.frames
     for candidate in candidates:
         candidate.timer.reset()
     decoding.reset()
@@ -143,9 +146,7 @@ def measure(
         frames = list(islice(pictures, min(left, _TURN) + 1))
         left -= _TURN
         size = (frames[0].shape[1], frames[0].shape[0])
-        shuffler.shuffle(order)
-        for candidate in order:
-            time.sleep(SETTLE)
+        for candidate in turns.round(candidates):
             candidate.turn(frames, meter)
     rows = []
     for candidate in candidates:
@@ -164,7 +165,11 @@ def _profiled(upscaler: Upscaler, choice: Choice) -> ProfiledBackend | None:
     """A backend like the upscaler's own, if it can say where its time goes."""
     info = upscaler.info
     backend = open_backend(
-        info.frames.name, zoo.find(choice.model), threads=info.frames.threads, color=info.color
+        info.frames.name,
+        zoo.find(choice.model),
+        threads=info.frames.threads,
+        color=info.color,
+        precision="int8" if info.frames.arithmetic == "int8" else "auto",
     )
     if isinstance(backend, ProfiledBackend):
         return backend
@@ -172,7 +177,7 @@ def _profiled(upscaler: Upscaler, choice: Choice) -> ProfiledBackend | None:
     return None
 
 
-def _encoding(upscaler: Upscaler, material: Material, source: Path) -> dict[str, StageSummary]:
+def _encoding(upscaler: Upscaler, material: BenchFrames, source: Path) -> dict[str, StageSummary]:
     """Encoding as `srsdk enhance` does it, what the encoder owes at the end shared out evenly."""
     from srsdk.video import VideoReader, VideoWriter
     from srsdk.video.colour import FrameBuffer
@@ -200,15 +205,15 @@ def _encoding(upscaler: Upscaler, material: Material, source: Path) -> dict[str,
     return {"encode": summarise([value + owed for value in seconds])}
 
 
-def _peak_memory(choice: Choice, material: Material) -> int | None:
-    """Of a process that does nothing but run a few of these frames; see `srsdk.cli.alone`."""
+def _peak_memory(choice: Choice, material: BenchFrames) -> int | None:
+    """Of a process that only runs a few of these frames; see `srsdk.cli.memory_probe`."""
     arguments = {
         "choice": asdict(choice),
         "source": None if material.source is None else str(material.source),
         "size": material.size,
         "detect_every": material.detect_every,
     }
-    command = [sys.executable, "-m", "srsdk.cli.alone", json.dumps(arguments)]
+    command = [sys.executable, "-m", "srsdk.cli.memory_probe", json.dumps(arguments)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return int(done.stdout) or None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from srsdk.errors import InputError
 
 if TYPE_CHECKING:
+    from srsdk.types import ComputePrecision
     from srsdk.upscaler import Upscaler
 
 DEFAULT_MODEL = "edge-x4"
@@ -23,6 +24,12 @@ Faces = Annotated[
     str, typer.Option("--faces", "-f", help="Model to run on detected faces, or none.")
 ]
 Backend = Annotated[str, typer.Option("--backend", help="auto, or one that `srsdk doctor` lists.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision", help="auto, fp32 or int8; auto: int8 where the model proves it as good."
+    ),
+]
 Threads = Annotated[
     int | None, typer.Option("--threads", help="CPU threads of each model.", show_default="all")
 ]
@@ -42,6 +49,19 @@ MaxFace = Annotated[
 ]
 
 
+Strength = Annotated[
+    float, typer.Option("--strength", help="How much of the face model's result to show, 0 to 1.")
+]
+Guard = Annotated[
+    bool,
+    typer.Option("--guard", help="Hold back faces that come out as another person's."),
+]
+FaceBudget = Annotated[
+    float | None,
+    typer.Option("--face-budget", help="Milliseconds a frame for faces; fewer are done if slow."),
+]
+
+
 def open_upscaler(
     model: str,
     *,
@@ -50,11 +70,15 @@ def open_upscaler(
     threads: int | None,
     detector: str,
     max_face: int | None,
+    precision: str = "auto",
+    guard: bool = False,
+    face_budget: float | None = None,
 ) -> Upscaler:
     """Open what the options name.
 
     Raises:
-        InputError: The backend or the detector is unknown, or an option is out of its range.
+        InputError: The backend, the precision or the detector is unknown, or an option is out of
+            its range.
         ModelNotFoundError: There is no such model or detector file.
         ModelFormatError: A file is not a usable model.
         BackendUnavailableError: The backend cannot run here.
@@ -67,16 +91,20 @@ def open_upscaler(
     if backend not in ("auto", *BACKENDS):
         known = ", ".join(["auto", *BACKENDS])
         raise InputError(f"unknown backend {backend!r}; known: {known}")
+    chosen = cast("ComputePrecision", precision)  # the Upscaler refuses what is none
     if faces == "none":
-        if detector != "blazeface" or max_face is not None:
+        if detector != "blazeface" or max_face is not None or guard or face_budget is not None:
             raise InputError(
-                "--detector and --max-face need --faces MODEL, for instance --faces portrait-x4"
+                "--detector, --max-face, --guard and --face-budget need --faces MODEL, "
+                "for instance --faces portrait-x4"
             )
         if backend == "tensorrt":
             build_missing_engines(model)
-        return Upscaler(model, backend=backend, threads=threads)
+        return Upscaler(model, backend=backend, threads=threads, precision=chosen)
     if max_face is not None and max_face < 1:
         raise InputError(f"--max-face is {max_face}, expected at least 1 pixel")
+    if face_budget is not None and not face_budget > 0:
+        raise InputError(f"--face-budget is {face_budget:g}, expected more than 0 ms")
     finder = None
     if detector != "blazeface":
         from srsdk.faces import YuNetDetector
@@ -85,5 +113,13 @@ def open_upscaler(
     if backend == "tensorrt":
         build_missing_engines(model, faces)
     return Upscaler(
-        model, faces=faces, detector=finder, max_face=max_face, backend=backend, threads=threads
+        model,
+        faces=faces,
+        detector=finder,
+        max_face=max_face,
+        guard=guard,
+        face_budget_ms=face_budget,
+        backend=backend,
+        threads=threads,
+        precision=chosen,
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from srsdk import files
 from srsdk.errors import InputError, VideoError
 
 
@@ -31,24 +31,23 @@ def check_new(path: Path, *, overwrite: bool, folder_needed: bool = True) -> Non
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name beside it and rename it when it is whole.
+    """Write a file that appears under its name when it is whole.
 
     Raises:
         VideoError: The folder or the disk does not take it; nothing is left.
     """
-    draft = path.with_name(f".{uuid.uuid4().hex[:12]}.part")
     try:
-        with draft.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise VideoError(f"{path} cannot be written ({error.strerror})") from error
-        raise
+        files.write_whole(path, data)
+    except OSError as error:
+        raise VideoError(f"{path} cannot be written ({error.strerror})") from error
+
+
+def typed_path(text: str) -> Path:
+    """The path that a user typed; ~/ is the home folder, and ~ may begin the name of a file."""
+    if text == "~" or text.startswith(("~/", f"~{os.sep}")):
+        with contextlib.suppress(RuntimeError):  # a user without a home folder
+            return Path(text).expanduser()
+    return Path(text)
 
 
 @contextmanager

@@ -19,6 +19,9 @@ from rich.text import Text
 
 from srsdk.cli.entry import console
 
+Advance = Callable[[int, int | None], None]
+"""Takes the number of frames done, and of all frames, None if unknown."""
+
 
 class _Rate(ProgressColumn):
     """Frames per second since the file was begun."""
@@ -59,12 +62,8 @@ class Bar:
             transient=True,
         )
 
-    def begin(self, name: str) -> Callable[[int, int | None], None]:
-        """Start the bar of the next file.
-
-        Returns:
-            A function that takes the number of frames done, and of all frames, None if unknown.
-        """
+    def begin(self, name: str) -> Advance:
+        """Start the bar of the next file; what is returned moves it."""
         self._begun += 1
         prefix = f"[{self._begun}/{self._files}] " if self._files > 1 else ""
         for old in self._progress.task_ids:

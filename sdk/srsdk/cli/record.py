@@ -18,7 +18,7 @@ The file holds one object. Times are in seconds, sizes are [width, height] in pi
 |---|---|
 | `name` | unique within the file |
 | `model`, `face_model` | names of the generators; `face_model` may be null |
-| `backend`, `version`, `device`, `threads` | what ran it, where, on how many threads (0: unknown) |
+| `backend`, `version`, `device`, `threads`, `precision` | what ran it, where, on how many threads (0: unknown), in which arithmetic |
 | `scope` | "frames": u8 in to u8 out, all that a user waits for; "network": the graph alone |
 | `total` | a summary: `calls`, `total`, `mean`, `min`, `p50`, `p95`, `p99` |
 | `fps` | frames per second, one after another; null where `scope` is "network" |
@@ -60,6 +60,7 @@ class Row:
     version: str = ""
     device: str = "cpu"
     threads: int = 0
+    precision: str = "fp32"
     scope: Literal["frames", "network"] = "frames"
     stages: dict[str, StageSummary] = field(default_factory=dict)
     peak_memory: int | None = None

@@ -9,10 +9,11 @@ The file holds one object:
 | `face_model` | name of the generator of faces, or null |
 | `generators` | for `frames` and `faces`: name, architecture, scale, precision, sha256 of the weights, backend, device, threads; `faces` may be null |
 | `frames`, `faces` | frames (an image is one) and faces enhanced, counted once a frame, over all files |
-| `seconds` | working time per stage over all files. decode, process, encode, mux and compare run side by side, so they add up to more than `wall`; process.frame, process.detect, process.faces and process.blend are the parts of process |
+| `seconds` | working time per stage over all files. decode, process, encode, mux and compare run side by side, so they add up to more than `wall`; process.frame, process.detect, process.faces, process.guard and process.blend are the parts of process |
 | `wall`, `fps` | seconds from opening a file to its finished output, over all files; frames per such second, null for none |
 | `failed` | number of files that failed |
-| `files` | one object a file: `source`, `target`, `compare` (or null), `kind` ("image" or "video"), and either `error` or `frames`, `faces`, `input_size`, `output_size` (width, height), `seconds`, `wall`, `fps`, for a video also `video`: duration, waits, codec, tracks and repaired_timestamps as in `srsdk.video.VideoReport` |
+| `skipped` | one object for each file that was left out: `path`, `reason` |
+| `files` | one object a file: `source`, `target`, `compare` (or null), `kind` ("image", "video", "pictures" into a video, or a video into "frames"), and either `error` or `frames`, `faces`, `input_size`, `output_size` (width, height), `seconds`, `wall`, `fps`, `face_path` (what was done to the faces: tracks, blended, mean_strength, and of the identity guard comparisons, mean_distance, held_back and guard_seconds; null without a face model), for a video also `video`: duration, waits, codec, tracks, damage, warnings, resumed_frames, restarted and repaired_timestamps as in `srsdk.video.VideoReport` |
 """  # noqa: E501
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import srsdk
-from srsdk.cli.jobs import Job
+from srsdk.cli.jobs import Job, Skipped
+from srsdk.timing import StageTimer
 
 if TYPE_CHECKING:
+    from srsdk.stream import UpscalerStream
     from srsdk.types import BackendInfo
     from srsdk.upscaler import UpscalerInfo
 
@@ -46,7 +49,9 @@ class Outcome:
     output_size: tuple[int, int] = (0, 0)
     seconds: dict[str, float] = field(default_factory=dict)
     wall: float = 0.0
+    face_path: dict[str, float] | None = None
     video: dict[str, Any] | None = None
+    skipped: bool = False
 
     @property
     def fps(self) -> float | None:
@@ -54,9 +59,11 @@ class Outcome:
         return self.frames / self.wall if self.frames and self.wall else None
 
 
-def build_report(info: UpscalerInfo, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def build_report(
+    info: UpscalerInfo, outcomes: Sequence[Outcome], skipped: Sequence[Skipped] = ()
+) -> dict[str, Any]:
     """The report's object, of plain types."""
-    done = [outcome for outcome in outcomes if not outcome.error]
+    done = [outcome for outcome in outcomes if not outcome.error and not outcome.skipped]
     frames, wall = sum(o.frames for o in done), sum(o.wall for o in done)
     seconds: dict[str, float] = {}
     for outcome in done:
@@ -77,8 +84,16 @@ def build_report(info: UpscalerInfo, outcomes: Sequence[Outcome]) -> dict[str, A
         "seconds": seconds,
         "wall": wall,
         "fps": frames / wall if frames and wall else None,
-        "failed": len(outcomes) - len(done),
-        "files": [_file(outcome) for outcome in outcomes],
+        "failed": sum(bool(outcome.error) for outcome in outcomes),
+        "files": [_file(outcome) for outcome in outcomes if not outcome.skipped],
+        "skipped": [
+            *({"path": str(item.path), "reason": item.reason} for item in skipped),
+            *(
+                {"path": str(outcome.job.source), "reason": f"{outcome.job.target} exists"}
+                for outcome in outcomes
+                if outcome.skipped
+            ),
+        ],
     }
 
 
@@ -104,7 +119,7 @@ def _generator(info: BackendInfo) -> dict[str, Any]:
         "name": spec.name,
         "architecture": spec.architecture,
         "scale": spec.scale,
-        "precision": spec.precision,
+        "precision": info.arithmetic,
         "sha256": spec.sha256,
         "backend": info.name,
         "backend_version": info.version,
@@ -124,10 +139,23 @@ def _file(outcome: Outcome) -> dict[str, Any]:
     if outcome.error:
         return {**record, "error": outcome.error}
     rest = asdict(outcome)
-    for name in ("job", "code", "error", *(() if outcome.video else ("video",))):
+    for name in ("job", "code", "error", "skipped", *(() if outcome.video else ("video",))):
         del rest[name]
     return {**record, **rest, "fps": outcome.fps}
 
 
 def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
+
+
+def stage_seconds(timer: StageTimer, on_frame: StageTimer) -> dict[str, float]:
+    """Seconds of the stages of a file, and of the parts of "process"."""
+    return {
+        **{stage: timer.total(stage) for stage in timer.stages},
+        **{f"process.{stage}": on_frame.total(stage) for stage in on_frame.stages},
+    }
+
+
+def face_path(stream: UpscalerStream) -> dict[str, float] | None:
+    """What a stream did to faces; None without a face model."""
+    return None if stream.face_summary is None else asdict(stream.face_summary)

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import sys
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from srsdk.cli.entry import describe
-from srsdk.cli.jobs import Job
-from srsdk.cli.outputs import check_new, made_folder, write_whole
-from srsdk.cli.report import Outcome
+from srsdk.cli.entry import describe, say_warning
+from srsdk.cli.jobs import STANDARD, Job
+from srsdk.cli.outputs import check_new, made_folder
+from srsdk.cli.report import Outcome, face_path, stage_seconds
 from srsdk.errors import InputError, SrsdkError
 from srsdk.timing import StageTimer
 
 if TYPE_CHECKING:
+    from srsdk.cli.progress import Advance
+    from srsdk.stream import UpscalerStream
     from srsdk.types import Pixels
     from srsdk.upscaler import Upscaler
-    from srsdk.video import EncodeOptions
+    from srsdk.video import EncodeOptions, OutputSize, ReadOptions, TrackOptions, VideoReport
+    from srsdk.video.pipes import RawVideo
+    from srsdk.video.source import FrameOutput, FrameSource
 
 _OF_VIDEOS = {
     *("duration", "waits", "codec", "audio_tracks", "subtitle_tracks", "data_tracks"),
-    *("dropped_tracks", "repaired_timestamps"),
+    *("converted_tracks", "dropped_tracks", "repaired_timestamps", "resumed_frames", "restarted"),
+    *("damage", "warnings"),
 }
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -35,17 +39,37 @@ class Worker:
 
     Attributes:
         upscaler: Does the work.
-        encode: How videos are encoded.
+        read: Which part of videos is read, and how.
+        encode: How videos are encoded; None for the defaults of each format.
+        tracks: What becomes of sound, subtitles and data.
+        size: Size of the outputs; None for the model's scale.
+        rate: Pictures per second where pictures become a video.
+        raw: What raw pixels on stdin are; None for a format that says so itself.
+        raw_output: Write raw pixels to stdout.
+        quality: Of JPEG, WebP and AVIF.
         detect_every: Frames of a video from one face detection to the next.
         overwrite: Replace outputs that exist.
+        skip_existing: Leave outputs that exist as they are.
+        strength: How much of the face model's result is shown.
+        choices: What else was chosen on the command line and decides the frames.
     """
 
     upscaler: Upscaler
-    encode: EncodeOptions
+    read: ReadOptions
+    encode: EncodeOptions | None
+    tracks: TrackOptions
+    size: OutputSize | None
+    rate: Fraction
+    raw: RawVideo | None
+    raw_output: bool
+    quality: int
     detect_every: int
     overwrite: bool
+    skip_existing: bool
+    strength: float
+    choices: Mapping[str, Any]
 
-    def run(self, job: Job, on_progress: Progress) -> Outcome:
+    def run(self, job: Job, on_progress: Advance) -> Outcome:
         """Enhance one file; an error is part of the outcome, other exceptions are raised.
 
         What is refused before the first frame is done is bad input (code 2), what goes wrong after
@@ -58,93 +82,162 @@ class Worker:
             begun = True
             on_progress(done, total)
 
+        if self.skip_existing and job.target != STANDARD and job.target.exists():
+            return Outcome(job, skipped=True)
         try:
             self._check_target(job)
             with made_folder(job.target.parent) if job.make_folder else nullcontext():
-                return (self._image if job.kind == "image" else self._video)(job, progress)
+                return self._enhance(job, progress)
         except (SrsdkError, OSError, MemoryError) as error:
             text = describe(error)
             if str(job.source) not in text and str(job.target) not in text:
                 text = f"{job.source}: {text}"
             return Outcome(job, 1 if begun or not isinstance(error, SrsdkError) else 2, text)
 
+    def _enhance(self, job: Job, progress: Advance) -> Outcome:
+        if job.kind == "image":
+            from srsdk.cli.imagework import enhance_image
+
+            return enhance_image(self, job, progress)
+        return self._frames(job, progress) if job.kind == "frames" else self._video(job, progress)
+
     def _check_target(self, job: Job) -> None:
-        if not job.source.exists():
-            raise InputError(f"{job.source} does not exist; check the path")
-        if not job.source.is_file():
-            raise InputError(f"{job.source} is not a regular file")
+        if job.source != STANDARD:
+            if not job.source.exists():
+                raise InputError(f"{job.source} does not exist; check the path")
+            if not job.source.is_file() and not job.pictures:
+                raise InputError(f"{job.source} is not a regular file")
+        if job.kind == "frames":
+            return
         for path in (job.target, job.compare):
             if path is not None:
                 check_new(path, overwrite=self.overwrite, folder_needed=not job.make_folder)
 
-    def _image(self, job: Job, on_progress: Progress) -> Outcome:
-        import cv2
-        import numpy as np
-
-        from srsdk.cli.entry import say_warning
-        from srsdk.cli.imagefile import check_image, encode_image, read_image
-
-        timer, began = StageTimer(), time.perf_counter()
-        on_frame = StageTimer()
-        stream = self.upscaler.stream(detect_every=1, timer=on_frame)
-        with timer("decode"):
-            picture = read_image(job.source)
-        lr = picture.pixels
-        (height, width), scale = lr.shape[:2], stream.scale
-        size, channels = (width * scale, height * scale), 1 if lr.ndim == 2 else lr.shape[2]
-        check_image(job.target, *size, channels)
-        if job.compare is not None:
-            check_image(job.compare, 2 * size[0], size[1], channels)
-        with timer("process"):
-            sr = stream(lr)
-        on_progress(1, 1)
-        results: list[tuple[Path, Pixels]] = [(job.target, sr)]
-        if job.compare is not None:
-            with timer("compare"):
-                before = cv2.resize(lr, size, interpolation=cv2.INTER_CUBIC)
-                results.append((job.compare, np.concatenate([before, sr], axis=1)))
-        with timer("encode"):
-            written = [
-                (path, *encode_image(path.suffix, pixels, picture.header.icc))
-                for path, pixels in results
-            ]
-            # Both are ready before either appears.
-            for path, data, _ in written:
-                write_whole(path, data)
-        if picture.header.icc and not written[0][2]:
-            say_warning(f"{job.target}: this OpenCV cannot write the colour profile; 4.12 can")
-        wall = time.perf_counter() - began
-        seconds = _seconds(timer, on_frame)
-        return Outcome(job, 0, "", 1, stream.faces_total, (width, height), size, seconds, wall)
-
-    def _video(self, job: Job, on_progress: Progress) -> Outcome:
+    def _video(self, job: Job, on_progress: Advance) -> Outcome:
         from srsdk.video import enhance_video
 
         on_frame = StageTimer()
-        stream = self.upscaler.stream(detect_every=self.detect_every, timer=on_frame)
-        done = enhance_video(
-            job.source,
-            job.target,
-            stream,
-            encode=self.encode,
-            overwrite=self.overwrite,
-            compare=job.compare,
-            on_progress=on_progress,
+        with self.stream(on_frame) as stream:
+            done = enhance_video(
+                self._source(job),
+                job.target,
+                stream,
+                read=self.read,
+                encode=self.encode,
+                tracks=self.tracks,
+                size=self.size,
+                overwrite=self.overwrite,
+                compare=job.compare,
+                identity=None if job.source == STANDARD else self._identity(),
+                on_progress=on_progress,
+            )
+        return self._outcome(job, done, stream, on_frame)
+
+    def stream(self, timer: StageTimer) -> UpscalerStream:
+        """A stream for the frames of one file."""
+        return self.upscaler.stream(
+            detect_every=self.detect_every, strength=self.strength, timer=timer
         )
+
+    def _frames(self, job: Job, on_progress: Advance) -> Outcome:
+        """A video into a pipe or into pictures."""
+        from srsdk.video import VideoReader, enhance_frames
+
+        on_frame = StageTimer()
+        source = self._source(job)
+        reader = VideoReader(source, options=self.read) if isinstance(source, Path) else source
+        if isinstance(reader, VideoReader):
+            for stream in reader.side_streams:
+                name = stream.codec_context.name if stream.codec_context else "no codec"
+                say_warning(f"{job.target}: left out {stream.type} track {stream.index} ({name})")
+
+        def open_output(frame_size: tuple[int, int], size: tuple[int, int]) -> FrameOutput:
+            return self._output(job, reader, frame_size, size)
+
+        try:
+            with self.stream(on_frame) as upscaled:
+                done = enhance_frames(
+                    reader, open_output, upscaled, size=self.size, on_progress=on_progress
+                )
+        finally:
+            reader.close()
+        return self._outcome(job, done, upscaled, on_frame)
+
+    def _source(self, job: Job) -> Path | FrameSource:
+        from srsdk.video import VideoReader
+        from srsdk.video.pipes import RawReader
+        from srsdk.video.sequence import PictureReader
+
+        if job.pictures:
+            from srsdk.cli.imagefile import read_image
+
+            def decode(path: Path) -> Pixels:
+                return read_image(path).pixels
+
+            return PictureReader(job.source, job.pictures, decode, self.rate)
+        if job.source != STANDARD:
+            return job.source
+        if self.raw is not None:
+            return RawReader(sys.stdin.buffer, self.raw)
+        return VideoReader(STANDARD, options=self.read, file=sys.stdin.buffer)
+
+    def _output(
+        self, job: Job, reader: FrameSource, frame_size: tuple[int, int], size: tuple[int, int]
+    ) -> FrameOutput:
+        from srsdk.video.pipes import RawWriter, Y4mWriter
+        from srsdk.video.sequence import PictureWriter
+
+        if job.target != STANDARD:
+            from srsdk.cli.imagemeta import Metadata
+            from srsdk.cli.imagewriter import check_image, encode_image
+
+            check_image(job.target, *size, 3)
+
+            def write(path: Path, pixels: Pixels) -> None:
+                path.write_bytes(encode_image(path, pixels, Metadata(), self.quality))
+
+            return PictureWriter(job.target, frame_size, size, write)
+        if self.raw_output:
+            if size != frame_size:
+                raise InputError("raw pixels come at the model's scale; leave out --size")
+            return RawWriter(sys.stdout.buffer, frame_size, self.raw.order if self.raw else "bgr")
+        info = reader.info
+        pixel_format = self.encode.pixel_format if self.encode else "yuv420p"
+        rate = info.rate or Fraction(25)
+        return Y4mWriter(sys.stdout.buffer, frame_size, size, rate, info.colour, pixel_format)
+
+    def _identity(self) -> dict[str, Any]:
+        """What decides the frames, so that an interrupted job may be gone on with."""
+        from srsdk import _kernels
+
+        info = self.upscaler.info
+        known: dict[str, Any] = {"model": None, "faces": None}
+        for name, generator in (("model", info.frames), ("faces", info.faces)):
+            if generator is not None:
+                spec = generator.spec
+                what = [
+                    spec.name,
+                    spec.sha256,
+                    generator.arithmetic,
+                    generator.name,
+                    generator.version,
+                ]
+                known[name] = [*what, generator.device, generator.threads]
+        shared = [info.tile, self.detect_every, self.strength, str(self.rate)]
+        shared += [self.read.progressive, self.read.on_damage == "salvage"]
+        return {**known, "options": [*shared, dict(self.choices)], "processor": _kernels.isa()}
+
+    def _outcome(
+        self, job: Job, done: VideoReport, stream: UpscalerStream, on_frame: StageTimer
+    ) -> Outcome:
         return Outcome(
             job,
             frames=done.frames,
             faces=stream.faces_total,
             input_size=done.input_size,
             output_size=done.output_size,
-            seconds={**done.seconds, **_seconds(StageTimer(), on_frame)},
+            seconds={**done.seconds, **stage_seconds(StageTimer(), on_frame)},
             wall=done.wall,
             video={name: value for name, value in done.to_json().items() if name in _OF_VIDEOS},
+            face_path=face_path(stream),
         )
-
-
-def _seconds(timer: StageTimer, on_frame: StageTimer) -> dict[str, float]:
-    return {
-        **{stage: timer.total(stage) for stage in timer.stages},
-        **{f"process.{stage}": on_frame.total(stage) for stage in on_frame.stages},
-    }

@@ -2,8 +2,8 @@
 
     pinned memory ─▶ device ─▶ unpack ─▶ generator ─▶ pack ─▶ device ─▶ pinned memory
 
-All of it goes on one stream and, for a size that stays, is one CUDA graph. Importing this package
-needs neither PyCUDA nor a GPU.
+The steps of a batch run on one stream. When the size stays the same they are recorded as one CUDA
+graph. Importing this package needs no GPU.
 """
 
 from srsdk.cuda.array import DeviceArray, is_device_array

@@ -1,4 +1,4 @@
-"""Arrays in device memory: those that callers hand in, and those that they get."""
+"""Arrays in device memory: inputs of the caller, and results for the caller."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _LEGACY, _NO_WAIT = 1, -1  # streams as DLPack numbers them
 class DeviceArray:
     """A result in device memory, `(H, W, 3)` or `(N, H, W, 3)` uint8, contiguous.
 
-    torch.from_dlpack, cupy.asarray, numba and others take it as it is, without a copy, and in turn:
-    what they do with it comes after srsdk's own work on it. The memory is freed when neither this
-    object nor an array made from it is left. `numpy()` copies to the host.
+    Zero-copy for torch.from_dlpack, cupy.asarray, numba and others; consumers are ordered after
+    srsdk's work on the stream. The memory is freed when neither this object nor an array made from
+    it is left. `numpy()` copies to the host.
 
     Attributes:
         shape: Its shape.
@@ -40,12 +40,12 @@ class DeviceArray:
         self.shape = shape
         self.dtype = np.dtype(np.uint8)
         self._device, self._memory, self._stream = device, memory, stream
-        self._source = source  # which the stream may not have read yet
-        weakref.finalize(self, _settle, device, stream)
+        self._source = source  # kept alive: the stream may not have read it yet
+        weakref.finalize(self, _synchronize, device, stream)
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        """Version 3, with the stream that a consumer has to wait for."""
+        """Version 3 of the interface; consumers wait for its `stream`."""
         return {
             "version": 3,
             "shape": self.shape,
@@ -70,17 +70,17 @@ class DeviceArray:
         """A DLPack capsule.
 
         Args:
-            stream: The consumer's stream, which is made to wait; None is the legacy default one, -1
-                waits for nothing.
-            max_version: Newest DLPack that the consumer knows.
-            dl_device: Where the consumer wants it; only where it is.
-            copy: True is refused.
+            stream: The consumer's stream, which will wait for the result; None is the legacy
+                default stream, -1 does not wait.
+            max_version: Newest DLPack version that the consumer understands.
+            dl_device: The device that the consumer wants; must be the array's own.
+            copy: Must not be True.
 
         Raises:
             BufferError: A copy, or another device, was asked for.
         """
         if copy or dl_device not in (None, self.__dlpack_device__()):
-            raise BufferError("srsdk's device arrays are handed out as they are: no copies")
+            raise BufferError("srsdk's device arrays are shared in place: no copies")
         kernels = self._device.kernels
         if stream != _NO_WAIT:
             with self._device.current("handing an array over"):
@@ -96,7 +96,7 @@ class DeviceArray:
         )
 
     def numpy(self) -> Pixels:
-        """A copy on the host; waits for the result."""
+        """Wait for the result and copy it to the host."""
         host = np.empty(self.shape, np.uint8)
         with self._device.current("downloading an array"):
             self._device.download(host, self._memory.pointer, self._stream)
@@ -104,7 +104,7 @@ class DeviceArray:
         return host
 
     def synchronize(self) -> None:
-        """Wait on the host until the result is there."""
+        """Block the calling thread until the result is there."""
         with self._device.current("waiting for an array"):
             self._stream.synchronize()
 
@@ -113,14 +113,14 @@ class DeviceArray:
         return f"DeviceArray(({shape}) uint8 on {self._device.name})"
 
 
-def _settle(device: Device, stream: Stream) -> None:
-    """Before memory that the stream may be using is freed."""
+def _synchronize(device: Device, stream: Stream) -> None:
+    """Wait for the stream, which may still use memory that is about to be freed."""
     with device.current("waiting for an array"):
         stream.synchronize()
 
 
 def is_device_array(value: Any) -> bool:
-    """Whether `value` is in device memory and says so by DLPack or `__cuda_array_interface__`."""
+    """Whether `value` is in device memory, by its DLPack or `__cuda_array_interface__`."""
     if isinstance(value, np.ndarray):
         return False
     if hasattr(value, "__cuda_array_interface__"):
@@ -134,7 +134,7 @@ def check_frames(value: Any, name: str, device: int) -> tuple[int, ...]:
     """The shape of frames in device memory.
 
     Args:
-        value: What `is_device_array` is true of.
+        value: An array for which `is_device_array` is true.
         name: What to call it in an error.
         device: Number of the GPU that it must be on.
 

@@ -11,14 +11,16 @@ import numpy as np
 
 from srsdk.cuda.array import DeviceArray, check_frames, is_device_array
 from srsdk.cuda.device import Device
+from srsdk.cuda.pinned import PinnedResults
 from srsdk.cuda.pool import Pool
-from srsdk.cuda.workspace import DeviceGenerator, Workspace
+from srsdk.cuda.workspace import DeviceGenerator, FrameGenerator, Workspace
 from srsdk.errors import InputError
 from srsdk.futures import DeferredFuture
+from srsdk.spec import Precision
 from srsdk.types import BackendInfo, DeviceBackend, Future, Pixels, Size
 
 _WORKSPACES = 4
-"""Batches that may be on the GPU at a time, each with a stream, buffers and maybe a CUDA graph."""
+"""Batches in flight at a time. Each has a stream, buffers and perhaps a CUDA graph."""
 
 
 class _BatchFuture(DeferredFuture):
@@ -37,7 +39,7 @@ class _BatchFuture(DeferredFuture):
 
 
 class _PartsFuture:
-    """A batch that went in parts."""
+    """The future of a batch that was submitted in parts."""
 
     def __init__(self, parts: list[_BatchFuture], out: Pixels) -> None:
         self._parts, self._out = parts, out
@@ -53,32 +55,35 @@ class DeviceChain(DeviceBackend):
 
     Args:
         device: The GPU.
-        generator: What runs between `unpack` and `pack`.
+        generator: Upscales frames, or the tensors between `unpack` and `pack`.
         name: The backend's name.
         version: Version of the library that runs the generator.
         color: Channel order of the frames.
-        tile: Largest side that should go through at once.
-        workspaces: Batches that may be on the GPU at a time.
+        tile: Largest side of a frame that should be computed at once.
+        precision: Arithmetic of the generator; None: as its spec says.
+        workspaces: Batches that may be in flight at a time.
     """
 
     def __init__(
         self,
         device: Device,
-        generator: DeviceGenerator,
+        generator: DeviceGenerator | FrameGenerator,
         *,
         name: str,
         version: str,
         color: str,
         tile: int,
+        precision: Precision | None = None,
         workspaces: int = _WORKSPACES,
     ) -> None:
         spec = generator.spec
         swap = color != spec.channel_order
         self._device, self._generator = device, generator
-        self._info = BackendInfo(name, device.name, version, 0, spec, tile)
+        self._info = BackendInfo(name, device.name, version, 0, spec, tile, precision)
         self._pool: Pool[Workspace] = Pool(
             lambda: Workspace(device, generator, swap=swap), workspaces
         )
+        self._results = PinnedResults(device)
         self._in_flight: deque[_BatchFuture] = deque()
         self._lock = threading.Lock()
 
@@ -89,6 +94,14 @@ class DeviceChain(DeviceBackend):
     def run(self, batch: Pixels, out: Pixels | None = None) -> Pixels:
         return self.submit(batch, out).result()
 
+    def empty(self, shape: tuple[int, ...]) -> Pixels:
+        """Allocate an array for a result: page-locked, as long as such memory lasts.
+
+        The GPU copies into page-locked memory without the CPU. The memory is used again when the
+        array and its views are gone.
+        """
+        return self._results.empty(shape)
+
     def takes(self, height: int, width: int) -> bool:
         """Of an engine, whether it was built for this size; else whether the size fits a tile."""
         if self._generator.sized:
@@ -96,35 +109,36 @@ class DeviceChain(DeviceBackend):
         return max(height, width) <= self._info.tile
 
     def submit(self, batch: Pixels, out: Pixels | None = None) -> Future:
-        """Start upscaling a batch; the rest as `Backend.run`.
+        """Start upscaling a batch; arguments as of `Backend.run`.
 
-        Uploads and downloads of some batches overlap the computing of others. Where the GPU has as
-        many as it may, the oldest is waited for first, so that this never blocks for ever. A batch
-        larger than an engine was built for goes in parts.
+        Copies of one batch overlap the computing of another. When `workspaces` batches are in
+        flight, this finishes the oldest one first. A batch that is larger than the engine was built
+        for is split.
 
         Returns:
-            The future of the result; `out` is not complete before that is there.
+            The future of the result; `out` is complete when the result is there.
 
         Raises:
             InputError: An engine was not built for frames of this size.
         """
         scale = self._info.spec.scale
         count, height, width, _ = batch.shape
+        largest = count
+        while largest > 1 and not self._fits((largest, height, width)):
+            largest -= 1
+        self._generator.check((largest, height, width))  # before memory is allocated for the result
         if out is None:
-            out = np.empty((count, height * scale, width * scale, 3), np.uint8)
-        most = count
-        while most > 1 and not self._fits((most, height, width)):
-            most -= 1
-        if most == count:
+            out = self.empty((count, height * scale, width * scale, 3))
+        if largest == count:
             return self._submit(batch, out)
-        parts = [slice(start, start + most) for start in range(0, count, most)]
+        parts = [slice(start, start + largest) for start in range(0, count, largest)]
         return _PartsFuture([self._submit(batch[part], out[part]) for part in parts], out)
 
     def _submit(self, batch: Pixels, out: Pixels) -> _BatchFuture:
         count, height, width, _ = batch.shape
         workspace = self._take((count, height, width))
         try:
-            workspace.start(batch)
+            workspace.start(batch, out)
         except BaseException:
             self._pool.drop()
             raise
@@ -159,12 +173,12 @@ class DeviceChain(DeviceBackend):
         Args:
             frames: `(H, W, 3)` or `(N, H, W, 3)` uint8 with DLPack or `__cuda_array_interface__`,
                 any strides.
-            out: The same, `scale` times as high and wide, to write into; this waits on the host for
-                the result, since nobody can tell what stream will use it next.
+            out: An array to write into, `scale` times as high and wide. With `out` this blocks
+                until the result is there, because the stream that uses it next is not known.
 
         Returns:
-            `out`, or a `DeviceArray`, whose work may still be going on: consumers wait for it on
-            their stream.
+            `out`, or a `DeviceArray`. The array may still be in flight: its consumers wait for it
+            on their stream.
 
         Raises:
             InputError: The arrays are not as described.
@@ -173,13 +187,13 @@ class DeviceChain(DeviceBackend):
         shape = check_frames(frames, "the image", device.index)
         larger = (*shape[:-3], shape[-3] * scale, shape[-2] * scale, 3)
         size = (shape[0] if len(shape) == 4 else 1, shape[-3], shape[-2])
-        self._generator.check(size)  # before there is memory for the result
+        self._generator.check(size)  # before memory is allocated for the result
         if out is not None:
             if not is_device_array(out) or check_frames(out, "out", device.index) != larger:
                 raise InputError(f"out must be a uint8 array of shape {larger} in device memory")
             self._launch(frames, out, shape, size, wait=True)
             return out
-        with device.current("making room for the result"):
+        with device.current("allocating the result"):
             memory = device.memory(math.prod(larger))
         raw = device.kernels.DeviceArray(memory.pointer, larger, np.uint8)
         stream = self._launch(frames, raw, shape, size, wait=False)
@@ -190,6 +204,7 @@ class DeviceChain(DeviceBackend):
         while (oldest := self._oldest()) is not None:
             oldest.wait()
         self._pool.close()
+        self._results.close()
 
     def _oldest(self) -> _BatchFuture | None:
         with self._lock:

@@ -1,22 +1,15 @@
-"""A GPU as the chain sees it: the primary context, memory and streams, by way of PyCUDA."""
+"""The GPU: memory and streams of its primary context, through srsdk's CUDA module."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import Any, Protocol
 
-import numpy as np
-
 from srsdk.cuda.failure import explained
-from srsdk.errors import BackendUnavailableError, SrsdkError
+from srsdk.errors import BackendUnavailableError, CudaError
 from srsdk.types import Pixels
-
-_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
-
-_NO_DRIVER = "see what nvidia-smi says, or use a CPU backend"
 
 
 class Stream(Protocol):
@@ -28,7 +21,7 @@ class Stream(Protocol):
         ...
 
     def synchronize(self) -> None:
-        """Wait on the host until all of its work is done."""
+        """Block the calling thread until all of its work is done."""
         ...
 
 
@@ -42,16 +35,16 @@ class Memory(Protocol):
 
 
 class Pinned(Protocol):
-    """Host memory that the device copies from and to by itself, freed with this object."""
+    """Page-locked host memory for asynchronous copies, freed with its last array."""
 
     @property
     def pixels(self) -> Pixels:
-        """The memory; not to be kept."""
+        """The memory, kept alive by the array."""
         ...
 
 
 class Device(Protocol):
-    """Memory, streams and kernels; every call but `current` is made inside `current()`."""
+    """Memory, streams and kernels. Call its other methods inside `with device.current(...)`."""
 
     @property
     def name(self) -> str:
@@ -80,19 +73,19 @@ class Device(Protocol):
         ...
 
     def memory(self, size: int) -> Memory:
-        """So many bytes of device memory."""
+        """Allocate `size` bytes of device memory."""
         ...
 
     def pinned(self, shape: Sequence[int]) -> Pinned:
-        """Pinned host memory."""
+        """Allocate page-locked host memory for a uint8 array of this shape."""
         ...
 
     def upload(self, target: Memory, source: Pinned, stream: Stream) -> None:
-        """Copy in the stream's turn."""
+        """Put a copy to the device on the stream."""
         ...
 
     def download(self, target: Pixels, pointer: int, stream: Stream) -> None:
-        """Copy in the stream's turn; over on return where `target` is not pinned."""
+        """Put a copy from the device on the stream; blocks unless `target` is page-locked."""
         ...
 
 
@@ -100,107 +93,65 @@ class CudaDevice:
     """The `Device` of a GPU and its primary context, which torch, CuPy and the CUDA runtime share.
 
     Raises:
-        BackendUnavailableError: PyCUDA, the driver, the device or the CUDA kernels are missing.
+        BackendUnavailableError: The driver, the device or the CUDA kernels are missing.
     """
 
     def __init__(self, index: int = 0) -> None:
         self.index = index
         self.kernels: Any = _kernels()
-        self._driver: Any = _driver()
         try:
-            self._driver.init()
-            device = self._driver.Device(index)
-            self.name = str(device.name())
-            self._context = device.retain_primary_context()
-            # At exit, after all finalizers that came later. PyCUDA's destructor would detach it as
-            # if it were not the primary one.
-            weakref.finalize(self, self._context.detach)
-        except self._driver.Error as error:
+            before = self.kernels.current_device()
+            self.kernels.use_device(index)  # makes the context
+            self.name = str(self.kernels.device_name(index))
+            self.kernels.use_device(before)
+        except CudaError as error:
             raise BackendUnavailableError(
-                f"CUDA device {index} cannot be used: {error}; {_NO_DRIVER}"
+                f"CUDA device {index} cannot be used: {error}; see what nvidia-smi says, or use a "
+                "CPU backend"
             ) from error
 
     @contextmanager
     def current(self, doing: str) -> Iterator[None]:
         try:
-            self._context.push()
+            before = self.kernels.current_device()
+            self.kernels.use_device(self.index)
             try:
                 yield
             finally:
-                self._driver.Context.pop()
-        except SrsdkError:
-            raise
-        except self._driver.Error as error:
+                self.kernels.use_device(before)
+        except CudaError as error:
             raise explained(error, doing) from error
 
     def stream(self) -> Stream:
-        return _CudaStream(self, self._driver.Stream(_NON_BLOCKING))
+        stream: Stream = self.kernels.Stream()
+        return stream
 
     def memory(self, size: int) -> Memory:
-        return _CudaMemory(self, self._driver.mem_alloc(size))
+        memory: Memory = self.kernels.Memory(size)
+        return memory
 
     def pinned(self, shape: Sequence[int]) -> Pinned:
-        return _CudaPinned(self, self._driver.pagelocked_empty(tuple(shape), np.uint8))
+        pinned: Pinned = self.kernels.Pinned(tuple(shape))
+        return pinned
 
     def upload(self, target: Memory, source: Pinned, stream: Stream) -> None:
-        assert isinstance(stream, _CudaStream)
-        self._driver.memcpy_htod_async(target.pointer, source.pixels, stream.own)
+        self.kernels.upload(target.pointer, source.pixels, stream)
 
     def download(self, target: Pixels, pointer: int, stream: Stream) -> None:
-        assert isinstance(stream, _CudaStream)
-        self._driver.memcpy_dtoh_async(target, pointer, stream.own)
+        self.kernels.download(target, pointer, stream)
 
-
-class _Owned:
-    """One object of PyCUDA, destroyed with the device current, in whichever thread that is.
-
-    PyCUDA's destructors only warn, and leak, in threads other than the one that made the context,
-    unless it is current there. So nobody else may keep a reference to the object.
-    """
-
-    def __init__(self, device: CudaDevice, own: Any) -> None:
-        self._held = [own]
-        weakref.finalize(self, _destroy, device, self._held)
-
-    @property
-    def own(self) -> Any:
-        """PyCUDA's object."""
-        return self._held[0]
-
-
-def _destroy(device: CudaDevice, held: list[Any]) -> None:
-    with device.current("freeing memory"):
-        held.clear()
-
-
-class _CudaStream(_Owned):
-    @property
-    def handle(self) -> int:
-        return int(self.own.handle)
-
-    def synchronize(self) -> None:
-        self.own.synchronize()
-
-
-class _CudaMemory(_Owned):
-    @property
-    def pointer(self) -> int:
-        return int(self.own)
-
-
-class _CudaPinned(_Owned):
-    @property
-    def pixels(self) -> Pixels:
-        pixels: Pixels = self.own
-        return pixels
+    def free_memory(self) -> int:
+        """Bytes of device memory that are free."""
+        with self.current("asking for free memory"):
+            return int(self.kernels.memory_info()[0])
 
 
 @cache
 def open_device(index: int = 0) -> CudaDevice:
-    """The one object of this process for a GPU.
+    """The `CudaDevice` of a GPU; each process has one.
 
     Raises:
-        BackendUnavailableError: PyCUDA, the driver, the device or the CUDA kernels are missing.
+        BackendUnavailableError: The driver, the device or the CUDA kernels are missing.
     """
     return CudaDevice(index)
 
@@ -220,17 +171,3 @@ def _kernels() -> Any:
             f"srsdk's CUDA kernels cannot be loaded ({error}): install srsdk again"
         ) from error
     return _kernels_cuda
-
-
-def _driver() -> Any:
-    try:
-        import pycuda.driver
-    except ModuleNotFoundError as error:
-        raise BackendUnavailableError(
-            f"GPU backends need PyCUDA ({error}): pip install 'srsdk[tensorrt]' or 'srsdk[gpu]'"
-        ) from error
-    except ImportError as error:  # it is there, and the driver's library is not
-        raise BackendUnavailableError(
-            f"no NVIDIA driver that PyCUDA could use ({error}): {_NO_DRIVER}"
-        ) from error
-    return pycuda.driver

@@ -1,4 +1,4 @@
-"""What the CUDA driver says about the GPU; needs no package, neither PyCUDA nor torch."""
+"""Facts about the GPU from the CUDA driver, without any package."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class GpuInfo:
     """A GPU.
 
     Attributes:
-        name: As its maker calls it.
-        compute_capability: Major and minor.
+        name: Product name.
+        compute_capability: Major and minor version.
         driver: Newest CUDA version that the driver supports, for instance "12.6".
-        memory: Bytes in all.
+        memory: Total memory in bytes.
     """
 
     name: str
@@ -27,7 +27,7 @@ class GpuInfo:
 
 
 def find_gpu(index: int = 0) -> GpuInfo | None:
-    """The GPU, or None where there is none or no driver for it. Makes no CUDA context."""
+    """The GPU with this number, or None without a GPU or driver. Creates no CUDA context."""
     library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         cuda = ctypes.CDLL(library)

@@ -1,4 +1,4 @@
-"""A bounded pool of workspaces: which one a batch of some size gets."""
+"""A bounded pool of workspaces, which finds the best one for a batch's size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Pooled(Protocol):
 
     Attributes:
         size: Batch, height and width that it was last used for; None: not used yet.
-        bound: It cannot take another size any more.
+        bound: Whether a CUDA graph ties it to its size.
     """
 
     size: Size | None
@@ -28,10 +28,10 @@ Item = TypeVar("Item", bound=Pooled)
 class Pool(Generic[Item]):
     """At most `limit` workspaces, each with one user at a time.
 
-    A batch gets an idle workspace that is bound to its size, else one that last had its size, else
-    any that can take its size, else a new one. Where there may be no more, the idle workspace that
-    has not been used for the longest time makes way. So one size gets as many bound workspaces as
-    there are users at a time, and sizes that change from call to call share the others.
+    A batch gets the first of these that exists: an idle workspace bound to its size, an idle one
+    whose last batch had its size, an idle one that is not bound, a new one. At the limit, the least
+    recently used idle workspace is dropped for the new one. So one size gets as many bound
+    workspaces as it has users at a time, and sizes that change from call to call share the others.
 
     Args:
         make: Makes a workspace; called without the pool's lock.
@@ -48,7 +48,7 @@ class Pool(Generic[Item]):
         self._changed = threading.Condition()
 
     def take(self, size: Size) -> Item | None:
-        """A workspace for a batch of this size; None where all are in use.
+        """Take a workspace for a batch of this size; None when all are in use.
 
         Raises:
             InputError: The pool is closed.
@@ -62,7 +62,7 @@ class Pool(Generic[Item]):
             if self._count >= self._limit:
                 if not self._idle:
                     return None
-                self._idle.pop(0)  # bound to other sizes, all of them
+                self._idle.pop(0)  # all idle ones are bound to other sizes
                 self._count -= 1
             self._count += 1
         try:
@@ -72,7 +72,7 @@ class Pool(Generic[Item]):
             raise
 
     def give_back(self, item: Item) -> None:
-        """The user of a workspace is done with it."""
+        """Return a workspace that was taken."""
         with self._changed:
             if self._closed:
                 self._count -= 1
@@ -81,19 +81,19 @@ class Pool(Generic[Item]):
             self._changed.notify_all()
 
     def drop(self) -> None:
-        """A workspace that was taken is broken and will not come back."""
+        """Give up a workspace that was taken and is broken."""
         with self._changed:
             self._count -= 1
             self._changed.notify_all()
 
     def wait(self) -> None:
-        """Wait until one may have come back."""
+        """Wait until a workspace may have been returned."""
         with self._changed:
             if not self._idle and self._count >= self._limit:
                 self._changed.wait(1.0)
 
     def close(self) -> None:
-        """Forget the idle ones; those in use go when they come back."""
+        """Drop the idle workspaces; those in use are dropped when they are returned."""
         with self._changed:
             self._closed = True
             self._count -= len(self._idle)
@@ -101,11 +101,11 @@ class Pool(Generic[Item]):
             self._changed.notify_all()
 
     def _find(self, size: Size) -> Item | None:
-        """The best idle workspace that fits, taken out."""
+        """Take the best idle workspace that fits."""
         best, rank = None, 0
         for item in self._idle:
             fits = (3 if item.bound else 2) if item.size == size else 0 if item.bound else 1
-            if fits > rank:  # of equals the one that was used longest ago
+            if fits > rank:  # of equals the least recently used
                 best, rank = item, fits
         self._idle = [item for item in self._idle if item is not best]
         return best

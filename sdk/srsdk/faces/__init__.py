@@ -3,7 +3,7 @@
 enhancer = FaceEnhancer(backend.run, scale=4, face_size=32)
 enhancer.enhance(lr, sr)  # one image: no memory, any thread
 
-stream = enhancer.stream(every=5)  # one video: tracked, frames in order
+stream = FaceStream(enhancer)  # one video: tracked, frames in order
 for lr, sr in frames:
     stream.enhance(lr, sr)
 """
@@ -12,7 +12,9 @@ from srsdk.faces.blazeface import BlazeFaceDetector
 from srsdk.faces.blend import blend_faces, match_tone
 from srsdk.faces.crop import CropPlan, extract, face_squares, plan_crops
 from srsdk.faces.detect import Face, FaceDetector
-from srsdk.faces.enhance import FaceEnhancer, FaceResult, FaceStream, FrameFace
+from srsdk.faces.enhance import FaceEnhancer, FaceResult, FrameFace
+from srsdk.faces.identity import FaceDescriptor, IdentityGuard
+from srsdk.faces.stream import FaceStream, FaceSummary
 from srsdk.faces.track import FaceTracker, Track
 from srsdk.faces.yunet import YuNetDetector
 
@@ -20,12 +22,15 @@ __all__ = [
     "BlazeFaceDetector",
     "CropPlan",
     "Face",
+    "FaceDescriptor",
     "FaceDetector",
     "FaceEnhancer",
     "FaceResult",
     "FaceStream",
+    "FaceSummary",
     "FaceTracker",
     "FrameFace",
+    "IdentityGuard",
     "Track",
     "YuNetDetector",
     "blend_faces",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from srsdk import reference
 from srsdk._kernels import blend_into
 from srsdk.errors import InputError
 from srsdk.faces.crop import CropPlan
+from srsdk.faces.feather import feather_weights
 from srsdk.faces.frames import Pixels, check_frame
 
 _TONE_CELLS = 4
@@ -19,7 +19,8 @@ def match_tone(sr: Pixels, lr: Pixels) -> Pixels:
 
     A generator may shift colours a little, and next to the untouched frame that shows. Upscaling
     must not change local means, so they are compared on a 4x4 grid and the smooth difference is
-    added; less than half a grey level is left alone.
+    added, less half a grey level: what rounding alone makes is left alone, and nothing switches on
+    and off from frame to frame.
 
     Args:
         sr: `(s*S, s*S, 3)` uint8, the upscaled crop.
@@ -32,7 +33,8 @@ def match_tone(sr: Pixels, lr: Pixels) -> Pixels:
     small = cv2.resize(sr, lr.shape[1::-1], interpolation=cv2.INTER_AREA)
     change = cv2.subtract(lr, small, dtype=cv2.CV_32F)
     coarse = cv2.resize(change, cells, interpolation=cv2.INTER_AREA)
-    if np.abs(coarse).max() < 0.5:
+    coarse = np.sign(coarse) * np.maximum(np.abs(coarse) - 0.5, 0)
+    if not coarse.any():
         return sr
     smooth = cv2.resize(coarse, sr.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.add(sr, smooth, dtype=cv2.CV_8U), np.uint8)
@@ -68,13 +70,15 @@ def blend_faces(
     if sr_crops.shape != shape or sr_crops.dtype != np.uint8:
         raise InputError(f"crops are {sr_crops.dtype} {sr_crops.shape}, expected uint8 {shape}")
     for crop, (origin, rect, square, strength) in zip(sr_crops, plan, strict=True):
+        if strength <= 0:
+            continue
         top, left, rows, columns = rect
         y, x = scale * (top - origin[0]), scale * (left - origin[1])
         margin = max(1, round(feather * scale * square))
-        weight_y = reference.feather(
+        weight_y = feather_weights(
             scale * rows, margin, at_start=top > 0, at_end=top + rows < height
         )
-        weight_x = reference.feather(
+        weight_x = feather_weights(
             scale * columns, margin, at_start=left > 0, at_end=left + columns < width
         )
         if strength < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,6 +35,14 @@ class Face:
     box: Box
     score: float
     landmarks: NDArray[np.float32] | None = None
+
+    @property
+    def roll(self) -> float:
+        """How far the head is tilted clockwise, in radians; 0 where there are no landmarks."""
+        if self.landmarks is None:
+            return 0.0
+        right, down = (self.landmarks[1] - self.landmarks[0]).tolist()
+        return math.atan2(down, right)
 
 
 class FaceDetector(Protocol):

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from srsdk.errors import DetectorError, ModelNotFoundError
+from srsdk.backends.onnxruntime_library import load_onnxruntime
+from srsdk.errors import BackendUnavailableError, DetectorError, ModelNotFoundError
 
 Array = NDArray[np.float32]
 
@@ -51,8 +52,8 @@ def open_network(path: Path, outputs: tuple[str, ...], threads: int = 1) -> Netw
         raise ModelNotFoundError(f"there is no file {path}")
     try:
         try:
-            import onnxruntime
-        except ImportError:
+            onnxruntime = load_onnxruntime()
+        except BackendUnavailableError:
             return _OpenCv(path, outputs)
         return _OnnxRuntime(onnxruntime, path, outputs, threads)
     except Exception as error:  # neither library has a common class of errors

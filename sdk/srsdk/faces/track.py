@@ -27,6 +27,7 @@ class Track:
         score: Confidence of its latest detection.
         misses: Detection runs since then that did not find it.
         opening: It was there when its scene began (the first frame, or the first after a cut).
+        roll: How far the head was tilted at its latest detection; as `Face.roll`.
     """
 
     id: int
@@ -34,6 +35,7 @@ class Track:
     score: float
     misses: int
     opening: bool
+    roll: float = 0.0
 
 
 class FaceTracker:
@@ -55,6 +57,7 @@ class FaceTracker:
 
     Attributes:
         every: Frames from one detection to the next; may be changed between frames.
+        detected: Whether the detector ran on the latest frame.
 
     Raises:
         InputError: `every` or `max_misses` is below its least value.
@@ -82,6 +85,7 @@ class FaceTracker:
         self._followed: list[_Followed] = []
         self._view: View | None = None
         self._frames_since = 0
+        self.detected = False
 
     def update(self, frame: Pixels) -> list[Track]:
         """Take the next frame.
@@ -106,7 +110,9 @@ class FaceTracker:
                 torn |= followed.lost
         self._view = view
         self._frames_since += 1
-        if opening or (torn and self._frames_since >= 2) or self._frames_since >= self.every:
+        overdue = self._frames_since >= self.every
+        self.detected = opening or (torn and self._frames_since >= 2) or overdue
+        if self.detected:
             self._correct(self._detector.detect(frame), opening)
             self._frames_since = 0
         self._followed = [f for f in self._followed if f.is_inside(shape)]
@@ -214,7 +220,7 @@ class _Followed:
         self.shown = np.clip(self.shown, state - band, state + band)
         x, y, width, height = self.shown.tolist()
         box = (x - width / 2, y - height / 2, width, height)
-        return Track(self.id, box, self.face.score, self.misses, self.opening)
+        return Track(self.id, box, self.face.score, self.misses, self.opening, self.face.roll)
 
 
 def _centre_and_size(box: Box) -> tuple[Vector, Vector]:

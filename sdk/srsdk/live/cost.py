@@ -9,6 +9,7 @@ from typing import Protocol
 _WINDOW = 32  # frames, about a second
 _MEMORY = 0.15  # weight of the newest frame in a mean that has settled
 _TRUST = 3  # frames that an old mean weighs when its level runs again
+_COLD = 4.0  # times as long as later frames: what the first one at a level may take
 _JUMP = 2.0  # times the mean: one such frame counts no more than that, two in a row are believed
 
 
@@ -54,7 +55,8 @@ class MeasuredCost:
     runs changes, those of the others change in the same proportion. A single slow frame, such as a
     stall, hardly moves the mean; two in a row do at once.
 
-    The first frame at a level is not counted: it allocates, and finds cold caches.
+    The first frame at a level allocates and finds cold caches, so a quarter of its time is taken
+    for the cost until the second one.
 
     Args:
         levels: Number of levels.
@@ -74,7 +76,7 @@ class MeasuredCost:
         if level != self._running:
             self._running = level
             running.begin()
-        before = running.mean
+        before = running.mean if running.is_measured else None
         running.count(seconds)
         if before is None or running.mean is None:
             return
@@ -109,6 +111,11 @@ class _Level:
     def cost(self) -> Cost | None:
         return None if self.mean is None else Cost(self.mean, self.mean * self._spread)
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether the mean is more than a guess from a first frame."""
+        return self._counted > 0
+
     def begin(self) -> None:
         """The level runs from now on: what was known of it weighs as a few frames."""
         self._recent.clear()
@@ -118,10 +125,11 @@ class _Level:
     def count(self, seconds: float) -> None:
         if not self._warm:
             self._warm = True
+            self.mean = seconds / _COLD
             return
         self._counted += 1
         self._recent.append(seconds)
-        if self.mean is None:
+        if self.mean is None or self._counted == 1:
             self.mean = seconds
         elif min(seconds, self._last) > _JUMP * self.mean:
             self.mean = min(seconds, self._last)

@@ -51,15 +51,18 @@ class Cadence:
 
     def __init__(self, fps: float | None) -> None:
         self._given = None if fps is None else 1 / fps
-        self._arrivals: deque[float] = deque(maxlen=32)
+        self._gaps: deque[float] = deque(maxlen=32)
+        self._last: float | None = None
         self._interval = self._given or _USUAL
 
     def arrived(self, now: float) -> None:
         """A frame came at `now`, in seconds."""
-        self._arrivals.append(now)
-        if self._given is None and len(self._arrivals) > 4:
+        if self._last is not None:
+            self._gaps.append(now - self._last)
+        self._last = now
+        if self._given is None and len(self._gaps) > 3:
             # The median: a stall of the camera does not make it a slow one.
-            gap = float(np.median(np.diff(self._arrivals)))
+            gap = sorted(self._gaps)[len(self._gaps) // 2]
             self._interval = min(max(gap, 1 / 240), 1.0)
 
     @property

@@ -18,6 +18,7 @@ from srsdk.live.render import Renderer, UpscalerRenderer
 from srsdk.live.scheduler import Scheduler
 from srsdk.live.slot import Slot
 from srsdk.live.stats import Counts, LiveStats, State
+from srsdk.stream import check_strength
 
 if TYPE_CHECKING:
     from srsdk.live.sources import Source
@@ -119,6 +120,21 @@ class Live:
         self._error: BaseException | None = None
         self._threads: list[threading.Thread] = []
         self.faces = self._faces_allowed = True
+        self._strength = 1.0
+
+    @property
+    def strength(self) -> float:
+        """How much of the face generator's result to blend in, 0 to 1; may be changed any time.
+
+        Raises:
+            InputError: It is set to something else.
+        """
+        return self._strength
+
+    @strength.setter
+    def strength(self, strength: float) -> None:
+        check_strength(strength)
+        self._strength = strength
 
     @property
     def stats(self) -> LiveStats:
@@ -140,9 +156,8 @@ class Live:
         try:
             pixels = to_frame(frame)
         except InputError as error:
-            if not self.stats.bad:
+            if self._counts.received(str(error)) == 1:  # a camera may give bad ones for hours
                 log.warning("%s", error)
-            self._counts.received(str(error))
             return False
         with self._lock:
             now = self._clock()
@@ -195,11 +210,7 @@ class Live:
         if frame.pixels.shape != self._shape:
             self._shape = frame.pixels.shape
             self._scheduler.reset()
-        if self.faces != self._faces_allowed:
-            self._faces_allowed = self.faces
-            for index, level in enumerate(self._renderer.levels):
-                if level.kind == "faces":
-                    self._scheduler.allow(index, self._faces_allowed)
+        self._allow_faces()
         started = self._clock()
         interval = self._cadence.interval
         deadline = self._deadline or 2 * interval
@@ -289,9 +300,19 @@ class Live:
             self._error = error
         self._inbox.close()
 
+    def _allow_faces(self) -> None:
+        """Do as `faces` says, which another thread may have changed."""
+        if self.faces == self._faces_allowed:
+            return
+        self._faces_allowed = self.faces
+        for index, level in enumerate(self._renderer.levels):
+            if level.kind == "faces":
+                self._scheduler.allow(index, self._faces_allowed)
+
     def _render(self, frame: Pixels, index: int) -> tuple[Pixels, int] | None:
         """The picture at a level; a level that fails is not used again."""
         level = self._renderer.levels[index]
+        self._renderer.strength = self._strength
         try:
             return self._renderer.render(frame, level)
         except (SrsdkError, MemoryError) as error:

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Renderer(Protocol):
-    """Upscales the frames of one camera at changing levels, from one thread at a time."""
+    """Upscales the frames of one camera at changing levels, from one thread at a time.
+
+    Attributes:
+        strength: How much of a face generator's result to blend in, 0 to 1; may be changed between
+            frames.
+    """
+
+    strength: float
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -55,6 +62,7 @@ class UpscalerRenderer:
                 "both must have the same scale"
             )
         self._levels = ladder(faces=upscaler.info.faces is not None, fast=fast is not None)
+        self.strength = 1.0
         self._stream = upscaler.stream()
         self._fast = None if fast is None else fast.stream()
         if self._fast is not None:
@@ -74,6 +82,7 @@ class UpscalerRenderer:
         self._stream.enhance_faces = level.kind == "faces"
         if self._stream.enhance_faces:
             self._stream.detect_every = level.detect_every
+            self._stream.strength = self.strength
         return self._stream(frame), len(self._stream.faces)
 
 

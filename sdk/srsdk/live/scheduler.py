@@ -8,8 +8,9 @@ from srsdk.live.cost import CostModel
 
 _FULL = 0.95  # of the interval between frames: above this mean cost, the level falls
 _ROOM = 0.75  # of the interval: below this mean cost, a better level may be tried
-_HOPELESS = 3.0  # intervals: a level that is expected to take longer is not tried
 _DOUBT = 3.0  # times the usual wait: before a level is tried that is expected to be too slow
+_HOPELESS = 3.0  # intervals: a level that is expected to take longer is tried most rarely
+_RESIGNED = 20.0  # times the usual wait: before that; a large face may have left meanwhile
 _TRIAL = 3  # frames at a new level before it is judged
 _SETTLED = 10.0  # seconds after which a level counts as held
 
@@ -145,10 +146,9 @@ class Scheduler:
             wait = self._wait[better] - self._patience.first  # none before the first failure
         elif self._affordable(better, _ROOM * interval, deadline):
             wait = self._wait[better]
-        elif expected.mean < _HOPELESS * interval:
-            wait = _DOUBT * self._wait[better]
         else:
-            return
+            doubt = _DOUBT if expected.mean < _HOPELESS * interval else _RESIGNED
+            wait = doubt * self._wait[better]
         if now - self._room_since < wait:
             return
         if expected is not None and wait > self._wait[better]:

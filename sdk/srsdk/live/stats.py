@@ -71,13 +71,14 @@ class Counts:
         self._level, self._faces, self._problem = "", 0, ""
         self._received = self._dropped = self._late = self._bad = 0
 
-    def received(self, problem: str = "") -> None:
-        """A frame came; with a problem, it cannot be used."""
+    def received(self, problem: str = "") -> int:
+        """A frame came; with a problem, it cannot be used. Returns the bad frames so far."""
         with self._lock:
             self._received += 1
             if problem:
                 self._bad += 1
                 self._problem = problem
+            return self._bad
 
     def dropped(self, *, late: bool = False) -> None:
         """A frame will not be shown."""

@@ -28,12 +28,12 @@ class Options:
     """How to build.
 
     Attributes:
-        hardware: Which GPUs besides this one; TensorRT only.
+        hardware: Which other GPUs may run the engine; TensorRT only.
         capabilities: Compute capabilities to build for; TensorRT-RTX only.
-        version_compatible: Let later versions of the same major version run it.
-        optimization_level: 0 to 5, higher builds longer; None is the builder's default.
-        workspace: MiB of scratch memory the engine may use; None is all of the device's.
-        timing_cache: Measurements to reuse and add to; None keeps none.
+        version_compatible: Whether later TensorRT of the same major version may run it.
+        optimization_level: 0 to 5, higher builds longer; None: the builder's default.
+        workspace: MiB of scratch memory that the engine may use; None: all memory of the device.
+        timing_cache: File of kernel measurements, which are reused and added to; None: no file.
     """
 
     hardware: Hardware = "this"
@@ -62,14 +62,14 @@ def build_engine(
         profiles: Input sizes.
         flavour: From `find_flavour`.
         options: How to build.
-        command: What builds it again, for the sidecar.
+        command: The command that builds it again, for the sidecar.
         on_progress: Called with the share that is done, 0 to 1, and the name of the phase.
 
     Raises:
-        ModelNotFoundError: There is no such model.
+        ModelNotFoundError: The model does not exist.
         ModelFormatError: It carries no spec, or has operators that this TensorRT does not take.
-        BackendUnavailableError: It needs the plugin, which is not to be had here.
-        InputError: An option that this flavour does not have.
+        BackendUnavailableError: It needs the plugin, which is not installed here.
+        InputError: This TensorRT does not have one of the options.
         EngineBuildError: The builder failed.
     """
     file = onnxfile.read(model)
@@ -128,8 +128,8 @@ def build_engine(
         command=command,
         parity=None if certificate is None else json.loads(certificate),
     )
-    # The engine first: should this end between the two, the old sidecar does not fit the new
-    # engine, which loading notices.
+    # The engine is written first. If the process ends between the two, loading notices that the old
+    # sidecar does not match the new engine.
     write_whole(output, engine)
     write_record(output, record)
     return record
@@ -142,7 +142,7 @@ def parse(model: bytes, flavour: Flavour, builder: Any, messages: Any, name: str
         model: The ONNX file's bytes.
         flavour: From `find_flavour`.
         builder: TensorRT's builder.
-        messages: What TensorRT logs to.
+        messages: TensorRT's logger.
         name: What to call the model in an error.
 
     Raises:
@@ -161,7 +161,7 @@ def parse(model: bytes, flavour: Flavour, builder: Any, messages: Any, name: str
 
 
 def layer_kinds(network: Any) -> list[str]:
-    """Kind and output type of each layer, for instance "convolution half"."""
+    """Kind and output type of each layer, such as "convolution half"."""
     found = []
     for number in range(network.num_layers):
         layer = network.get_layer(number)

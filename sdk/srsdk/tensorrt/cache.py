@@ -32,17 +32,17 @@ from srsdk.tensorrt.progress import OnProgress
 log = logging.getLogger(__name__)
 
 _ANY_SIZE = "1*1x1:1*640x360:1*1408x1408"
-"""Frames of any size, besides those that have a profile of their own: larger ones go in tiles that
-fit with their margins."""
+"""Profile for frames of any other size. Larger frames go through in tiles, which fit into it with
+their margins."""
 
-_FORMAT = 1  # of the key: a change makes all engines new
+_FORMAT = 1  # part of the key: increasing it makes all cached engines unused
 
 
 def cache_folder() -> Path:
-    """Where srsdk keeps what it can make again.
+    """The folder for files that srsdk can make again.
 
-    The environment variable SRSDK_CACHE names it; otherwise it is `srsdk` in the place that the
-    operating system has for such things (on Linux XDG_CACHE_HOME or ~/.cache).
+    The environment variable SRSDK_CACHE names it; otherwise it is `srsdk` in the cache folder of
+    the operating system (on Linux XDG_CACHE_HOME or ~/.cache).
     """
     own = os.environ.get("SRSDK_CACHE")
     if own:
@@ -52,7 +52,7 @@ def cache_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library/Caches/srsdk"
     shared = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification wants relative paths ignored.
+    # The XDG specification says that relative paths are ignored.
     return (Path(shared) if Path(shared).is_absolute() else Path.home() / ".cache") / "srsdk"
 
 
@@ -62,11 +62,10 @@ def cached_engine(
     *,
     on_progress: OnProgress = lambda share, phase: None,
 ) -> Path:
-    """The engine of a model for this machine, built if there is none yet.
+    """The engine of a model for this machine; builds it on first use.
 
-    An engine belongs to the bytes of the model, the version of TensorRT, the GPU and its driver,
-    and the profiles; where one of them changes, another engine is built. Two processes that build
-    at once do not disturb each other.
+    A new engine is built whenever the model's bytes, the version of TensorRT, the GPU, its driver
+    or the profiles change. Several processes may build the same engine at once.
 
     Args:
         model: ONNX file of `srsdk-export`.
@@ -95,11 +94,11 @@ def cached_engine(
 
 
 def engine_key(model: Path, flavour: Flavour, sizes: tuple[Profile, ...]) -> str:
-    """What tells one engine from another: 16 hexadecimal digits."""
+    """Hash of all facts that an engine depends on: 16 hexadecimal digits."""
     machine = flavour.machine()
     facts = {
         "format": _FORMAT,
-        "model": sha256_of(model),  # its precision is in it
+        "model": sha256_of(model),  # includes its precision
         "flavour": flavour.name,
         "version": flavour.version,
         "platform": machine.platform,
@@ -112,7 +111,7 @@ def engine_key(model: Path, flavour: Flavour, sizes: tuple[Profile, ...]) -> str
 
 
 def _problem(engine: Path, model: Path, flavour: Flavour) -> SrsdkError | None:
-    """Why an engine cannot be taken; None where it can."""
+    """The reason why an engine cannot be used; None if it can."""
     try:
         check_engine(engine, flavour.machine(), model)
     except (EngineMismatchError, ModelFormatError, ModelNotFoundError) as error:
@@ -137,7 +136,7 @@ def _build(
     command = f"srsdk-export engine {model} -o {engine.name} {shapes} --library {flavour.name}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # Engine and sidecar appear together, when their folder gets its name.
+        # Engine and sidecar appear together, when their folder is renamed.
         made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
         raise InputError(
@@ -160,15 +159,15 @@ def _build(
 
 
 def _put(made: Path, folder: Path, is_good: Callable[[], bool]) -> None:
-    """Give a finished folder its name, unless a good one has it by now."""
+    """Rename a finished folder, unless another process has put a good one there."""
     for _ in range(8):
         try:
             made.rename(folder)
         except OSError:
-            if is_good():  # another process was faster
+            if is_good():  # another process finished first
                 return
             old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-            with contextlib.suppress(OSError):  # someone else took the damaged one away
+            with contextlib.suppress(OSError):  # another process removed the damaged one
                 folder.rename(old / folder.name)
             shutil.rmtree(old, ignore_errors=True)
         else:

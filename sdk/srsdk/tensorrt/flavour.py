@@ -1,4 +1,4 @@
-"""TensorRT 10, TensorRT 11 and TensorRT-RTX as far as they differ when an engine is built."""
+"""TensorRT 10, TensorRT 11 and TensorRT-RTX: how building an engine differs between them."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from srsdk.tensorrt.library import INSTALL, NAMES, Library, Name
 Hardware = Literal["this", "same-compute-capability", "ampere-plus"]
 
 _RTX_DEFAULT = "8.0+"
-"""What an engine of TensorRT-RTX runs on unless told otherwise: Ampere and later."""
+"""GPUs that an engine of TensorRT-RTX runs on by default: Ampere and later."""
 
 
 @dataclass(frozen=True)
 class Flavour(Library):
-    """An installed TensorRT that builds."""
+    """An installed TensorRT that can build engines."""
 
     @property
     def has_timing_cache(self) -> bool:
-        """TensorRT-RTX times nothing while it builds."""
+        """Whether building measures kernels; TensorRT-RTX does not."""
         return self.name == "tensorrt"
 
     def network_flags(self) -> int:
-        """Flags of a strongly typed network; where no flag says so (11 and later), all are."""
+        """Flags for a strongly typed network; from TensorRT 11 on all are, and there is no flag."""
         flag = getattr(self.trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
         return 0 if flag is None else 1 << int(flag)
 
     def aim(self, config: Any, hardware: Hardware, capabilities: Sequence[str]) -> tuple[str, ...]:
-        """Say which GPUs the engine is for.
+        """Set which GPUs the engine is for.
 
         Args:
             config: The builder's configuration.
-            hardware: How far beyond this GPU; TensorRT only.
+            hardware: Which other GPUs may run it; TensorRT only.
             capabilities: Compute capabilities, such as "8.9"; TensorRT-RTX only.
 
         Returns:
             The compute capabilities as `EngineRecord` has them.
 
         Raises:
-            InputError: The flavour has no such option.
+            InputError: This TensorRT has no such option.
         """
         if self.name == "tensorrt_rtx":
             return self._aim_rtx(config, hardware, capabilities)
@@ -89,8 +89,8 @@ def find_flavour(name: str = "auto") -> Flavour:
     """Import TensorRT or TensorRT-RTX.
 
     Args:
-        name: "tensorrt", "tensorrt_rtx", or "auto": TensorRT where it and a GPU are there (it
-            builds only on one), else TensorRT-RTX.
+        name: "tensorrt", "tensorrt_rtx", or "auto": TensorRT if it is installed and there is a
+            GPU, which it needs for building; otherwise TensorRT-RTX.
 
     Raises:
         BackendUnavailableError: It is not installed, or TensorRT has no GPU to build on.
@@ -105,7 +105,7 @@ def find_flavour(name: str = "auto") -> Flavour:
     for known in order:
         try:
             installed.append(Flavour(known, import_module(known), device))
-        except (ImportError, OSError):  # OSError: one of its own libraries is missing
+        except (ImportError, OSError):  # OSError: a shared library that it needs is missing
             continue
     if not installed:
         remedies = ", or ".join(INSTALL[known] for known in order)

@@ -1,6 +1,6 @@
-"""TensorRT and TensorRT-RTX as far as they differ when an engine is loaded and run.
+"""TensorRT and TensorRT-RTX: how loading and running an engine differs between them.
 
-How they differ when an engine is built is in `flavour.py`, which extends this.
+`flavour.py` extends this with how building differs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Library:
     Attributes:
         name: "tensorrt" or "tensorrt_rtx".
         trt: The Python module.
-        device: The GPU that it would use; None where there is none.
+        device: The GPU that it would use; None without a GPU.
     """
 
     name: Name
@@ -46,11 +46,11 @@ class Library:
 
     @property
     def title(self) -> str:
-        """What people call it."""
+        """Its usual name, with the version."""
         return f"{'TensorRT' if self.name == 'tensorrt' else 'TensorRT-RTX'} {self.version}"
 
     def machine(self) -> Machine:
-        """What an engine would run on here."""
+        """The machine at hand, with this library."""
         return this_machine(self.trt)
 
     def messages(self) -> Any:
@@ -58,15 +58,15 @@ class Library:
         return _messages(self.trt)
 
     def execution_context(self, engine: Any, *, fixed: bool) -> Any:
-        """An execution context; None where there is too little memory for it.
+        """An execution context; None if there is too little memory for it.
 
-        Its memory is that of the profile in use, not of the largest one.
+        It uses the memory that the current profile needs, not that of the largest profile.
 
         Args:
             engine: The engine.
-            fixed: It will run batches of one size only, as a CUDA graph: TensorRT-RTX then compiles
-                kernels for the size before it goes on. Otherwise it does so in the background, and
-                a graph would keep the slower kernels that it runs until then.
+            fixed: Whether it runs batches of one size only, as a CUDA graph. TensorRT-RTX then
+                compiles the kernels for this size at once. Otherwise it compiles them in the
+                background, and a graph would record the slower kernels that run in the meantime.
         """
         strategy = self.trt.ExecutionContextAllocationStrategy.ON_PROFILE_CHANGE
         if self.name == "tensorrt":
@@ -79,7 +79,7 @@ class Library:
         return engine.create_execution_context(config)
 
     def capturable(self, context: Any, stream: int) -> bool:
-        """Whether a context's work on a stream can be recorded as a CUDA graph."""
+        """Whether a CUDA graph can record the context's work on a stream."""
         ask = getattr(context, "is_stream_capturable", None)
         return ask is None or bool(ask(stream))
 
@@ -110,7 +110,7 @@ def _messages(trt: Any) -> Any:
     }
 
     class Messages(trt.ILogger):  # type: ignore[misc]
-        """Errors are kept, since they become one of ours."""
+        """Keeps errors, which become exceptions of srsdk."""
 
         def __init__(self) -> None:
             trt.ILogger.__init__(self)

@@ -1,8 +1,7 @@
-"""Whether an engine runs on a machine; found out before anything of it is deserialised.
+"""Checks that an engine runs on a machine, before the engine is deserialised.
 
-An engine runs only with the library that built it, on the kind of GPU that it was built for, and
-deserialising another one ends in anything from an error to a crash. The checks need neither
-TensorRT nor a driver.
+An engine runs only with the library that built it and on GPUs of the kind that it was built for.
+Deserialising any other engine can crash the process. The checks need neither TensorRT nor a driver.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ def this_platform() -> str:
 
 @dataclass(frozen=True)
 class Machine:
-    """What an engine would run on.
+    """The machine that an engine is to run on.
 
     Attributes:
         flavour: "tensorrt" or "tensorrt_rtx".
-        version: Its version.
-        compute_capability: Of the GPU; None where there is none.
-        driver: Newest CUDA version of the driver, "" where there is none.
+        version: Version of that library.
+        compute_capability: Of the GPU; None without a GPU.
+        driver: Newest CUDA version that the driver supports; "" without a driver.
         platform: Operating system and processor.
     """
 
@@ -43,7 +42,7 @@ class Machine:
 
 
 def this_machine(trt: Any, device: int = 0) -> Machine:
-    """What an engine would run on here.
+    """The machine at hand.
 
     Args:
         trt: The Python module, `tensorrt` or `tensorrt_rtx`.
@@ -57,12 +56,12 @@ def this_machine(trt: Any, device: int = 0) -> Machine:
 
 
 def check_whole(engine: Path) -> EngineRecord:
-    """Read an engine's sidecar and make sure that the engine is the one that it speaks of.
+    """Read an engine's sidecar and check the engine's size and hash against it.
 
     Raises:
-        ModelNotFoundError: There is no such engine.
-        ModelFormatError: There is no sidecar, or it is damaged.
-        EngineMismatchError: The engine is truncated or another one.
+        ModelNotFoundError: The engine does not exist.
+        ModelFormatError: Its sidecar is missing or damaged.
+        EngineMismatchError: The engine is truncated, or not the one that the sidecar describes.
     """
     record = read_record(engine)
     different = None
@@ -75,20 +74,21 @@ def check_whole(engine: Path) -> EngineRecord:
 
 
 def check_engine(engine: Path, machine: Machine, model: Path | None = None) -> EngineRecord:
-    """Make sure that an engine is whole and fits, before anything of it is deserialised.
+    """Check that an engine is whole and runs on a machine, before it is deserialised.
 
     Args:
         engine: The engine, with its sidecar beside it.
-        machine: What it is to run on.
-        model: The ONNX file that it should have been built from, where that is at hand.
+        machine: The machine that it is to run on.
+        model: The ONNX file that it must have been built from; None skips that check.
 
     Returns:
-        What the sidecar says.
+        The sidecar's record.
 
     Raises:
-        ModelNotFoundError: There is no such engine.
-        ModelFormatError: There is no sidecar, or it is damaged.
-        EngineMismatchError: The first field that differs, and the command that builds it again.
+        ModelNotFoundError: The engine does not exist.
+        ModelFormatError: Its sidecar is missing or damaged.
+        EngineMismatchError: A field differs; the message names the first one, and the command that
+            builds the engine again.
     """
     record = check_whole(engine)
     return _checked(record, engine, _difference(record, machine, model))

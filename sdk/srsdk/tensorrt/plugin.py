@@ -1,4 +1,4 @@
-"""The TensorRT plugin of `kernels/plugin`: what it is called, where it is, and loading it."""
+"""The TensorRT plugin of `kernels/plugin`: its names, finding its library, loading it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ VERSION = "1"
 LIBRARY = "libsrsdk_plugin.so"
 
 VARIABLE = "SRSDK_PLUGIN"
-"""Environment variable: path of the library, where it is not in the package."""
+"""Environment variable with the path of the library, if it is not in the package."""
 
 
 def find_plugin() -> Path:
-    """Where the plugin's library is.
+    """Path of the plugin's library.
 
     Raises:
-        BackendUnavailableError: This build of the SDK has none, and `SRSDK_PLUGIN` names none.
+        BackendUnavailableError: srsdk was built without the plugin, and `SRSDK_PLUGIN` is not set.
     """
     named = os.environ.get(VARIABLE)
     if named:
@@ -39,7 +39,7 @@ def find_plugin() -> Path:
         return Path(named)
     from srsdk import _kernels
 
-    # An editable installation has what was compiled somewhere else than what is written in Python.
+    # An editable installation keeps compiled files in another folder than Python files.
     for folder in (Path(__file__).parents[1], Path(_kernels.__file__).parent):
         if (folder / LIBRARY).is_file():
             return folder / LIBRARY
@@ -51,7 +51,7 @@ def find_plugin() -> Path:
 
 
 def load_plugin(trt: Any) -> None:
-    """Register the plugin, once; call it before an engine with it is deserialised or built.
+    """Register the plugin, once; call this before building or loading an engine that needs it.
 
     Args:
         trt: The module `tensorrt` or `tensorrt_rtx`.
@@ -92,7 +92,7 @@ def prepare_builder(flavour: Flavour) -> None:
 
 
 def plugin_refusal(source: object) -> ModelFormatError:
-    """What a runtime other than TensorRT raises for a model that needs the plugin."""
+    """The error of runtimes other than TensorRT for a model that needs the plugin."""
     return ModelFormatError(
         f"{source} was exported with --plugin, for TensorRT only: run it with "
         'backend="tensorrt", or export it again without --plugin'

@@ -10,19 +10,19 @@ from srsdk.spec import ModelSpec
 from srsdk.types import Size
 
 FRAMES = ("320x180", "640x360", "1280x720")
-"""Presets for generators of whole frames, each exactly that size."""
+"""Presets for generators of whole frames; each takes exactly this size."""
 
 FACES = "faces"
 """Preset for crops: batches of 1 to 16 from half to four times the trained size."""
 
 CLOSE_UPS = "close-ups"
-"""Preset for large crops: batches of 1 to 4 up to ten times the trained size, where the SDK stops.
+"""Preset for large crops: batches of 1 to 4 up to ten times the trained size, the SDK's limit.
 
-A profile of its own, because an engine reserves memory for a profile's largest batch and size.
+A separate profile, because an engine reserves memory for a profile's largest batch and size.
 """
 
 _SIDE = 64
-"""Side of a crop for a generator that names none."""
+"""Side of a crop for generators whose spec has no `face_size`."""
 
 _SYNTAX = "faces, close-ups, WIDTHxHEIGHT, BATCH*WIDTHxHEIGHT, or min:opt:max of those"
 
@@ -32,7 +32,7 @@ class Profile:
     """Input sizes that an engine takes.
 
     Attributes:
-        name: As it was asked for.
+        name: The text that it was parsed from.
         min: Smallest batch, height and width.
         opt: The size that it was tuned for.
         max: Largest batch, height and width.
@@ -55,15 +55,15 @@ class Profile:
 
 
 def profiles(shapes: list[str], spec: ModelSpec) -> tuple[Profile, ...]:
-    """Read sizes as the command line gives them.
+    """Parse sizes in the command line's form.
 
     Args:
         shapes: Each "faces", "close-ups", "WIDTHxHEIGHT", "BATCH*WIDTHxHEIGHT", or three of the
-            last two as "MIN:OPT:MAX"; none means what suits the generator.
+            last two as "MIN:OPT:MAX"; empty: the presets that suit the generator.
         spec: The generator's contract.
 
     Raises:
-        InputError: A size is none of those.
+        InputError: A size has none of these forms.
     """
     wanted = shapes or ([FACES, CLOSE_UPS] if spec.face_size else list(FRAMES))
     return tuple(_profile(text, spec) for text in dict.fromkeys(wanted))

@@ -1,4 +1,4 @@
-"""How far a TensorRT build is, from the phases that its builder reports."""
+"""The progress of a TensorRT build, computed from the phases that its builder reports."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from types import FrameType
 from typing import Any
 
 OnProgress = Callable[[float, str], None]
-"""Called with the share that is done, 0 to 1, and the name of the current phase."""
+"""Called with the finished share, 0 to 1, and the name of the current phase."""
 
 
-class Phases:
-    """Nested phases as one share: a phase's step counts for its part of the parent's step."""
+class _Phases:
+    """Nested phases as one share; a phase's steps divide the current step of its parent."""
 
     def __init__(self) -> None:
         self._open: dict[str, tuple[int, int]] = {}
         self._reached = 0.0
 
     def start(self, name: str, steps: int) -> None:
-        """A phase of so many steps begins inside the innermost open one."""
+        """Begin a phase of `steps` steps inside the innermost open phase."""
         self._open[name] = (0, max(steps, 1))
 
     def step(self, name: str, step: int) -> None:
-        """Step number `step`, from 0, is done."""
+        """Count step number `step`, from 0, as finished."""
         if name in self._open:
             self._open[name] = (step + 1, self._open[name][1])
 
     def finish(self, name: str) -> None:
-        """The phase is over."""
+        """End the phase."""
         self._open.pop(name, None)
 
     @property
     def share(self) -> float:
-        """Share that is done; never less than it was before."""
+        """The finished share; never falls."""
         total, weight = 0.0, 1.0
         for done, steps in self._open.values():
             total += weight * min(done, steps) / steps
@@ -58,7 +58,7 @@ def monitor(trt: Any, on_progress: OnProgress) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
-            self.phases = Phases()
+            self.phases = _Phases()
             self.failure: Exception | None = None
             self.stopped = False
 
@@ -84,10 +84,10 @@ def monitor(trt: Any, on_progress: OnProgress) -> Any:
 
 @contextmanager
 def signals_held(stop: Callable[[], None]) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM call `stop`, and do what they usually do when the block is over.
+    """Make Ctrl-C and SIGTERM call `stop`, and raise them again when the block ends.
 
-    Their usual handlers raise, and would do so in whichever callback the builder is just calling.
-    In threads other than the main one nothing changes: signals do not arrive there.
+    Their usual handlers raise at once, which would be inside a callback of the builder. In other
+    threads than the main one this does nothing, because signals do not arrive there.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

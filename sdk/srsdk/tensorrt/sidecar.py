@@ -1,7 +1,4 @@
-"""The JSON beside a TensorRT engine: the model, the library and the machine that it was built for.
-
-Reading it needs neither TensorRT nor a GPU.
-"""
+"""The JSON file beside a TensorRT engine. Reading it needs neither TensorRT nor a GPU."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ def is_engine(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class EngineRecord:
-    """What an engine is.
+    """The contents of an engine's sidecar: how the engine was built, and for which machines.
 
     Attributes:
         spec: The generator's contract; its `precision` is that of the engine.
@@ -38,16 +35,16 @@ class EngineRecord:
         engine_sha256: Hash of the engine.
         engine_bytes: Its size.
         flavour: "tensorrt" or "tensorrt_rtx".
-        version: Of the library that built it.
-        compute_capabilities: GPUs that it runs on: "8.7" is that one, "8.0+" that and later ones.
-        device: The GPU that it was built on; "" where there was none.
-        driver: Newest CUDA version of the driver there; "" where there was none.
-        platform: Operating system and processor there.
+        version: Version of the library that built it.
+        compute_capabilities: GPUs that run it: "8.7" means 8.7 only, "8.0+" means 8.0 and later.
+        device: The GPU that it was built on; "" if there was none.
+        driver: Newest CUDA version that the driver on that machine supports; "" if it had none.
+        platform: Operating system and processor of that machine.
         profiles: Input sizes that it takes.
         flags: Builder options.
         layers: How many layers of each kind and output type the network had.
-        build_seconds: Wall clock.
-        command: What builds it again.
+        build_seconds: Wall-clock time of the build.
+        command: The command that builds it again.
         parity: Certificate of the ONNX file or of the engine (`srsdk-export verify`).
     """
 
@@ -70,15 +67,17 @@ class EngineRecord:
     parity: Mapping[str, Any] | None = None
 
     def profile_for(self, size: Size) -> int:
-        """Number of the profile that takes a batch of this size.
+        """Number of the profile for a batch of this size.
 
-        Of several it is the tightest, which was tuned closest to the size.
+        If several profiles cover the size, this is the smallest of them, which was tuned for the
+        nearest size.
 
         Args:
             size: Batch, height and width.
 
         Raises:
-            InputError: None does; names those that there are, and the command that built them.
+            InputError: No profile covers the size; the message lists the profiles, and the command
+                that built them.
         """
         fitting = [n for n, profile in enumerate(self.profiles) if profile.covers(size)]
         if not fitting:
@@ -97,7 +96,7 @@ class EngineRecord:
 
 
 def sidecar_path(engine: Path) -> Path:
-    """Where an engine's sidecar lies: `x.engine` has `x.engine.json`."""
+    """Path of an engine's sidecar: `x.engine.json` for `x.engine`."""
     return engine.with_name(f"{engine.name}.json")
 
 
@@ -105,8 +104,8 @@ def read_record(engine: Path) -> EngineRecord:
     """Read an engine's sidecar.
 
     Raises:
-        ModelNotFoundError: There is no such engine.
-        ModelFormatError: There is no sidecar, or it is damaged.
+        ModelNotFoundError: The engine does not exist.
+        ModelFormatError: Its sidecar is missing or damaged.
     """
     if not engine.is_file():
         raise ModelNotFoundError(f"there is no engine {engine}")
@@ -130,7 +129,7 @@ def read_record(engine: Path) -> EngineRecord:
         )
     except FileNotFoundError as error:
         raise ModelFormatError(
-            f"{engine} has no sidecar {path.name}, so nothing is known about it; {remedy}"
+            f"{engine} has no sidecar {path.name}, without which it cannot be checked; {remedy}"
         ) from error
     except ModelFormatError:
         raise

@@ -1,4 +1,4 @@
-"""A bounded queue between two stages that an error can shut from any thread."""
+"""A bounded queue between two stages that an error in any thread can abort."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ T = TypeVar("T")
 _GLANCE = 0.2
 
 
-class ChannelClosedError(Exception):
-    """The other side is gone: nothing more will come, or nothing more is wanted."""
+class ChannelAbortedError(Exception):
+    """Another stage failed: nothing more will come, and nothing more is wanted."""
 
 
 class Channel(Generic[T]):
@@ -27,48 +27,39 @@ class Channel(Generic[T]):
         self._capacity = capacity
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
-        self._closed = False
         self._aborted = False
-        self.deepest = 0
 
     def put(self, item: T) -> None:
         """Append, waiting while the channel is full.
 
         Raises:
-            ChannelClosedError: The channel was closed or aborted.
+            ChannelAbortedError: The channel was aborted.
         """
         with self._changed:
-            while len(self._items) >= self._capacity and not (self._closed or self._aborted):
+            while len(self._items) >= self._capacity and not self._aborted:
                 self._changed.wait(_GLANCE)
-            if self._closed or self._aborted:
-                raise ChannelClosedError
+            if self._aborted:
+                raise ChannelAbortedError
             self._items.append(item)
-            self.deepest = max(self.deepest, len(self._items))
             self._changed.notify_all()
 
     def get(self) -> T:
         """Take the oldest, waiting while there is none.
 
         Raises:
-            ChannelClosedError: The channel is closed and empty, or was aborted.
+            ChannelAbortedError: The channel was aborted.
         """
         with self._changed:
-            while not self._items and not (self._closed or self._aborted):
+            while not self._items and not self._aborted:
                 self._changed.wait(_GLANCE)
-            if self._aborted or not self._items:
-                raise ChannelClosedError
+            if self._aborted:
+                raise ChannelAbortedError
             item = self._items.popleft()
             self._changed.notify_all()
             return item
 
-    def close(self) -> None:
-        """No more puts; what is in the channel can still be taken."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
     def abort(self) -> None:
-        """Wake everybody up with `ChannelClosedError` and drop what is in the channel."""
+        """Wake everybody up with `ChannelAbortedError` and drop what is in the channel."""
         with self._changed:
             self._aborted = True
             self._items.clear()

@@ -16,6 +16,8 @@ import numpy as np
 from srsdk.errors import VideoError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import av
 
     from srsdk.types import Pixels
@@ -102,11 +104,24 @@ class Colour:
         return cls(matrix, primaries, transfer, full)
 
 
-def refuse_unsupported(frame: av.VideoFrame, *, source: str) -> None:
+def refuse_unsupported(
+    frame: av.VideoFrame,
+    *,
+    source: str,
+    tags: Mapping[str, str] | None = None,
+    progressive: bool = False,
+) -> None:
     """Raise `VideoError` for pixels that 8-bit BGR cannot hold without silent loss.
 
     More than 8 bits per component, transparency, and interlaced fields: each error names the
     conversion to run first.
+
+    Args:
+        frame: A decoded frame.
+        source: What to call the file in an error.
+        tags: Metadata of its track. WebM keeps transparency beside the picture, where FFmpeg's
+            own decoders do not look; only a tag tells.
+        progressive: Do not believe that a frame is interlaced.
     """
     components = frame.format.components
     name = frame.format.name
@@ -115,15 +130,17 @@ def refuse_unsupported(frame: av.VideoFrame, *, source: str) -> None:
             f"{source} has more than 8 bits per component ({name}); convert it first: "
             "ffmpeg -i IN -pix_fmt yuv420p -c:a copy OUT (HDR also needs a tone map)"
         )
-    if frame.format.has_palette or any(component.is_alpha for component in components):
+    beside = {key.lower(): value for key, value in (tags or {}).items()}.get("alpha_mode") == "1"
+    if beside or frame.format.has_palette or any(part.is_alpha for part in components):
         raise VideoError(
             f"{source} has transparency ({name}), which would be lost; flatten it first: "
             "ffmpeg -i IN -pix_fmt yuv420p -c:a copy OUT"
         )
-    if frame.interlaced_frame:
+    if frame.interlaced_frame and not progressive:
         raise VideoError(
             f"{source} is interlaced, and upscaling would enlarge its combing; "
-            "deinterlace it first: ffmpeg -i IN -vf bwdif -c:a copy OUT"
+            "deinterlace it first: ffmpeg -i IN -vf bwdif -c:a copy OUT; "
+            "if it only says so and its frames are whole, give --progressive"
         )
 
 
@@ -179,19 +196,33 @@ class Converter:
         self._graph = graph
 
     @classmethod
-    def to_bgr(cls, frame: av.VideoFrame, colour: Colour) -> Converter:
-        """From frames like `frame` to bgr24."""
+    def to_bgr(
+        cls, frame: av.VideoFrame, colour: Colour, size: tuple[int, int] | None = None
+    ) -> Converter:
+        """From frames like `frame` to bgr24, resized to `size` where it is given."""
         settings = f"flags={_DECODE_FLAGS}"
+        if size is not None:
+            settings = f"{size[0]}:{size[1]}:flags=bicubic+accurate_rnd+full_chroma_int"
         if not frame.format.is_rgb:
             matrix = _MATRICES[colour.matrix]
             settings += f":in_color_matrix={matrix}:in_range={colour.range_name}:out_range=pc"
         return cls(frame.width, frame.height, frame.format.name, "bgr24", settings)
 
     @classmethod
-    def from_bgr(cls, width: int, height: int, target: str, colour: Colour) -> Converter:
-        """From bgr24 to the pixel format `target`."""
-        settings = (
-            f"flags={_ENCODE_FLAGS}:in_range=pc"
+    def from_bgr(
+        cls,
+        width: int,
+        height: int,
+        target: str,
+        colour: Colour,
+        size: tuple[int, int] | None = None,
+    ) -> Converter:
+        """From bgr24 to the pixel format `target`, resized to `size` where it is given."""
+        settings = f"flags={_ENCODE_FLAGS}"
+        if size is not None:
+            settings = f"{size[0]}:{size[1]}:flags=lanczos+accurate_rnd+full_chroma_inp"
+        settings += (
+            ":in_range=pc"
             f":out_color_matrix={_MATRICES[colour.matrix]}:out_range={colour.range_name}"
         )
         return cls(width, height, "bgr24", target, settings)

@@ -11,32 +11,31 @@ from srsdk.video.colour import FrameBuffer
 
 if TYPE_CHECKING:
     from srsdk.types import Pixels
-    from srsdk.video.writer import VideoWriter
+    from srsdk.video.source import FrameOutput
 
 
 class SideBySide:
-    """Composes and writes comparison frames.
+    """Composes the frames of the comparison.
 
     Args:
-        writer: Where they go; twice as wide as the result.
+        writer: Where they go; its frames are twice as wide as the result.
     """
 
-    def __init__(self, writer: VideoWriter) -> None:
+    def __init__(self, writer: FrameOutput) -> None:
         self.writer = writer
-        self._buffer = FrameBuffer.empty(writer.width, writer.height)
-        self._half = writer.width // 2
+        width, height = writer.frame_size
+        self._buffer = FrameBuffer.empty(width, height)
+        self._half = width // 2
 
-    def write(self, before: Pixels, after: Pixels, pts: int, duration: int) -> None:
-        """Add one frame.
+    def compose(self, before: Pixels, after: Pixels) -> FrameBuffer:
+        """A frame of the comparison; the next call overwrites it.
 
         Args:
             before: `(h, w, 3)` uint8 BGR, the input.
             after: `(H, W, 3)` uint8 BGR, the result.
-            pts: Timestamp.
-            duration: Duration, 0 when unknown.
         """
         pixels = self._buffer.pixels
-        size = (self._half, self.writer.height)
+        size = (self._half, pixels.shape[0])
         np.copyto(pixels[:, : self._half], cv2.resize(before, size, interpolation=cv2.INTER_CUBIC))
         np.copyto(pixels[:, self._half :], after)
-        self.writer.write(self._buffer, pts, duration)
+        return self._buffer

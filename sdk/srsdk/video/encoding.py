@@ -13,8 +13,35 @@ if TYPE_CHECKING:
 #: Output format by the name's ending.
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 
+#: Encoders in hardware: what each needs.
+HARDWARE = {
+    "h264_nvenc": "an NVIDIA GPU and its driver",
+    "hevc_nvenc": "an NVIDIA GPU and its driver",
+    "h264_videotoolbox": "a Mac",
+    "hevc_videotoolbox": "a Mac",
+    "h264_v4l2m2m": "a device with a V4L2 encoder, as the Raspberry Pi 4 has",
+    "h264_qsv": "an Intel GPU and its driver",
+    "hevc_qsv": "an Intel GPU and its driver",
+    "h264_amf": "an AMD GPU and its driver",
+    "hevc_amf": "an AMD GPU and its driver",
+}
+
 # Default speed setting of each encoder, fit for encoding while a generator has the processor.
 _PRESETS = {"libx264": "superfast", "libx265": "ultrafast", "libsvtav1": "10", "libvpx-vp9": "8"}
+
+# Constant quality of each encoder that looks alike: VP9 and AV1 count to 63, the others to 51.
+_CRF = {"libx264": 18.0, "libx265": 20.0, "libsvtav1": 24.0, "libvpx-vp9": 24.0}
+
+#: Encoders of HEVC.
+HEVC = ("libx265", "hevc_nvenc", "hevc_videotoolbox", "hevc_qsv", "hevc_amf")
+
+#: Largest width and height that an encoder takes; measured by starting each.
+LARGEST = {
+    "libx264": (16384, 16384),
+    "libx265": (65535, 65535),
+    "libsvtav1": (16384, 8704),
+    "libvpx-vp9": (65535, 65535),
+}
 
 # x264 prints a line of its own for a preset that it does not know, so the names are checked here.
 _X26X_PRESETS = (
@@ -40,7 +67,7 @@ class EncodeOptions:
     colour conversion. Two cores have 66 ms per frame at 30 fps and a generator takes about half.
 
     Attributes:
-        codec: Encoder: libx264, libx265, libsvtav1 or libvpx-vp9.
+        codec: Encoder: libx264, libx265, libsvtav1 or libvpx-vp9, or one of `HARDWARE`.
         crf: Constant quality, lower is better; 18 is visually lossless with libx264.
         preset: Speed setting of the encoder (`cpu-used` for libvpx-vp9); None for a fast one.
         pixel_format: Stored pixel format, for instance yuv420p or yuv444p.
@@ -55,10 +82,9 @@ class EncodeOptions:
 
     def __post_init__(self) -> None:
         """Raise `InputError` for options that no encoder takes."""
-        if self.codec not in _PRESETS:
-            raise InputError(
-                f"codec {self.codec!r} is unknown; choose one of {', '.join(_PRESETS)}"
-            )
+        if self.codec not in (*_PRESETS, *HARDWARE):
+            known = ", ".join((*_PRESETS, *HARDWARE))
+            raise InputError(f"codec {self.codec!r} is unknown; choose one of {known}")
         if not 0 <= self.crf <= 63:
             raise InputError(f"crf {self.crf} is out of range; choose 0 to 51, for instance 18")
         if self.codec in ("libx264", "libx265") and self.preset not in (None, *_X26X_PRESETS):
@@ -68,8 +94,15 @@ class EncodeOptions:
         if self.threads < 1:
             raise InputError(f"threads is {self.threads}; choose 1 or more")
 
+    @classmethod
+    def for_format(cls, kind: str) -> EncodeOptions:
+        """The defaults for a format, as FFmpeg calls it: WebM holds no H.264."""
+        return cls(codec="libvpx-vp9", crf=_CRF["libvpx-vp9"]) if kind == "webm" else cls()
+
     def settings(self) -> dict[str, str]:
         """The encoder's own options."""
+        if self.codec in HARDWARE:
+            return self._hardware_settings()
         preset = self.preset or _PRESETS[self.codec]
         settings = {"crf": f"{self.crf:g}"}
         if self.codec == "libvpx-vp9":
@@ -78,11 +111,28 @@ class EncodeOptions:
             settings["x265-params"] = "log-level=error"
         return {**settings, "preset": preset}
 
+    def _hardware_settings(self) -> dict[str, str]:
+        """Constant quality, as each maker calls it; those that have none get a bit rate."""
+        maker = self.codec.partition("_")[2]
+        preset = {"preset": self.preset} if self.preset else {}
+        quality = f"{self.crf:g}"
+        if maker == "nvenc":
+            return {"rc": "vbr", "cq": quality, "b": "0", **preset}
+        if maker == "qsv":
+            return {"global_quality": str(round(self.crf)), **preset}
+        if maker == "amf":
+            level = str(round(self.crf))
+            return {"rc": "cqp", "qp_i": level, "qp_p": level, "qp_b": level, **preset}
+        if maker == "videotoolbox":
+            # Its quality goes from 1 to 100, best last.
+            return {"global_quality": str(round(118 * (100 - 1.6 * self.crf))), "flags": "+qscale"}
+        return {"b": "8M"}
+
 
 def container_options(kind: str, metadata: Mapping[str, str]) -> dict[str, str]:
     """Options of the muxer for FFmpeg's format `kind`, given the metadata it shall hold."""
     if kind not in ("mp4", "mov"):
-        return {}
+        return {"fflags": "+bitexact"}  # Matroska otherwise numbers its tracks at random
     flags = "+faststart"
     if not metadata.keys() <= _MP4_KEYS:
         flags += "+use_metadata_tags"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import av
 import av.error
@@ -26,8 +26,8 @@ def is_cover(stream: Any) -> bool:
     return stream.type == "video" and bool(getattr(stream, "disposition", 0) & 0x400)
 
 
-def check_file(path: Path) -> None:
-    """Raise `VideoError` for what is no file, empty or cut short."""
+def check_file(path: Path, *, whole: bool = True) -> None:
+    """Raise `VideoError` for what is no file or empty; with `whole`, also for what is cut short."""
     if not path.exists():
         raise VideoError(f"{path} does not exist; check the path")
     if path.is_dir():
@@ -40,18 +40,19 @@ def check_file(path: Path) -> None:
         raise
     except OSError as error:
         raise VideoError(f"{path} cannot be read ({reason(error)})") from error
-    if missing:
+    if missing and whole:
         raise VideoError(
-            f"{path} is cut short, {missing} bytes are missing at its end; "
-            "copy or download it again"
+            f"{path} is cut short, {missing} bytes are missing at its end; copy or download it "
+            'again, or take what there is of it (--on-damage salvage, on_damage="salvage")'
         )
 
 
-def open_container(path: Path) -> Any:
+def open_container(path: Path, file: BinaryIO | None = None) -> Any:
     """Open a file with FFmpeg, or raise `VideoError`."""
     try:
         # An absolute path, since "a:b.mp4" would be read as protocol a.
-        container: Any = av.open(str(path.absolute()), metadata_errors="replace")
+        source: Any = str(path.absolute()) if file is None else file
+        container: Any = av.open(source, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise VideoError(
             f"{path} is not a video that FFmpeg can read ({reason(error)}); "
@@ -80,8 +81,14 @@ def video_stream(container: Any, path: Path) -> Any:
 
 def orientation_of(frame: Any, stream: Any, path: Path) -> Orientation:
     """How the camera was held, from the first frame or from its track."""
-    for data in frame.side_data:
-        if getattr(data.type, "name", data.type) == "DISPLAYMATRIX":
+    try:
+        held = list(frame.side_data)
+        kinds = [getattr(data.type, "name", data.type) for data in held]
+    except ValueError:
+        # PyAV cannot list data of kinds that it has no name for, such as EXIF in JPEG frames.
+        return Orientation.from_degrees(float(getattr(frame, "rotation", 0)))
+    for kind, data in zip(kinds, held, strict=True):
+        if kind == "DISPLAYMATRIX":
             return Orientation.from_matrix(bytes(data), source=str(path))
     # FFmpeg before 7 hands the matrix over with the stream, which PyAV reduces to an angle.
     degrees = (getattr(stream, "side_data", None) or {}).get("DISPLAYMATRIX")

@@ -5,14 +5,17 @@
 
 Packets travel with the frame before which they stand in the file, so the output is interleaved as
 the input was and nothing has to be kept for later.
+
+The frames are cut into chunks, each encoded by itself and then kept in the job's folder. A run that
+goes on where another one was decodes everything from the beginning, which is quick and the one way
+to see exactly the same frames in every format; frames of finished chunks are neither converted
+nor upscaled, and their packets come from the folder.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,57 +23,26 @@ from srsdk.errors import InputError, VideoError
 from srsdk.futures import in_flight
 from srsdk.timing import StageTimer
 from srsdk.video.colour import FrameBuffer
-from srsdk.video.comparison import SideBySide
-from srsdk.video.encoding import EncodeOptions
-from srsdk.video.reader import Frame, VideoReader
-from srsdk.video.report import VideoReport
+from srsdk.video.info import Frame
+from srsdk.video.processor import FrameQueue, RememberingProcessor
 from srsdk.video.stages import Stages
-from srsdk.video.writer import VideoWriter
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator
 
     from srsdk.types import Future, Pixels
+    from srsdk.video.comparison import SideBySide
+    from srsdk.video.job import Chunk, JobFolder
+    from srsdk.video.picture import EncodedPacket
+    from srsdk.video.processor import FrameProcessor
+    from srsdk.video.source import FrameOutput, FrameSource
+    from srsdk.video.tracks import TrackPlan
 
 # More than this many packets without a frame go ahead on their own.
 _PACKETS_AT_ONCE = 256
-
-
-class FrameProcessor(Protocol):
-    """What makes frames larger; called with one frame at a time, in order, from one thread."""
-
-    @property
-    def scale(self) -> int:
-        """Size of the result over the size of the frame."""
-        ...
-
-    def __call__(self, frame: Pixels, out: Pixels | None = None) -> Pixels:
-        """Upscale one frame.
-
-        Args:
-            frame: `(H, W, 3)` uint8 BGR; rows may be padded. Must not be modified.
-            out: `(scale*H, scale*W, 3)` uint8 to write into; rows may be padded. A processor may
-                ignore it and return an array of its own, at the price of a copy.
-
-        Returns:
-            The result, `out` or another array of that shape.
-        """
-        ...
-
-
-@runtime_checkable
-class FrameQueue(FrameProcessor, Protocol):
-    """A processor that takes frames while others are in flight, as `UpscalerStream` on a GPU."""
-
-    @property
-    def in_flight(self) -> int:
-        """Frames that it can have at a time, at least 1."""
-        ...
-
-    def submit(self, frame: Pixels, out: Pixels | None = None) -> Future:
-        """Start upscaling a frame; `frame` and `out` are left alone until its result is there."""
-        ...
+# A chunk ends at the first key frame of the input, mostly a change of scene, after so many frames,
+# or after so many in any case. x264 begins anew every 250 frames by itself.
+_CHUNK_FRAMES = (240, 480)
 
 
 @dataclass
@@ -79,97 +51,162 @@ class _Item:
 
     packets: list[Any] = field(default_factory=list)
     frame: Frame | None = None
+    begins_chunk: bool = False
+    state: bytes | None = None  # of the processor before this frame, where it begins a chunk
     result: FrameBuffer | None = None
     future: Future | None = None
 
 
-class _Job:
-    """One run of the pipeline; what its three stages share."""
+class Pipeline:
+    """One run over one video; what its three stages share.
+
+    Args:
+        reader: The input.
+        process: What upscales a frame; called in the thread that calls `run`.
+        plan: What becomes of the tracks beside the picture.
+        writer: The output.
+        comparison: The second output, None for none.
+        folder: Where finished chunks are kept; None keeps none.
+        on_progress: Called after each frame with the number of frames and of all, None if unknown.
+        depth: Frames that may wait between two stages.
+        chunk_frames: Least and most frames of a chunk.
+
+    Attributes:
+        frames: Frames written so far.
+        resumed: Frames among them that an earlier run made.
+        start: Timestamp of the first frame, None before it.
+        end: Timestamp at which the last one ends.
+        timer: Seconds of the stages.
+    """
 
     def __init__(
         self,
-        reader: VideoReader,
+        reader: FrameSource,
         process: FrameProcessor,
-        writer: VideoWriter,
+        plan: TrackPlan | None,
+        writer: FrameOutput,
         comparison: SideBySide | None,
+        folder: JobFolder | None,
         on_progress: Callable[[int, int | None], None] | None,
         depth: int,
+        chunk_frames: tuple[int, int] = _CHUNK_FRAMES,
     ) -> None:
-        self.reader, self.process, self.writer = reader, process, writer
-        self.comparison, self.on_progress = comparison, on_progress
-        self.frames = 0
-        self.end = 0
+        self.frames = self.end = 0
         self.start: int | None = None
         self.timer = StageTimer()
-        self.stages = Stages()
-        self.decoded = self.stages.channel(depth)
-        self.processed = self.stages.channel(depth)
-        self.queue = process if isinstance(process, FrameQueue) else None
-        self.in_flight = self.queue.in_flight if self.queue else 1
+        self._reader, self._process, self._plan, self._writer = reader, process, plan, writer
+        self._comparison, self._folder, self._on_progress = comparison, folder, on_progress
+        self._chunk_frames = chunk_frames
+        self._done: list[Chunk] = list(folder.chunks) if folder is not None else []
+        self.resumed = sum(chunk.frames for chunk in self._done)
+        self._stages = Stages()
+        self._decoded = self._stages.channel(depth)
+        self._processed = self._stages.channel(depth)
+        self._queue = process if isinstance(process, FrameQueue) else None
+        self._in_flight = self._queue.in_flight if self._queue else 1
         # Every result waits in one of these, is being filled or is being encoded: memory is fixed.
-        buffers = depth + 1 + self.in_flight
-        self.buffers = self.stages.channel(buffers)
+        buffers = depth + 1 + self._in_flight
+        self._buffers = self._stages.channel(buffers)
+        scale, info = int(process.scale), reader.info
         for _ in range(buffers):
-            self.buffers.put(FrameBuffer.empty(writer.width, writer.height))
+            self._buffers.put(FrameBuffer.empty(scale * info.width, scale * info.height))
+
+    @property
+    def compares(self) -> bool:
+        """Whether there is a comparison."""
+        return self._comparison is not None
 
     def run(self) -> None:
-        self.stages.run(self.upscale, decode=self.decode, encode=self.encode)
+        """Write everything; the outputs are complete but have their temporary names.
 
-    def decode(self) -> None:
-        source = self.reader.read()
+        Raises:
+            BaseException: The first error of any stage.
+        """
+        self._stages.run(self._upscale, decode=self._decode, encode=self._encode)
+
+    # The decode thread.
+
+    def _decode(self) -> None:
+        source = self._reader.read(skip=self.resumed)
         item = _Item()
+        in_chunk = 0
+        least, most = self._chunk_frames
         while True:
             with self.timer("decode"):
                 entry = next(source, None)
             if isinstance(entry, Frame):
                 item.frame = entry
+                item.begins_chunk = in_chunk >= (least if entry.key else most)
+                in_chunk = 1 if item.begins_chunk else in_chunk + 1
             elif entry is not None:
-                item.packets.append(entry)
+                item.packets.extend(self._converted(entry))
                 if len(item.packets) < _PACKETS_AT_ONCE:
                     continue
+            elif self._plan is not None:
+                item.packets.extend(self._plan.finish())
             with self.timer("decode.wait"):
-                self.decoded.put(item)
+                self._decoded.put(item)
             item = _Item()
             if entry is None:
-                self.decoded.put(None)
+                self._decoded.put(None)
                 return
 
-    def upscale(self) -> None:
-        for item in in_flight(self._started(), self.in_flight):
+    def _converted(self, packet: Any) -> Iterator[Any]:
+        return iter((packet,)) if self._plan is None else self._plan.convert(packet)
+
+    # The calling thread.
+
+    def _upscale(self) -> None:
+        for item in in_flight(self._started(), self._in_flight):
             self._finish(item)
-        self.processed.put(None)
+        self._processed.put(None)
 
     def _started(self) -> Iterator[_Item]:
         """The decoded items; drawing one starts the upscaling of its frame."""
+        count = 0
         while True:
             with self.timer("process.wait"):
-                item: _Item | None = self.decoded.get()
-                if item is not None and item.frame is not None:
-                    item.result = self.buffers.get()
+                item: _Item | None = self._decoded.get()
+                if item is not None and item.frame is not None and item.frame.pixels.size:
+                    item.result = self._buffers.get()
             if item is None:
                 return
+            if item.frame is not None:
+                if count == self.resumed and count:
+                    self._restore()
+                count += 1
             self._start(item)
             yield item
 
+    def _restore(self) -> None:
+        """Remember what an earlier run remembered at this frame."""
+        assert self._folder is not None
+        state = self._folder.state(self._done[-1])
+        if state is not None and isinstance(self._process, RememberingProcessor):
+            self._process.restore(state)
+
     def _start(self, item: _Item) -> None:
-        if self.queue is None or item.frame is None or item.result is None:
+        if self._queue is None or item.frame is None or item.result is None:
             return
         with self.timer("process"):
-            item.future = self.queue.submit(item.frame.pixels, out=item.result.pixels)
+            item.future = self._queue.submit(item.frame.pixels, out=item.result.pixels)
 
     def _finish(self, item: _Item) -> None:
         if item.frame is not None and item.result is not None:
+            if item.begins_chunk and self._folder is not None:
+                process = self._process
+                item.state = process.state() if isinstance(process, RememberingProcessor) else None
             with self.timer("process"):
                 self._fill(item, item.frame.pixels, item.result.pixels)
         with self.timer("process.wait"):
-            self.processed.put(item)
+            self._processed.put(item)
         if item.frame is not None:
             self.frames += 1
-            if self.on_progress is not None:
-                self.on_progress(self.frames, self.reader.info.frames)
+            if self._on_progress is not None:
+                self._on_progress(self.frames, self._reader.info.frames)
 
     def _fill(self, item: _Item, frame: Pixels, out: Pixels) -> None:
-        result = item.future.result() if item.future else self.process(frame, out=out)
+        result = item.future.result() if item.future else self._process(frame, out=out)
         if result is out:
             return
         if getattr(result, "shape", None) != out.shape or result.dtype != out.dtype:
@@ -177,143 +214,121 @@ class _Job:
             raise InputError(f"the processor returned {got}, expected uint8 {out.shape}")
         np.copyto(out, result)
 
-    def encode(self) -> None:
+    # The encode thread.
+
+    def _encode(self) -> None:
+        chunks = _ChunkWriter(self._writers, self._folder, self._done)
         while True:
             with self.timer("encode.wait"):
-                item: _Item | None = self.processed.get()
+                item: _Item | None = self._processed.get()
             if item is None:
                 break
             for packet in item.packets:
                 with self.timer("mux"):
-                    self.writer.copy(packet)
-                    if self.comparison is not None:
-                        self.comparison.writer.copy(packet)
-            if item.frame is not None and item.result is not None:
-                self._encode(item.frame, item.result)
+                    for writer in self._writers:
+                        writer.copy(packet)
+            if item.frame is not None:
+                self._encode_frame(item, item.frame, chunks)
+        chunks.check_end()
         with self.timer("encode"):
-            self.writer.finish()
-        if self.comparison is not None:
+            self._writer.finish()
+        if self._comparison is not None:
             with self.timer("compare"):
-                self.comparison.writer.finish()
+                self._comparison.writer.finish()
 
-    def _encode(self, frame: Frame, result: FrameBuffer) -> None:
-        with self.timer("encode"):
-            self.writer.write(result, frame.pts, frame.duration)
-        if self.comparison is not None:
-            with self.timer("compare"):
-                self.comparison.write(frame.pixels, result.pixels, frame.pts, frame.duration)
-        self.buffers.put(result)
+    @property
+    def _writers(self) -> list[FrameOutput]:
+        beside = [] if self._comparison is None else [self._comparison.writer]
+        return [self._writer, *beside]
+
+    def _encode_frame(self, item: _Item, frame: Frame, chunks: _ChunkWriter) -> None:
+        if item.begins_chunk:
+            with self.timer("encode"):
+                chunks.end(frame.pts, item.state)
+        if item.result is None:
+            with self.timer("mux"):
+                chunks.repeat(frame)
+        else:
+            with self.timer("encode"):
+                chunks.add(0, self._writer.encode(item.result, frame.pts, frame.duration))
+            if self._comparison is not None:
+                with self.timer("compare"):
+                    both = self._comparison.compose(frame.pixels, item.result.pixels)
+                    writer = self._comparison.writer
+                    chunks.add(1, writer.encode(both, frame.pts, frame.duration))
+            chunks.frames += 1
+            self._buffers.put(item.result)
         self.start = frame.pts if self.start is None else self.start
         self.end = frame.pts + frame.duration
 
 
-def enhance_video(
-    source: str | os.PathLike[str],
-    target: str | os.PathLike[str],
-    process: FrameProcessor,
-    *,
-    encode: EncodeOptions | None = None,
-    overwrite: bool = False,
-    compare: str | os.PathLike[str] | None = None,
-    on_progress: Callable[[int, int | None], None] | None = None,
-    depth: int = 4,
-) -> VideoReport:
-    """Upscale a video; its sound, subtitles, chapters and metadata go along untouched.
+class _ChunkWriter:
+    """Writes packets to the outputs and into the folder, or from the folder to the outputs."""
 
-    Every frame in gives one frame out, at its own time. The first error of any stage, or Ctrl-C,
-    ends all of them, removes what was written and is raised; nothing appears under the final name
-    before it is whole.
+    def __init__(
+        self, writers: list[FrameOutput], folder: JobFolder | None, done: list[Chunk]
+    ) -> None:
+        self.frames = 0  # of the current chunk
+        self._writers, self._folder = writers, folder
+        self._done = iter(done)
+        self._chunk: Chunk | None = None
+        self._again: list[Iterator[EncodedPacket]] = []
+        self._next: list[EncodedPacket | None] = []
 
-    Args:
-        source: The input video.
-        target: The output; its ending chooses the format (.mp4, .m4v, .mov, .mkv, .webm).
-        process: What upscales a frame; called in the calling thread.
-        encode: How to encode; None for the defaults.
-        overwrite: Replace `target` and `compare` where they exist.
-        compare: Also write a video with bicubic on the left and the result on the right.
-        on_progress: Called in the calling thread after each frame with the number of frames
-            processed and the total, None while the file does not say.
-        depth: Frames that may wait between two stages.
+    def add(self, output: int, packets: list[EncodedPacket]) -> None:
+        """Write what was encoded."""
+        for packet in packets:
+            self._writers[output].mux(packet)
+        if self._folder is not None and packets:
+            self._folder.keep(output, packets)
 
-    Returns:
-        An account of the job.
+    def end(self, next_pts: int, state: bytes | None) -> None:
+        """End a chunk; `next_pts` is when the next frame is shown."""
+        if self._chunk is not None:
+            if self._chunk.frames != self.frames:
+                raise self._differs()
+            for writer in self._writers:
+                writer.end_chunk(next_pts)
+            self._mux_again(self.frames + 1)
+            self._chunk = None
+        else:
+            for output, writer in enumerate(self._writers):
+                self.add(output, writer.end_chunk(next_pts))
+            if self._folder is not None:
+                self._folder.end_chunk(self.frames, state)
+        self.frames = 0
 
-    Raises:
-        VideoError: An input or output cannot be read or written.
-        InputError: The processor or the options do not fit.
-    """
-    began = time.perf_counter()
-    source, target = Path(source), Path(target)
-    compare = None if compare is None else Path(compare)
-    scale = int(process.scale)
-    if scale < 1 or depth < 1:
-        raise InputError(f"scale {scale} and depth {depth} must be at least 1")
-    _check_distinct(source, target, compare)
-    encode = encode or EncodeOptions()
-    with VideoReader(source) as reader:
-        info = reader.info
+    def repeat(self, frame: Frame) -> None:
+        """Count a frame that an earlier run made, and write the packets that came out with it."""
+        if self._chunk is None:
+            self._chunk = next(self._done, None)
+            if self._chunk is None or self._folder is None:
+                raise self._differs()
+            self._again = [
+                self._folder.packets(self._chunk, output) for output in range(len(self._writers))
+            ]
+            self._next = [next(packets, None) for packets in self._again]
+        self.frames += 1
+        for writer in self._writers:
+            writer.note(frame.pts, frame.duration)
+        self._mux_again(self.frames)
 
-        def open_writer(path: Path, copies: int) -> VideoWriter:
-            return VideoWriter(
-                path,
-                copies * scale * info.width,
-                scale * info.height,
-                info.time_base,
-                rate=info.rate,
-                colour=info.colour,
-                sample_aspect_ratio=info.sample_aspect_ratio,
-                options=encode,
-                template=reader,
-                overwrite=overwrite,
-            )
+    def _mux_again(self, after: int) -> None:
+        for output, writer in enumerate(self._writers):
+            packet = self._next[output]
+            while packet is not None and packet.after <= after:
+                writer.mux_again(packet)
+                packet = next(self._again[output], None)
+            self._next[output] = packet
 
-        writer = open_writer(target, 1)
-        beside: VideoWriter | None = None
-        try:
-            beside = open_writer(compare, 2) if compare is not None else None
-            comparison = SideBySide(beside) if beside is not None else None
-            job = _Job(reader, process, writer, comparison, on_progress, depth)
-            job.run()
-            for output in (writer, beside):
-                if output is not None:
-                    output.publish()
-        except BaseException:
-            for output in (writer, beside):
-                if output is not None:
-                    output.abort()
-            raise
-        return _report(job, source, target, compare, encode, time.perf_counter() - began)
+    def check_end(self) -> None:
+        """Raise where the video ends within chunks of an earlier run."""
+        if self._chunk is not None or next(self._done, None) is not None:
+            raise self._differs()
 
-
-def _check_distinct(source: Path, target: Path, compare: Path | None) -> None:
-    for output in (target, compare):
-        if output is not None and output.resolve() == source.resolve():
-            raise VideoError(f"{output} is the input itself; choose another name for the output")
-    if compare is not None and compare.resolve() == target.resolve():
-        raise VideoError(f"{compare} is named twice; give the comparison a name of its own")
-
-
-def _report(
-    job: _Job, source: Path, target: Path, compare: Path | None, encode: EncodeOptions, wall: float
-) -> VideoReport:
-    info, writer, tracks, timer = job.reader.info, job.writer, job.writer.tracks, job.timer
-    stages = ("decode", "process", "encode", "mux") + (("compare",) if compare else ())
-    return VideoReport(
-        source=source,
-        target=target,
-        compare=compare,
-        frames=job.frames,
-        input_size=(info.width, info.height),
-        output_size=(writer.width, writer.height),
-        duration=float((job.end - (job.start or 0)) * info.time_base),
-        seconds={stage: timer.total(stage) for stage in stages},
-        waits={stage: timer.total(f"{stage}.wait") for stage in ("decode", "process", "encode")},
-        wall=wall,
-        fps=job.frames / wall,
-        codec=encode.codec,
-        audio_tracks=tracks.audio if tracks else 0,
-        subtitle_tracks=tracks.subtitles if tracks else 0,
-        data_tracks=tracks.data if tracks else 0,
-        dropped_tracks=tuple(tracks.dropped) if tracks else (),
-        repaired_timestamps=job.reader.repaired_timestamps,
-    )
+    @staticmethod
+    def _differs() -> VideoError:
+        return VideoError(
+            "the input decodes otherwise than in the earlier run; delete the .srsdk-job folder "
+            "beside the output and run the command again"
+        )

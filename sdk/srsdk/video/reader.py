@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import av
 import av.error
+import numpy as np
 
-from srsdk.errors import VideoError
+from srsdk.errors import InputError, VideoError
 from srsdk.video.colour import Colour, Converter, FrameBuffer, refuse_unsupported
+from srsdk.video.damage import DamageLog, OnDamage, check_on_damage
+from srsdk.video.decode import Decoder, Section
+from srsdk.video.info import Frame, VideoInfo
 from srsdk.video.opening import (
     check_file,
     duration_of,
     is_cover,
     open_container,
     orientation_of,
-    reason,
     time_of,
     video_stream,
 )
+from srsdk.video.timeline import Timeline
 
 if TYPE_CHECKING:
     import os
@@ -31,101 +36,97 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from srsdk.types import Pixels
-    from srsdk.video.orientation import Orientation
+    from srsdk.video.damage import Damage
 
 _log = logging.getLogger(__name__)
 
 # Stream clocks of these start anywhere, often hours in; everything is moved to start at zero.
 _BROADCAST = {"mpegts", "mpeg"}
-# Containers and codecs in which every packet is exactly one frame, so that frames can be counted.
-_COUNTABLE = ({"mov", "mp4", "matroska"}, {"h264", "hevc"})
+
+# Before a key frame there may be frames that are shown after it.
+_SEEK_MARGIN = 0.5
+
+_NO_PIXELS: Pixels = np.empty((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True)
-class VideoInfo:
-    """What a video file holds.
+class ReadOptions:
+    """Which part of a video is read, and how.
 
     Attributes:
-        path: The file.
-        width: Width in pixels, after turning upright.
-        height: Height in pixels, after turning upright.
-        time_base: Unit of every timestamp, in seconds.
-        rate: Average frames per second; None where the file gives none.
-        frames: Number of frames as the container has it, or estimated; None when unknown.
-        duration: Seconds; None when unknown.
-        codec: Name of the video codec.
-        pixel_format: FFmpeg's name of the stored pixel format.
-        colour: Colour tags, with what the file leaves open filled in.
-        orientation: What was done to the stored pixels to turn them upright.
-        sample_aspect_ratio: Width of a pixel over its height, after turning upright.
+        on_damage: What to do where the file is damaged, see `srsdk.video.damage.OnDamage`.
+        start: Seconds at which to begin; frames shown before are left out.
+        duration: Seconds to read; None for all.
+        progressive: Take frames for whole ones although the file says that they are interlaced.
+        threads: Threads for decoding; one is ample for what is worth upscaling.
     """
 
-    path: Path
-    width: int
-    height: int
-    time_base: Fraction
-    rate: Fraction | None
-    frames: int | None
-    duration: float | None
-    codec: str
-    pixel_format: str
-    colour: Colour
-    orientation: Orientation
-    sample_aspect_ratio: Fraction
+    on_damage: OnDamage = "conceal"
+    start: float = 0.0
+    duration: float | None = None
+    progressive: bool = False
+    threads: int = 1
 
-
-@dataclass(frozen=True)
-class Frame:
-    """One frame.
-
-    Attributes:
-        pixels: `(H, W, 3)` uint8 BGR, upright; rows may be padded.
-        pts: When it is shown, in units of the stream's time base; strictly increasing.
-        duration: How long, in the same unit; 0 where the file does not say.
-    """
-
-    pixels: Pixels
-    pts: int
-    duration: int = 0
+    def __post_init__(self) -> None:
+        """Raise `InputError` for options that mean nothing."""
+        check_on_damage(self.on_damage)
+        if not 0 <= self.start < 1e9:
+            raise InputError(f"start is {self.start} s, expected 0 or more")
+        if self.duration is not None and not 0 < self.duration < 1e9:
+            raise InputError(f"duration is {self.duration} s, expected more than 0")
 
 
 class VideoReader:
-    """Decodes one video, once, from its beginning.
+    """Decodes one video, once, from its beginning or from `ReadOptions.start` on.
 
     Iterating gives `Frame`s. `read()` gives them together with the packets of all other tracks, in
-    the order of the file, for copying. A frame that cannot be decoded raises; none is concealed as
-    far as the decoder can tell, none is skipped.
+    the order of the file, for copying.
 
     Args:
         path: A file on disk.
-        threads: Threads for decoding; one is ample for what is worth upscaling.
+        options: Which part is read, and how; None for the defaults.
+        file: Where to read the bytes of a stream that has no path, such as stdin; `path` is then
+            its name in messages.
 
     Raises:
         VideoError: There is no such file, it is damaged or cut short, has no video, is HDR, has
             more than 8 bits per component, transparency, or interlaced fields.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        options: ReadOptions | None = None,
+        file: BinaryIO | None = None,
+    ) -> None:
+        self._options = options = options or ReadOptions()
         self.path = Path(path)
         #: Seconds that are taken off every timestamp (streams cut from a broadcast only).
         self.origin = Fraction(0)
         #: Timestamps that were missing or did not increase and were put right.
         self.repaired_timestamps = 0
-        check_file(self.path)
-        self.container = open_container(self.path)
+        #: Seconds at which the part that is read begins, and its length; None: to the end.
+        self.section: tuple[float, float | None] = (options.start, options.duration)
+        self._log = DamageLog()
+        if file is None:
+            check_file(self.path, whole=options.on_damage != "salvage")
+        self.container = open_container(self.path, file)
         try:
             self._video: Any = video_stream(self.container, self.path)
             names = set(self.container.format.name.split(","))
             if names & _BROADCAST and self.container.start_time:
                 self.origin = Fraction(self.container.start_time, av.time_base)
+            if options.start and file is None:
+                self._seek()
+            self.origin += Fraction(options.start)
+            self._timeline = Timeline(self.origin, continuous=bool(names & _BROADCAST))
             self._side = [
                 stream
                 for stream in self.container.streams
                 if stream.type in ("audio", "subtitle", "data") or is_cover(stream)
             ]
-            context = self._video.codec_context
-            context.thread_count = threads
-            context.options = {"err_detect": "explode"}
+            self._video.codec_context.thread_count = options.threads
             self._set_up()
         except BaseException:
             self.container.close()
@@ -141,26 +142,65 @@ class VideoReader:
         """The track that is decoded, as a PyAV stream."""
         return self._video
 
+    @property
+    def warnings(self) -> list[str]:
+        """What a viewer of the frames read so far should know, one line each."""
+        lines = []
+        if self._decoder.lead_in:
+            lines.append(
+                f"the first {self._decoder.lead_in:.2f} s, before the first key frame, "
+                "cannot be shown"
+            )
+        jumps = self._timeline.jumps
+        if jumps:
+            more = f" and {len(jumps) - 1} more times" if len(jumps) > 1 else ""
+            lines.append(f"the recording's clock jumps at {jumps[0]:.2f} s{more}; closed the gap")
+        if self._resized:
+            lines.append(
+                f"{self._resized} frames from {self._resized_at} on had another size or pixel "
+                "format and were converted to that of the first"
+            )
+        return [*lines, *self._log.warnings()]
+
+    @property
+    def damage(self) -> list[Damage]:
+        """The damaged spots found so far."""
+        return list(self._log.spots)
+
     def _set_up(self) -> None:
         """Decode up to the first frame: only that tells format, orientation and colour."""
         stream, context = self._video, self._video.codec_context
-        self._durations: dict[int, int] = {}
         self._last_pts: int | None = None
-        self._packets = self._frames = 0
-        self._end = 0.0
-        self._source = self._decode()
+        self._resized, self._resized_at = 0, ""
+        self._skip = 0
+        self._decoder = Decoder(
+            self.path,
+            self.container,
+            stream,
+            self._side,
+            self._timeline,
+            self._options.on_damage,
+            self._log,
+            Section(self._options.start > 0, self._options.duration),
+        )
+        self._source = iter(self._decoder)
         self._ahead: deque[Any] = deque()
         for item in self._source:
             self._ahead.append(item)
             if isinstance(item, av.VideoFrame):
                 break
         else:
-            raise VideoError(f"{self.path} has a video track without a single frame in it")
+            where = f" after {self._options.start:g} s" if self._options.start else ""
+            raise VideoError(
+                f"{self.path} has a video track without a single frame that can be decoded{where}; "
+                "copy or download it again"
+            )
         first = self._ahead[-1]
-        refuse_unsupported(first, source=str(self.path))
+        self._refuse(first)
         colour = Colour.of(first, context, source=str(self.path))
         self._shape = (first.width, first.height, first.format.name)
         self._convert = Converter.to_bgr(first, colour)
+        self._converters = {self._shape: self._convert}
         orientation = orientation_of(first, stream, self.path)
         width, height = first.width, first.height
         aspect = Fraction(context.sample_aspect_ratio or 1)
@@ -169,6 +209,11 @@ class VideoReader:
         rate = stream.average_rate or stream.guessed_rate or None
         duration = duration_of(stream, self.container)
         frames = stream.frames or (round(duration * rate) if duration and rate else None)
+        if self._options.start or self._options.duration:
+            left = None if duration is None else max(0.0, duration - self._options.start)
+            given = [value for value in (left, self._options.duration) if value is not None]
+            duration = min(given, default=None)
+            frames = round(duration * rate) if duration and rate else None
         self.info = VideoInfo(
             path=self.path,
             width=width,
@@ -185,87 +230,92 @@ class VideoReader:
         )
         self._step = max(1, round(1 / (rate * stream.time_base))) if rate else 1
 
+    def _refuse(self, frame: av.VideoFrame) -> None:
+        """Raise `VideoError` for frames that would lose something."""
+        refuse_unsupported(
+            frame,
+            source=str(self.path),
+            tags=self._video.metadata,
+            progressive=self._options.progressive,
+        )
+
+    def _seek(self) -> None:
+        """Go to a key frame before the start, or stay at the beginning where that fails."""
+        target = float(self.origin) + self._options.start - _SEEK_MARGIN
+        if target > 0:
+            with contextlib.suppress(av.error.FFmpegError, OSError):
+                self.container.seek(int(target * av.time_base))
+
     def __iter__(self) -> Iterator[Frame]:
         """The frames alone."""
         return (item for item in self.read() if isinstance(item, Frame))
 
-    def read(self) -> Iterator[Frame | Any]:
+    def read(self, *, skip: int = 0) -> Iterator[Frame | Any]:
         """Frames, and the packets (`av.Packet`) of `side_streams`, in the order of the file.
 
+        Args:
+            skip: So many of the first frames are decoded but not converted, and have no pixels.
+
         Raises:
-            VideoError: The file is damaged at this point.
+            VideoError: The file is damaged at this point, and damage stops; or it cannot be read.
         """
+        self._skip = skip
         while self._ahead:
             yield self._finish(self._ahead.popleft())
         for item in self._source:
             yield self._finish(item)
-        self._check_count()
-
-    def _decode(self) -> Iterator[Any]:
-        """Packets of the side tracks as they are, packets of the video as decoded frames."""
-        try:
-            for packet in self.container.demux([self._video, *self._side]):
-                self._note_end(packet)
-                if packet.stream.index != self._video.index:
-                    if packet.size:  # what has none only says that the file is at its end
-                        yield packet
-                    continue
-                if packet.is_corrupt:
-                    raise VideoError(f"{self.path} is damaged or cut short at {time_of(packet)}")
-                if packet.size and not packet.is_discard:
-                    self._packets += 1
-                    if packet.pts is not None and packet.duration:
-                        self._durations[packet.pts] = packet.duration
-                for frame in packet.decode():
-                    if frame.is_corrupt:
-                        raise VideoError(f"{self.path} is damaged at {time_of(frame)}")
-                    self._frames += 1
-                    yield frame
-        except (av.error.FFmpegError, OSError) as error:
-            if isinstance(error, VideoError):
-                raise
-            raise VideoError(
-                f"{self.path} cannot be decoded after frame {self._frames} ({reason(error)}); "
-                "the file is damaged: copy or download it again"
-            ) from error
 
     def _finish(self, item: Any) -> Any:
-        return self._frame(item) if isinstance(item, av.VideoFrame) else self._packet(item)
+        if isinstance(item, av.VideoFrame):
+            self._skip -= 1
+            return self._frame(item, wanted=self._skip < 0)
+        if item.dts is None and is_cover(item.stream):
+            item.pts = item.dts = 0
+        return item
 
-    def _packet(self, packet: Any) -> Any:
-        if packet.dts is None and is_cover(packet.stream):
-            packet.pts = packet.dts = 0
-            return packet
-        if self.origin:
-            shift = round(self.origin / Fraction(packet.time_base))
-            packet.pts = None if packet.pts is None else packet.pts - shift
-            packet.dts = None if packet.dts is None else packet.dts - shift
-        return packet
-
-    def _frame(self, frame: av.VideoFrame) -> Frame:
+    def _frame(self, frame: av.VideoFrame, *, wanted: bool) -> Frame:
         """Convert, turn, and settle the timestamp."""
-        if (frame.width, frame.height, frame.format.name) != self._shape:
+        if frame.interlaced_frame:
+            self._refuse(frame)
+        stored = frame.pts
+        durations = self._decoder.durations
+        duration = durations.pop(stored, 0) if stored is not None else 0
+        if len(durations) > 1024:  # a container whose packets and frames disagree
+            durations.clear()
+        pts = self._settle(stored)
+        convert = self._converter(frame)
+        pixels = _NO_PIXELS
+        if wanted:
+            pixels = self.info.orientation.apply(FrameBuffer(convert(frame)).pixels)
+        return Frame(pixels, pts, duration, bool(frame.key_frame))
+
+    def _converter(self, frame: av.VideoFrame) -> Converter:
+        """The conversion for a frame; one of another size is fitted to the first, as players do."""
+        shape = (frame.width, frame.height, frame.format.name)
+        if shape == self._shape:
+            return self._convert
+        if self._options.on_damage == "stop":
             raise VideoError(
                 f"{self.path} changes its picture size or pixel format at {time_of(frame)}; "
                 "re-encode it first: ffmpeg -i IN -c:a copy OUT"
             )
-        if frame.interlaced_frame:
-            refuse_unsupported(frame, source=str(self.path))
-        stored = frame.pts
-        duration = self._durations.pop(stored, 0) if stored is not None else 0
-        if len(self._durations) > 1024:  # a container whose packets and frames disagree
-            self._durations.clear()
-        pts = self._settle(stored)
-        pixels = self.info.orientation.apply(FrameBuffer(self._convert(frame)).pixels)
-        return Frame(pixels, pts, duration)
+        self._refuse(frame)
+        self._resized_at = self._resized_at or time_of(frame)
+        self._resized += 1
+        if shape not in self._converters:
+            if len(self._converters) > 8:
+                self._converters = {self._shape: self._convert}
+            width, height, _ = self._shape
+            self._converters[shape] = Converter.to_bgr(
+                frame, self.info.colour, size=(width, height)
+            )
+        return self._converters[shape]
 
     def _settle(self, stored: int | None) -> int:
         """A timestamp after the last one: the file's own if it is one."""
         last = self._last_pts
-        if stored is not None:
-            pts = stored - round(self.origin / self.info.time_base)
-        else:
-            pts = 0 if last is None else last + self._step
+        guess = 0 if last is None else last + self._step
+        pts = guess if stored is None else stored
         if stored is None or (last is not None and pts <= last):
             self.repaired_timestamps += 1
             if self.repaired_timestamps == 1:
@@ -274,30 +324,6 @@ class VideoReader:
             pts = last + 1
         self._last_pts = pts
         return pts
-
-    def _note_end(self, packet: Any) -> None:
-        if packet.pts is not None:
-            end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-            self._end = max(self._end, end)
-
-    def _check_count(self) -> None:
-        """Every packet must have given its frame, and the file must last as long as it says."""
-        containers, codecs = _COUNTABLE
-        names = set(self.container.format.name.split(","))
-        if not names & containers:
-            return
-        # The Matroska demuxer skips what it cannot read, up to the end of the file if need be.
-        says = (self.container.duration or 0) / av.time_base
-        if "matroska" in names and self._end < 0.99 * says - 1:
-            raise VideoError(
-                f"{self.path} ends at {self._end:.1f} s although it says that it lasts "
-                f"{says:.1f} s; the file is damaged: copy or download it again"
-            )
-        if self.info.codec in codecs and self._frames < self._packets:
-            raise VideoError(
-                f"{self.path}: {self._packets - self._frames} of {self._packets} frames could not "
-                "be decoded; the file is damaged: copy or download it again"
-            )
 
     def close(self) -> None:
         """Close the file; calling twice is fine."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from srsdk.video.damage import Damage
+    from srsdk.video.pipeline import Pipeline
+    from srsdk.video.source import FrameSource
+    from srsdk.video.tracks import TrackPlan
 
 
 @dataclass(frozen=True)
@@ -16,28 +22,36 @@ class VideoReport:
         source: The input.
         target: The output.
         compare: The side-by-side video; None where none was asked for.
-        frames: Frames read, processed and written.
+        frames: Frames in the output.
+        resumed_frames: Frames among them that an earlier run had made.
+        restarted: Why the work of an earlier run was of no use; empty where none was thrown away.
         input_size: Width and height of the input, upright.
         output_size: Width and height of the output.
         duration: Seconds of video, from the first frame to the end of the last.
-        seconds: Working time per stage: decode, process, encode (with muxing), and compare. The
-            stages run at the same time, so these add up to more than `wall`.
+        seconds: Working time per stage: decode, process, encode, mux (of the tracks beside the
+            picture, and of packets that an earlier run made), and compare. The stages run at the
+            same time, so these add up to more than `wall`.
         waits: Time that each stage spent waiting for another; the stage that waits least is the
             bottleneck.
         wall: Seconds from opening the input to the finished output.
         fps: Frames per second of wall time.
         codec: Encoder.
-        audio_tracks: Sound tracks copied.
-        subtitle_tracks: Subtitle tracks copied.
-        data_tracks: Data tracks and attachments copied.
-        dropped_tracks: What the output has no place for, one description each.
+        audio_tracks: Sound tracks in the output.
+        subtitle_tracks: Subtitle tracks in the output.
+        data_tracks: Data tracks, time codes, attachments and covers in the output.
+        converted_tracks: Tracks among them that were not copied but converted, a description each.
+        dropped_tracks: Tracks that are not in the output and why, a description each.
         repaired_timestamps: Frames whose timestamp was missing or did not increase.
+        damage: The damaged spots of the input.
+        warnings: What a viewer should know about the input, one line each, damage included.
     """
 
     source: Path
     target: Path
     compare: Path | None
     frames: int
+    resumed_frames: int
+    restarted: str
     input_size: tuple[int, int]
     output_size: tuple[int, int]
     duration: float
@@ -49,8 +63,11 @@ class VideoReport:
     audio_tracks: int
     subtitle_tracks: int
     data_tracks: int
+    converted_tracks: tuple[str, ...]
     dropped_tracks: tuple[str, ...]
     repaired_timestamps: int
+    damage: tuple[Damage, ...]
+    warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain types, ready for `json.dump`."""
@@ -58,3 +75,51 @@ class VideoReport:
         return {
             key: str(value) if isinstance(value, Path) else value for key, value in record.items()
         }
+
+
+def make_report(
+    pipeline: Pipeline,
+    reader: FrameSource,
+    plan: TrackPlan | None,
+    target: Path,
+    codec: str,
+    size: tuple[int, int],
+    wall: float,
+) -> VideoReport:
+    """The account of a pipeline that has run.
+
+    Args:
+        pipeline: It.
+        reader: Its input.
+        plan: What became of the tracks beside the picture; None where there are none.
+        target: The output.
+        codec: Encoder.
+        size: Width and height of the output.
+        wall: Seconds that all of it took.
+    """
+    info, timer = reader.info, pipeline.timer
+    stages = ["decode", "process", "encode", "mux", *(["compare"] if pipeline.compares else [])]
+    return VideoReport(
+        source=reader.path,
+        target=target,
+        compare=None,
+        frames=pipeline.frames,
+        resumed_frames=pipeline.resumed,
+        restarted="",
+        input_size=(info.width, info.height),
+        output_size=size,
+        duration=float((pipeline.end - (pipeline.start or 0)) * info.time_base),
+        seconds={stage: timer.total(stage) for stage in stages},
+        waits={stage: timer.total(f"{stage}.wait") for stage in ("decode", "process", "encode")},
+        wall=wall,
+        fps=pipeline.frames / wall,
+        codec=codec,
+        audio_tracks=plan.audio if plan else 0,
+        subtitle_tracks=plan.subtitles if plan else 0,
+        data_tracks=plan.data if plan else 0,
+        converted_tracks=tuple(plan.converted) if plan else (),
+        dropped_tracks=tuple(plan.dropped) if plan else (),
+        repaired_timestamps=reader.repaired_timestamps,
+        damage=tuple(reader.damage),
+        warnings=tuple(reader.warnings),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from srsdk.video.channel import Channel, ChannelClosedError
+from srsdk.video.channel import Channel, ChannelAbortedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,7 @@ class Stages:
     """Runs stages side by side; the first error ends all of them and is the one that is raised.
 
     Stages talk through channels made here. When a stage fails, every channel is aborted, so every
-    other stage wakes up with `ChannelClosedError` and returns.
+    other stage wakes up with `ChannelAbortedError` and returns.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Stages:
     def _guard(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except ChannelClosedError:
+        except ChannelAbortedError:
             pass  # another stage failed; its error is the one to show
         except BaseException as error:
             self._fail(error)

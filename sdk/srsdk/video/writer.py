@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import uuid
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,21 +13,37 @@ import av
 import av.error
 import numpy as np
 
-from srsdk.errors import InputError, VideoError
-from srsdk.video.colour import Colour, Converter, FrameBuffer
-from srsdk.video.encoding import FORMATS, EncodeOptions, container_options
+from srsdk.errors import InputError, SrsdkError, VideoError
+from srsdk.files import part_path
+from srsdk.video.colour import Colour, FrameBuffer
+from srsdk.video.conversion import TrackOptions
+from srsdk.video.encoding import HARDWARE, HEVC, EncodeOptions, container_options
 from srsdk.video.opening import reason
-from srsdk.video.tracks import CopiedTracks, clean_metadata, set_duration
+from srsdk.video.picture import EncodedPacket, PictureEncoder, PictureFormat, reordering
+from srsdk.video.target import check_size, check_target
+from srsdk.video.tracks import OutputTracks, TrackPlan, clean_metadata, set_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from srsdk.types import Pixels
     from srsdk.video.reader import VideoReader
 
 
+_DISK_ERRORS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EIO,
+    errno.EFBIG,
+)
+
+
 class VideoWriter:
-    """Writes one video file under a temporary name beside `path`, and renames it when it is whole.
+    """Writes one video file under a temporary name and renames it when it is whole.
 
     Use it as a context manager: leaving it normally finishes and publishes the file, leaving it by
     any exception, Ctrl-C included, removes every trace. The header is written at once, so that
@@ -38,15 +54,27 @@ class VideoWriter:
 
     Args:
         path: The output; its ending (.mp4, .m4v, .mov, .mkv, .webm) chooses the format.
-        width: Width of every frame.
-        height: Height of every frame.
+        width: Width of the output.
+        height: Height of the output.
         time_base: Unit of the frames' timestamps, in seconds.
         rate: Nominal frames per second, a hint only.
         colour: Colour of the output: matrix and range to convert to, and all tags; None for BT.709.
         sample_aspect_ratio: Width of a pixel over its height; None for square ones.
-        options: How to encode; None for the defaults.
+        options: How to encode; None for the defaults of the format.
+        frame_size: Width and height of the frames given, which are resized to the output's; None
+            for the same.
         template: Reader whose sound, subtitles, chapters and metadata go along.
+        tracks: What becomes of those; None copies them.
         overwrite: Replace a file that is there already.
+        temporary: The name until then, on the same disk; None for a hidden one beside `path`.
+
+    Attributes:
+        path: The output.
+        width: Width of the output.
+        height: Height of the output.
+        frame_size: Width and height of the frames given.
+        frames: Frames given to `write`.
+        tracks: What becomes of the tracks beside the picture; None without a template.
 
     Raises:
         VideoError: The output exists, its folder is missing or not writable, or its format cannot
@@ -65,26 +93,34 @@ class VideoWriter:
         colour: Colour | None = None,
         sample_aspect_ratio: Fraction | None = None,
         options: EncodeOptions | None = None,
+        frame_size: tuple[int, int] | None = None,
         template: VideoReader | None = None,
+        tracks: TrackPlan | None = None,
         overwrite: bool = False,
+        temporary: Path | None = None,
     ) -> None:
         self.path = Path(path)
         self.width, self.height = width, height
-        #: Frames given to `write`.
+        self.frame_size = frame_size or (width, height)
         self.frames = 0
-        #: The copied tracks, None without a template.
-        self.tracks: CopiedTracks | None = None
-        self._options = options = options or EncodeOptions()
-        colour = colour or Colour()
-        self._encoded = 0
-        self._durations: dict[int, int] = {}
-        self._held: Any = None
-        self._first_dts: int | None = None
-        self._start_pts = self._end = 0
+        self._own: FrameBuffer | None = None
         self._closed = False
-        kind = _check_target(self.path, overwrite=overwrite)
-        _check_size(width, height, options.pixel_format)
-        self._temporary = _reserve(self.path)
+        kind = check_target(self.path, overwrite=overwrite)
+        self._options = options = options or EncodeOptions.for_format(kind)
+        check_size(self.path, width, height, options)
+        self._stored = PictureFormat(
+            width,
+            height,
+            time_base,
+            rate or Fraction(25),
+            colour or Colour(),
+            sample_aspect_ratio or Fraction(1),
+            options,
+        )
+        if template is not None and tracks is None:
+            tracks = TrackPlan(template, self.path, kind, TrackOptions())
+        self.tracks = tracks
+        self._temporary = temporary or _reserve(self.path)
         try:
             metadata = template.container.metadata if template is not None else {}
             self._container: Any = av.open(
@@ -93,55 +129,50 @@ class VideoWriter:
                 format=kind,
                 container_options=container_options(kind, clean_metadata(metadata)),
             )
-            self._stream = self._add_video(
-                time_base, rate, colour, sample_aspect_ratio or Fraction(1)
-            )
-            if template is not None:
-                video = template.video_stream
-                self._stream.metadata.update(clean_metadata(video.metadata))
-                if hasattr(video, "disposition"):
-                    self._stream.disposition = video.disposition
-                self.tracks = CopiedTracks(self._container, template, self.path, kind)
+            self._stream = self._add_video()
+            self._side: OutputTracks | None = None
+            if template is not None and tracks is not None:
+                self._side = OutputTracks(self._container, self._stream, template, tracks, kind)
             self._start()
-            self._convert = Converter.from_bgr(width, height, options.pixel_format, colour)
-            self._own: FrameBuffer | None = None
+            delay = reordering(self._stream.codec_context)
+            self._encoder = PictureEncoder(
+                self._stored, self.frame_size, delay, lead=kind in ("mp4", "mov")
+            )
         except BaseException:
             self.abort()
             raise
 
-    def _add_video(
-        self, time_base: Fraction, rate: Fraction | None, colour: Colour, aspect: Fraction
-    ) -> Any:
-        options = self._options
+    def _add_video(self) -> Any:
+        """The picture's track; its encoder makes the header and is given no frames."""
+        codec = self._options.codec
         try:
-            stream: Any = self._container.add_stream(options.codec, rate=rate or Fraction(25))
+            stream: Any = self._container.add_stream(codec, rate=self._stored.rate)
         except ValueError as error:  # FFmpeg here lacks the codec, or the format does
             if "support" in str(error):
                 other = "libvpx-vp9" if self.path.suffix.lower() == ".webm" else "libx264"
-                text = f"{self.path.suffix} files cannot hold {options.codec}; choose codec {other}"
+                text = f"{self.path.suffix} files cannot hold {codec}; choose codec {other}"
                 raise VideoError(f"{text}, or name the output .mkv") from error
+            needs = f", which needs {HARDWARE[codec]}" if codec in HARDWARE else ""
             raise VideoError(
-                f"FFmpeg here has no encoder {options.codec}; choose another codec"
+                f"FFmpeg here has no encoder {codec}{needs}; choose another codec, for instance "
+                "libx264"
             ) from error
-        stream.width, stream.height = self.width, self.height
-        stream.pix_fmt = options.pixel_format
-        context = stream.codec_context
-        context.time_base = time_base
-        context.thread_count = options.threads
-        context.sample_aspect_ratio = aspect
-        context.colorspace = colour.matrix
-        context.color_primaries = colour.primaries
-        context.color_trc = colour.transfer
-        context.color_range = 2 if colour.full_range else 1
-        context.options = options.settings()
+        self._stored.configure(stream.codec_context)
+        if self._container.format.name in ("mp4", "mov") and codec in HEVC:
+            stream.codec_context.codec_tag = "hvc1"  # Apple's players take no "hev1"
         return stream
 
     def _start(self) -> None:
         try:
             self._container.start_encoding()
         except (av.error.FFmpegError, OSError, ValueError, RuntimeError) as error:
-            if isinstance(error, OSError) and error.errno and not isinstance(error, ValueError):
+            if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
                 raise self._failure(error) from error
+            if self._options.codec in HARDWARE:
+                raise VideoError(
+                    f"{self._options.codec} cannot be used here ({reason(error)}): it needs "
+                    f"{HARDWARE[self._options.codec]}; choose codec libx264"
+                ) from error
             raise VideoError(
                 f"{self.path} cannot be started ({reason(error)}); check codec "
                 f"{self._options.codec}, preset {self._options.preset} and pixel format "
@@ -155,10 +186,10 @@ class VideoWriter:
         )
 
     def write(self, frame: FrameBuffer | Pixels, pts: int, duration: int = 0) -> None:
-        """Encode one frame.
+        """Encode one frame and write what is ready.
 
         Args:
-            frame: `(height, width, 3)` uint8 BGR, any strides; as a `FrameBuffer` it is not copied,
+            frame: uint8 BGR of `frame_size`, any strides; as a `FrameBuffer` it is not copied,
                 and may be written to again as soon as this returns.
             pts: When it is shown, in units of the time base; must increase.
             duration: How long, in the same unit; 0 leaves it to the next frame.
@@ -167,52 +198,55 @@ class VideoWriter:
             InputError: Wrong size or type.
             VideoError: Writing failed, for instance on a full disk.
         """
+        for packet in self.encode(frame, pts, duration):
+            self.mux(packet)
+
+    def encode(
+        self, frame: FrameBuffer | Pixels, pts: int, duration: int = 0
+    ) -> list[EncodedPacket]:
+        """The first half of `write`: the packets that are ready, for `mux`."""
         if not isinstance(frame, FrameBuffer):
             frame = self._copy(frame)
-        converted = self._convert(frame.frame)
-        converted.pts = pts
-        converted.time_base = self._stream.codec_context.time_base
-        if duration:
-            self._durations[pts] = duration
-        if not self.frames:
-            self._start_pts = pts
-        self._end = pts + duration
         self.frames += 1
-        self._encode(converted)
+        with self._failing():
+            return list(self._encoder.encode(frame, pts, duration))
 
-    def _copy(self, pixels: Pixels) -> FrameBuffer:
-        if pixels.shape != (self.height, self.width, 3) or pixels.dtype != np.uint8:
-            raise InputError(
-                f"frame is {pixels.dtype} {pixels.shape}, expected uint8 "
-                f"{(self.height, self.width, 3)}"
-            )
-        if self._own is None:
-            self._own = FrameBuffer.empty(self.width, self.height)
-        np.copyto(self._own.pixels, pixels)
-        return self._own
+    def end_chunk(self, next_pts: int | None = None) -> list[EncodedPacket]:
+        """Drain the encoder; what follows does not depend on what came before.
 
-    def _encode(self, frame: Any) -> None:
-        try:
-            for packet in self._stream.encode(frame):
-                self._encoded += 1
-                self._flush_held()
-                set_duration(packet, self._durations.pop(packet.pts, 0) or packet.duration)
-                self._held = packet
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise self._failure(error) from error
+        Args:
+            next_pts: When the next frame is shown; None for the end of the video.
 
-    def _flush_held(self, *, last: bool = False) -> None:
-        """Write the packet that was kept back: the last one decides how long the track is."""
-        packet, self._held = self._held, None
-        if packet is None:
-            return
-        if self._first_dts is None:
-            self._first_dts = packet.dts
-        if last:
-            # MP4 adds up decoding times, and the frame shown last need not be decoded last.
-            length = self._end - self._start_pts - (packet.dts - self._first_dts)
-            set_duration(packet, max(packet.duration or 0, length))
-        self._container.mux_one(packet)
+        Returns:
+            The rest of the packets, for `mux`.
+        """
+        with self._failing():
+            return list(self._encoder.end_chunk(next_pts))
+
+    def note(self, pts: int, duration: int) -> None:
+        """Count a frame whose packet comes by `mux_again`."""
+        self.frames += 1
+        self._encoder.note(pts, duration)
+
+    def mux_again(self, packet: EncodedPacket) -> None:
+        """Write a packet that an earlier run encoded, of a frame given to `note`."""
+        self._encoder.skip(packet)
+        self.mux(packet)
+
+    def mux(self, packet: EncodedPacket) -> None:
+        """The second half of `write`: write one packet.
+
+        Raises:
+            VideoError: Writing failed, for instance on a full disk.
+        """
+        stored: Any = av.Packet(packet.data)
+        stored.stream = self._stream
+        stored.time_base = self._stored.time_base
+        stored.pts, stored.dts = packet.pts, packet.dts
+        stored.is_keyframe = packet.key
+        set_duration(stored, packet.duration)
+        with self._failing():
+            self._container.mux_one(stored)
 
     def copy(self, packet: Any) -> None:
         """Write a packet of the template's reader (`VideoReader.read`) to its track.
@@ -220,12 +254,31 @@ class VideoWriter:
         Raises:
             VideoError: Writing failed, for instance on a full disk.
         """
-        if self.tracks is None:
+        if self._side is None:
             return
+        with self._failing():
+            self._side.mux(packet)
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Raise what FFmpeg raises as `VideoError`."""
         try:
-            self.tracks.mux(packet)
+            yield
         except (av.error.FFmpegError, OSError, ValueError) as error:
+            if isinstance(error, SrsdkError):
+                raise
             raise self._failure(error) from error
+
+    def _copy(self, pixels: Pixels) -> FrameBuffer:
+        width, height = self.frame_size
+        if pixels.shape != (height, width, 3) or pixels.dtype != np.uint8:
+            raise InputError(
+                f"frame is {pixels.dtype} {pixels.shape}, expected uint8 {(height, width, 3)}"
+            )
+        if self._own is None:
+            self._own = FrameBuffer.empty(width, height)
+        np.copyto(self._own.pixels, pixels)
+        return self._own
 
     def finish(self) -> None:
         """Drain the encoder and complete the file, still under its temporary name.
@@ -233,19 +286,20 @@ class VideoWriter:
         Raises:
             VideoError: Writing failed, or the encoder kept frames back.
         """
-        self._encode(None)
+        for packet in self.end_chunk():
+            self.mux(packet)
         self._closed = True
         try:
-            self._flush_held(last=True)
-            self._container.close()
-        except (av.error.FFmpegError, OSError, ValueError) as error:
+            with self._failing():
+                self._container.close()
+        except VideoError:
             self._remove()
-            raise self._failure(error) from error
-        if self._encoded != self.frames:
+            raise
+        if self._encoder.lost:
             self._remove()
             raise VideoError(
-                f"{self.path}: the encoder made {self._encoded} frames of {self.frames}; "
-                "choose another codec or preset"
+                f"{self.path}: the encoder made {self.frames - self._encoder.lost} frames of "
+                f"{self.frames}; choose another codec or preset"
             )
 
     def publish(self) -> None:
@@ -293,39 +347,9 @@ class VideoWriter:
             self.abort()
 
 
-def _check_target(path: Path, *, overwrite: bool) -> str:
-    kind = FORMATS.get(path.suffix.lower())
-    if kind is None:
-        raise VideoError(
-            f"{path}: cannot write {path.suffix or 'a file without an ending'}; "
-            f"name the output {', '.join(FORMATS)}"
-        )
-    if path.is_dir():
-        raise VideoError(f"{path} is a folder; give the output a file name")
-    if path.exists() and not overwrite:
-        raise VideoError(
-            f"{path} exists already; choose another name or overwrite it (--overwrite)"
-        )
-    if not path.parent.is_dir():
-        raise VideoError(f"{path.parent} is not a folder; create it first")
-    return kind
-
-
-def _check_size(width: int, height: int, pixel_format: str) -> None:
-    try:
-        layout = av.VideoFormat(pixel_format)
-    except ValueError as error:
-        raise InputError(f"pixel format {pixel_format!r} is unknown, try yuv420p") from error
-    if (width % 2 and layout.chroma_width(2) == 1) or (height % 2 and layout.chroma_height(2) == 1):
-        raise VideoError(
-            f"a picture of {width}x{height} does not fit {pixel_format}, which needs even sizes; "
-            "choose pixel format yuv444p, or crop the input"
-        )
-
-
 def _reserve(path: Path) -> Path:
     """Create a hidden file of an unused name beside `path`."""
-    temporary = path.with_name(f".{path.stem[:80]}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    temporary = part_path(path)
     try:
         with temporary.open("xb"):
             return temporary

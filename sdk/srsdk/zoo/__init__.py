@@ -49,7 +49,7 @@ def models() -> list[ZooModel]:
 
 
 def find(model: str | Path) -> Path | str:
-    """The file that a model name or path stands for; "bicubic-xN" stands for itself.
+    """The file of a model name or path; "bicubic-xN" is returned as it is.
 
     Raises:
         ModelNotFoundError: The zoo has no such model, and there is no such file.

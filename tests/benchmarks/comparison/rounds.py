@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from srsdk.timing import Turns
 from tests.benchmarks.comparison.candidates import Candidate, why_not
 from tests.benchmarks.comparison.environments import interpreter
 from tests.benchmarks.comparison.material import FACES, Material, score
@@ -131,15 +131,14 @@ def run_rounds(
     Returns:
         The rows that have not failed meanwhile.
     """
-    shuffler = random.Random(len(progress.load))
+    turns = Turns(len(progress.load), pause=0.0)
     calls = {candidate.name: _calls_a_turn(worker) for candidate, worker in rows}
     rows, began, done = list(rows), time.monotonic(), 0
     while due := [row for row in rows if progress.rows[row[0].name].rounds < rounds]:
         if time.monotonic() - began > seconds:
             say(f"stopped after {done} rounds: {seconds / 60:.0f} minutes are over")
             break
-        shuffler.shuffle(due)
-        for candidate, worker in due:
+        for candidate, worker in turns.round(due):
             try:
                 _turn(worker, progress.rows[candidate.name], calls[candidate.name])
             except WorkerError as error:

@@ -6,9 +6,13 @@ build       the package with SRSDK_CUDA=ON, into an environment of its own (DIRE
             sees the packages of the Python that runs this, which is left as it is.
 tests       `pytest -m gpu` on tests/gpu and tests/export.
 kernels     each CUDA kernel against a device-to-device copy and against torch.
+network     srsdk's own engine (backend "cuda-native") on the device.
 engines     float16 ONNX files of the bundled generators, and TensorRT engines of them.
 plugin      an engine with the TensorRT plugin against one without.
 generators  each bundled generator at each size in torch and in every backend of srsdk's.
+
+`--quick` takes srsdk as it is installed and runs network, a few generators, kernels and tests/gpu
+in 150 seconds, with a limit for each and the report written after each; see quick.py.
 
 Exit status: 1 where a step failed (a test, the build, a crash, wrong pixels) or a bar was measured
 and missed; 0 otherwise, also where nothing could run for want of a GPU, a compiler or a package;
@@ -34,6 +38,9 @@ DIRECTORY/report.json, also told as Markdown in report.md:
       kernels     {machine, repeats, rows: [{kernel, shape, bytes, seconds: {kernel, copy, torch:
                    {median, min}}, bytes_per_second, of_copy, bar_of_copy, torch_over_kernel,
                    bar_of_torch}]}; a row that failed has {kernel, shape, error}
+      network     {rows: [{model, input, launches, trials: [{launches, ms}], p50_ms, min_ms,
+                   tera_operations_per_second, goal_ms, largest_difference, mean_difference}]}; a
+                   row that failed has {model, input, error}
       engines     {flavour, files: {model: {onnx, engine, build_seconds}}}
       plugin      {rows: [{input, native_p50_ms, plugin_p50_ms, ratio, worth, largest_difference}]}
       generators  {rows: [{model, batch, width, height, runner, clock, runs, p50_ms, p95_ms, p99_ms,

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from srsdk import zoo
 from tests.benchmarks import gpu
-from tests.benchmarks.gpu import machine, report
+from tests.benchmarks.gpu import machine, quick, report
 from tests.benchmarks.gpu.processes import build, run_module
 from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
-from tests.benchmarks.gpu.run_tests import run_tests
+from tests.benchmarks.gpu.run_tests import FOLDERS, run_tests
 from tests.benchmarks.gpu.runners import NAMES
 
-STEPS = ("build", "tests", "kernels", "engines", "plugin", "generators")
+STEPS = ("build", "tests", "kernels", "network", "engines", "plugin", "generators")
 INPUTS = ("1*32x32", "4*32x32", "16*32x32", "1*320x180", "1*640x360", "1*1280x720")
 NO_DRIVER = "no CUDA driver finds a GPU here"
 
@@ -33,6 +35,7 @@ def arguments() -> argparse.Namespace:
     models = [model.name for model in zoo.models()]
     parser.add_argument("directory", type=Path, help="where the report and the logs go")
     parser.add_argument("--only", nargs="+", choices=STEPS, help="these steps; others are kept")
+    parser.add_argument("--quick", action="store_true", help="150 seconds, srsdk as installed")
     parser.add_argument("--no-build", action="store_true", help="take srsdk as installed here")
     parser.add_argument("--cpu", action="store_true", help="also what needs no GPU, without one")
     parser.add_argument("--models", nargs="+", choices=models, default=models)
@@ -44,6 +47,8 @@ def arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if options.directory.exists() and not options.directory.is_dir():
         parser.error(f"{options.directory} is no folder")
+    if options.quick:
+        options.no_build = True
     for text in options.inputs:
         if not re.fullmatch(r"[1-9]\d*\*[1-9]\d*x[1-9]\d*", text):
             parser.error(f"--inputs {text}: expected BATCH*WIDTHxHEIGHT")
@@ -58,28 +63,39 @@ class Check:
         self.directory: Path = options.directory.resolve()
         self.kept = self.directory / "steps"
         self.kept.mkdir(parents=True, exist_ok=True)
-        self.machine = machine.describe()
+        self.machine, self.commit = machine.describe(), machine.commit()
+        self.limit: float = options.timeout
         self.gpu = bool(self.machine["device"])
         self.steps: dict[str, Record] = {}
+        self.cases = [(model, text) for model in options.models for text in options.inputs]
+        self.ends = math.inf
+        if options.quick:
+            self.cases = list(quick.CASES)
+            self.ends = time.monotonic() + quick.TOTAL
+            options.runners, options.repeats = quick.RUNNERS, quick.REPEATS
+            options.seconds = quick.SECONDS
 
     def run(self) -> int:
         """Run the steps, write the report; the exit status."""
-        wanted = self.options.only or STEPS
+        order = quick.STEPS if self.options.quick else STEPS
+        wanted = self.options.only or order
         needs_no_gpu = ("build", "tests", "engines", "generators") if self.options.cpu else ()
         actions: dict[str, Callable[[], Record]] = {
             "build": self._build,
-            "tests": lambda: run_tests(self._python(), self.directory, self.options.timeout),
-            "kernels": lambda: self._module("kernels"),
+            "tests": self._tests,
+            "kernels": self._kernels,
+            "network": lambda: self._module("network"),
             "engines": self._engines,
             "plugin": self._plugin,
             "generators": self._generators,
         }
-        for name in STEPS:
+        for name in order:
             file = self.kept / f"{name}.json"
             if name in wanted:
                 print(f"{name} ...", end=" ", flush=True)
                 started = time.monotonic()
                 able = self.gpu or name in needs_no_gpu
+                self.limit = quick.LIMITS[name] if self.options.quick else self.options.timeout
                 record = self._tried(actions[name]) if able else step(COULD_NOT, NO_DRIVER)
                 record |= {"seconds": time.monotonic() - started, "made": report.now()}
                 file.write_text(json.dumps(record, indent=2), "utf-8")
@@ -87,12 +103,31 @@ class Check:
                 print(f"{record['status']}{reason}", flush=True)
             if file.is_file() and (name in wanted or self.options.only):
                 self.steps[name] = json.loads(file.read_text("utf-8"))
-        options = {key: str(value) for key, value in vars(self.options).items()}
-        whole = report.assemble(self.steps, self.machine, machine.commit(), options)
-        report.write(whole, self.directory)
+                whole = self._report()  # also for those who end this before its end
         missed = [f"missed: {bar['what']}" for bar in whole["bars"] if not bar["met"]]
         print("\n".join([*missed, f"{whole['verdict']}; see {self.directory / 'report.md'}"]))
         return 1 if whole["verdict"] == FAILED else 0
+
+    def _report(self) -> Record:
+        options = {key: str(value) for key, value in vars(self.options).items()}
+        whole = report.assemble(self.steps, self.machine, self.commit, options)
+        report.write(whole, self.directory)
+        return whole
+
+    def _timeout(self) -> float:
+        """Seconds that the next process may take."""
+        left = self.ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"no time left of {quick.TOTAL:.0f} s")
+        return min(self.limit, left)
+
+    def _tests(self) -> Record:
+        folders = quick.FOLDERS if self.options.quick else FOLDERS
+        return run_tests(self._python(), self.directory, self._timeout(), folders)
+
+    def _kernels(self) -> Record:
+        more = ["--repeats", str(quick.KERNEL_REPEATS)] if self.options.quick else []
+        return self._module("kernels", *more)
 
     def _tried(self, action: Callable[[], Record]) -> Record:
         try:
@@ -116,8 +151,7 @@ class Check:
 
     def _module(self, name: str, *more: str, suffix: str = "") -> Record:
         output = self.kept / f"{name}{suffix}-run.json"
-        timeout = self.options.timeout
-        return run_module(self._python(), name, output, *more, timeout=timeout)
+        return run_module(self._python(), name, output, *more, timeout=self._timeout())
 
     def _engines(self) -> Record:
         more = [] if self.gpu else ["--no-engines"]
@@ -135,17 +169,18 @@ class Check:
         result: dict[str, list[Record]] = {"rows": [], "left_out": [], "failures": []}
         reasons: list[str] = []
         options = self.options
-        for model in options.models:
-            for text in options.inputs:
-                more = ["--model", model, "--input", text, "--runners", *options.runners]
-                more += ["--repeats", str(options.repeats), "--seconds", str(options.seconds)]
-                more += ["--files", json.dumps(made.get("files", {}).get(model, {}))]
-                suffix = f"-{model}-{text.replace('*', 'x')}"
-                record = self._module("generators", *more, suffix=suffix)
-                for key, rows in result.items():
-                    rows += record["result"].get(key, [])
-                if record["status"] == FAILED:
-                    reasons.append(f"{model} at {text}: {record['reason']}")
+        # A process for each case, so that one that crashes takes no other with it; starting one
+        # takes seconds, though, so `--quick` has one for all.
+        for cases in [self.cases] if options.quick else [[case] for case in self.cases]:
+            more = ["--cases", *(text for case in cases for text in case)]
+            more += ["--runners", *options.runners, "--files", json.dumps(made.get("files", {}))]
+            more += ["--repeats", str(options.repeats), "--seconds", str(options.seconds)]
+            suffix = "" if options.quick else f"-{cases[0][0]}-{cases[0][1].replace('*', 'x')}"
+            record = self._tried(partial(self._module, "generators", *more, suffix=suffix))
+            for key, rows in result.items():
+                rows += record["result"].get(key, [])
+            if record["status"] == FAILED:
+                reasons.append(f"{cases[0][0]} at {cases[0][1]}: {record['reason']}")
         if not reasons and not result["rows"]:
             return step(COULD_NOT, "nothing runs the generators", **result)
         return step(FAILED if reasons else PASSED, "; ".join(reasons), **result)

@@ -1,13 +1,12 @@
-"""A part of the step `generators`: one model at one size, everything that runs it in turn.
+"""A part of the step `generators`: models at some sizes, everything that runs one in turn.
 
-python -m tests.benchmarks.gpu.generators FILE.json --model edge-x4 --input '4*32x32' ...
+python -m tests.benchmarks.gpu.generators FILE.json --cases edge-x4 '4*32x32' ...
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 import time
 from pathlib import Path
 
@@ -15,13 +14,13 @@ import numpy as np
 
 from srsdk import zoo
 from srsdk.errors import InputError
-from srsdk.timing import SETTLE, summarise
+from srsdk.timing import Turns, summarise
 from srsdk.types import Pixels
 from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
 from tests.benchmarks.gpu.runners import CPU, NAMES, TORCH, Runner, open_all
 
 WARM_UP = 3
-LEAST = 10  # turns, however long they take
+FEWEST = 10  # turns, however long they take
 PATIENCE = 3.0  # seconds: a call that would take longer is left out
 OFF = 8  # grey levels from torch eager: rounding stays far below, another picture far above
 
@@ -29,17 +28,35 @@ OFF = 8  # grey levels from torch eager: rounding stays far below, another pictu
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("output", type=Path, help="JSON file to write")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--input", required=True, help="BATCH*WIDTHxHEIGHT")
+    parser.add_argument(
+        "--cases", nargs="+", required=True, help="a model and BATCH*WIDTHxHEIGHT, and so on"
+    )
     parser.add_argument("--runners", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--repeats", type=int, default=200, help="turns of each runner")
     parser.add_argument("--seconds", type=float, default=15, help="for all turns, about")
-    parser.add_argument("--files", default="{}", help="JSON: onnx and engine of this model")
+    parser.add_argument("--files", default="{}", help="JSON: model: {onnx, engine}")
     options = parser.parse_args()
-    race = Race(options.model, options.input, json.loads(options.files))
-    race.open(options.runners)
-    race.run(options.repeats, options.seconds)
-    options.output.write_text(json.dumps(race.record(), indent=2) + "\n", "utf-8")
+    files, cases = json.loads(options.files), options.cases
+    records: list[Record] = []
+    for model, text in zip(cases[::2], cases[1::2], strict=True):
+        race = Race(model, text, files.get(model, {}))
+        race.open(options.runners)
+        race.run(options.repeats, options.seconds)
+        records.append(race.record())
+        # After each: the next one may take this process with it.
+        options.output.write_text(json.dumps(together(records), indent=2) + "\n", "utf-8")
+
+
+def together(records: list[Record]) -> Record:
+    """The record of several cases."""
+    result: Record = {
+        key: [row for record in records for row in record["result"].get(key, [])]
+        for key in ("rows", "left_out", "failures")
+    }
+    failed = [record["reason"] for record in records if record["status"] == FAILED]
+    if failed:
+        return step(FAILED, "; ".join(failed), **result)
+    return step(PASSED, **result) if result["rows"] else step(COULD_NOT, "nothing runs", **result)
 
 
 class Race:
@@ -79,19 +96,15 @@ class Race:
 
     def run(self, repeats: int, budget: float) -> None:
         """Take turns, in a new order every round, until the time is up."""
-        shuffler, started = random.Random(0), time.perf_counter()
-        order = list(self.runners)
+        turns, started = Turns(), time.perf_counter()
         for turn in range(repeats):
-            if turn >= LEAST and time.perf_counter() - started > budget:
+            if turn >= FEWEST and time.perf_counter() - started > budget:
                 break
-            shuffler.shuffle(order)
-            for runner in list(order):
-                time.sleep(SETTLE)  # until idle threads of the last one have stopped spinning
+            for runner in turns.round(self.runners):
                 try:
                     runner.turn()  # finds the caches as another left them: not counted
                     self.seconds[runner.name].append(runner.turn())
                 except Exception as error:
-                    order.remove(runner)
                     self.runners.remove(runner)
                     self._drop(runner.name, error)
 

@@ -9,14 +9,13 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from srsdk.cli.checks import processor
 from srsdk.cuda.driver import find_gpu
 from tests.benchmarks.gpu.report import Record
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = (
     "srsdk", "torch", "triton", "onnxruntime", "onnxruntime-gpu", "onnx", "tensorrt",
-    "tensorrt-rtx-cu13", "pycuda", "cupy-cuda12x", "cupy-cuda13x", "numpy", "opencv-python",
+    "tensorrt-rtx-cu13", "cupy-cuda12x", "cupy-cuda13x", "numpy", "opencv-python",
 )  # fmt: skip
 
 
@@ -32,7 +31,7 @@ def describe() -> Record:
         "driver": driver.splitlines()[0] if device and driver else "",
         "driver_cuda": device.driver if device else "",
         "nvcc": nvcc[1] if nvcc else "",
-        "processor": processor(),
+        "processor": platform.processor() or platform.machine(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},

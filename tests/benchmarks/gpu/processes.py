@@ -25,6 +25,9 @@ def run_module(python: Path, module: str, output: Path, *arguments: str, timeout
     reason = run_logged([str(python), "-m", name, str(output), *arguments], log, timeout)
     if output.is_file():
         record: Record = json.loads(output.read_text("utf-8"))
+        if reason:  # it got so far, and was then ended, or crashed
+            reasons = filter(None, (record["reason"], reason))
+            record |= {"status": FAILED, "reason": "; ".join(reasons)}
         return record
     return step(FAILED, reason or f"it wrote nothing; see {log.name}")
 

@@ -23,7 +23,7 @@ def now() -> str:
 
 def assemble(steps: dict[str, Record], machine: Record, commit: str, options: Record) -> Record:
     """The whole report from its steps."""
-    bars = list(_bars(steps))
+    bars = [*_bars(steps), *_goals(steps)]
     failed = any(record["status"] == FAILED for record in steps.values())
     missed = any(not bar["met"] for bar in bars)
     measured = any(record["status"] == PASSED for record in steps.values())
@@ -67,6 +67,17 @@ def _bars(steps: dict[str, Record]) -> Any:
                     "measured": measured,
                     "met": measured >= wanted,
                 }
+
+
+def _goals(steps: dict[str, Record]) -> Any:
+    for row in _rows(steps, "network"):
+        if row.get("goal_ms") and "p50_ms" in row:
+            yield {
+                "what": f"cuda-native, {row['model']} at {row['input']}: milliseconds",
+                "wanted": row["goal_ms"],
+                "measured": row["p50_ms"],
+                "met": row["p50_ms"] <= row["goal_ms"],
+            }
 
 
 def _could_not_run(steps: dict[str, Record]) -> Any:
@@ -113,6 +124,7 @@ def markdown(report: Record) -> str:
     )
     page += _tests(steps.get("tests", {}).get("result", {}))
     page += _kernels([row for row in _rows(steps, "kernels") if "error" not in row])
+    page += _network([row for row in _rows(steps, "network") if "p50_ms" in row])
     page += _plugin(_rows(steps, "plugin"))
     page += _generators(_rows(steps, "generators"))
     page += ["## What could not run, and why", ""]
@@ -166,6 +178,33 @@ def _against(value: float | None, bar: float | None, form: str) -> tuple[str, st
     if bar is None:
         return text, ""
     return (text if value >= bar else f"**{text}, missed**"), form.format(bar)
+
+
+def _network(rows: list[Record]) -> list[str]:
+    if not rows:
+        return []
+    cells = [
+        [
+            row["model"],
+            row["input"],
+            f"{row['p50_ms']:.4f}",
+            f"{row['min_ms']:.4f}",
+            f"{row['goal_ms']:.2f}" if row["goal_ms"] else "",
+            f"{row['tera_operations_per_second']:.0f}",
+            str(row.get("largest_difference", "")),
+            "; ".join(row["launches"]),
+        ]
+        for row in rows
+    ]
+    head = ["network", "input", "p50 ms", "min ms", "goal", "TFLOP/s", "off", "launches"]
+    return [
+        "## cuda-native on the device",
+        "",
+        "CUDA graphs between events, frames and results stay on the GPU. off: largest difference",
+        "from float32 on the processor, in grey levels.",
+        "",
+        *_table(head, cells, right={2, 3, 4, 5, 6}),
+    ]
 
 
 def _plugin(rows: list[Record]) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,17 +14,35 @@ from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
 FOLDERS = ("tests/gpu", "tests/export")
 
 
-def run_tests(python: Path, directory: Path, timeout: float) -> Record:
-    """Run them; the outcomes come from pytest's JUnit file, tests.xml."""
+def run_tests(
+    python: Path, directory: Path, timeout: float, folders: Sequence[str] = FOLDERS
+) -> Record:
+    """Run them; the outcomes come from pytest's JUnit file, tests.xml, or from its log."""
     results = directory / "tests.xml"
     results.unlink(missing_ok=True)
-    command = [str(python), "-m", "pytest", "-m", "gpu", "-q", f"--junitxml={results}"]
+    command = [str(python), "-m", "pytest", "-m", "gpu", "-v", f"--junitxml={results}"]
     # Without pytest's cache: the repository is left as it is.
-    command += ["-p", "no:cacheprovider", *FOLDERS]
+    command += ["-p", "no:cacheprovider", *folders]
     reason = run_logged(command, directory / "tests.log", timeout)
     if not results.is_file():
-        return step(FAILED, reason or "pytest wrote no results; see tests.log")
+        reason = reason or "pytest wrote no results; see tests.log"
+        return step(FAILED, reason, **read_log(directory / "tests.log"))
     return read_junit(results, reason)
+
+
+def read_log(log: Path) -> Record:
+    """What the log of a run that was cut off says: outcomes, and which tests failed."""
+    counts: Counter[str] = Counter()
+    failures: list[Record] = []
+    for line in log.read_text("utf-8", "replace").splitlines():
+        found = re.match(r"(tests/\S+::.+?) (PASSED|FAILED|ERROR|SKIPPED)", line)
+        if found:
+            counts[found[2]] += 1
+            if found[2] in ("FAILED", "ERROR"):
+                failures.append({"test": found[1], "message": "see tests.log"})
+    names = {"passed": "PASSED", "failed": "FAILED", "errors": "ERROR", "skipped": "SKIPPED"}
+    counted = {name: counts[word] for name, word in names.items()}
+    return {**counted, "failures": failures, "skips": []}
 
 
 def read_junit(results: Path, reason: str = "") -> Record:

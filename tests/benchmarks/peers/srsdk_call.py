@@ -11,7 +11,7 @@ from worker import Job, Pixels, Program
 import srsdk
 from srsdk import Upscaler, zoo
 from srsdk.backends import open_backend
-from srsdk.timing import SETTLE
+from srsdk.timing import Turns
 from srsdk.types import ProfiledBackend
 
 #: Seconds after which enough calls were split into stages.
@@ -41,21 +41,21 @@ def _stages(name: str, job: Job, up: Any, calls: int) -> dict[str, list[float]]:
     if not isinstance(backend, ProfiledBackend):
         return {}
     inputs, until = np.load(job.frames), time.perf_counter() + _STAGE_SECONDS
+
+    def total(frames: Pixels) -> dict[str, float]:
+        began = time.perf_counter()
+        up(frames)
+        return {"total": time.perf_counter() - began}
+
+    turns = Turns()
     for number in range(calls + 3):
         if number > 5 and time.perf_counter() > until:
             break
         frames = inputs[number % len(inputs)]
-        time.sleep(SETTLE)  # two runtimes in one process: the other's threads must not spin
-        up(frames)
-        began = time.perf_counter()
-        up(frames)
-        seconds = time.perf_counter() - began
-        time.sleep(SETTLE)
-        backend.profile(frames)
-        parts = backend.profile(frames)
-        if number >= 3:
-            found["total"].append(seconds)
-            for part, value in parts.items():
-                found.setdefault(part, []).append(value)
+        for measured in turns.round((total, backend.profile)):
+            measured(frames)  # not counted: it finds the caches as the other left them
+            for part, value in measured(frames).items():
+                if number >= 3:
+                    found.setdefault(part, []).append(value)
     backend.close()
     return found

@@ -94,10 +94,10 @@ int check(std::vector<Layer> layers, int shuffle, int scale, std::int64_t h, std
     std::vector<std::uint8_t> pixels(static_cast<std::size_t>(kImages * h * w * 3));
     for (auto& pixel : pixels) pixel = static_cast<std::uint8_t>(g_random() & 255);
 
-    srsdk::cpu::Ending ending;
-    ending.scale = scale;
-    ending.shuffle = shuffle;
-    const srsdk::cpu::Network network(convolutions, ending);
+    srsdk::cpu::Epilogue epilogue;
+    epilogue.scale = scale;
+    epilogue.shuffle = shuffle;
+    const srsdk::cpu::Network network(convolutions, epilogue);
     std::vector<std::uint8_t> out(pixels.size() * static_cast<std::size_t>(scale * scale));
     srsdk::ConstFrames in{pixels.data(), kImages, h, w, h * w * 3, w * 3};
     srsdk::Frames to{out.data(),   kImages, h * scale, w * scale, h * w * 3 * scale * scale,
@@ -138,7 +138,7 @@ int check(std::vector<Layer> layers, int shuffle, int scale, std::int64_t h, std
 
 int main() {
     int worst = 0;
-    for (const char* isa : {"portable", "avx2", "neon"}) {
+    for (const std::string& isa : srsdk::cpu::available_isas()) {
         if (!srsdk::cpu::set_isa(isa)) continue;
         for (const auto& [h, w] :
              {std::pair<int, int>{1, 1}, {1, 23}, {7, 3}, {13, 18}, {40, 33}}) {
@@ -156,7 +156,7 @@ int main() {
             // straight to the image
             worst = std::max(worst, check({layer(0, 3, 3, 7, -1, 1, -1)}, 1, 1, h, w));
         }
-        std::printf("%s: at most %d grey levels apart\n", isa, worst);
+        std::printf("%s: at most %d grey levels apart\n", isa.c_str(), worst);
     }
     return worst > 1;
 }

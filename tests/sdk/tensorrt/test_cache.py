@@ -34,9 +34,6 @@ needs_rtx = pytest.mark.skipif(
     importlib.util.find_spec("tensorrt_rtx") is None, reason="tensorrt_rtx is not installed"
 )
 no_gpu = pytest.mark.skipif(find_gpu() is not None, reason="there is a GPU; see tests/gpu")
-needs_pycuda = pytest.mark.skipif(
-    importlib.util.find_spec("pycuda") is None, reason="PyCUDA is not installed"
-)
 needs_kernels = pytest.mark.skipif(
     not _kernels.built_with_cuda(), reason="this build has no CUDA kernels"
 )
@@ -238,20 +235,9 @@ def test_an_engine_needs_its_library(engine: Path) -> None:
 
 @needs_rtx
 @needs_kernels
-def test_without_pycuda(engine: Path) -> None:
-    for model in (repr(str(engine)), "'edge-x4', backend='tensorrt'"):
-        code = f"from srsdk import Upscaler; Upscaler({model})"
-        said = message(python(code, "pycuda", "pycuda.driver"))
-        assert "GPU backends need PyCUDA" in said
-        assert "pip install 'srsdk[tensorrt]' or 'srsdk[gpu]'" in said
-
-
-@needs_rtx
-@needs_kernels
-@needs_pycuda
 @no_gpu
 def test_without_a_driver(engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For real: PyCUDA is here and its driver is not."""
+    """For real: the CUDA kernels are here and their driver is not."""
     monkeypatch.setenv("SRSDK_CACHE", str(tmp_path / "new"))
     for attempt in (
         lambda: Upscaler(engine),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from srexport.runtimes import Party
+from srexport.runtimes import Side
 from srexport.verify import Certificate, Parity, Tolerance
 from srsdk.cuda.driver import find_gpu
 from srsdk.errors import EngineMismatchError, InputError, ModelFormatError, ModelNotFoundError
@@ -126,8 +126,8 @@ def test_sidecar_with_fields_of_the_wrong_kind(engine: Path) -> None:
 
 
 def test_certificates_of_engines_go_into_the_sidecar(engine: Path) -> None:
-    party = Party("a", "torch", "2", "fp32", "")
-    certificate = Certificate(party, party, "made", Parity(1, 0.1, 0.0, 60.0), Tolerance(1))
+    side = Side("a", "torch", "2", "fp32", "")
+    certificate = Certificate(side, side, "made", Parity(1, 0.1, 0.0, 60.0), Tolerance(1))
     target = certificate.write(engine)
     assert target.name == "face.parity.json"
     record = check_engine(engine, ORIN)

@@ -53,7 +53,7 @@ class FaceDescriptor(nn.Module):
         for stage, (_, count) in enumerate(_BLOCKS):
             for n in range(count):
                 halve = stage > 0 and n == 0
-                blocks.append(_Block(next(convs), next(convs), halve=halve))
+                blocks.append(DescriptorBlock(next(convs), next(convs), halve=halve))
         self.blocks = nn.Sequential(*blocks)
         self.last = nn.Linear(last.shape[1], last.shape[0], bias=False)
         self.last.weight.data = last
@@ -76,7 +76,7 @@ class FaceDescriptor(nn.Module):
         return result
 
 
-class _Block(nn.Module):
+class DescriptorBlock(nn.Module):
     """Two convolutions and the way around them, which is pooled where the block halves."""
 
     def __init__(

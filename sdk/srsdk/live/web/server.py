@@ -15,6 +15,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from srsdk.errors import InputError, SrsdkError, VideoError
+from srsdk.live.sources import Source
 from srsdk.live.web.models import Models
 from srsdk.live.web.session import Session
 
@@ -37,10 +38,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def run(
-    models: Models, *, host: str, port: int, token: str | None, say: Callable[[str], object]
+    models: Models,
+    *,
+    open_source: Callable[[], Source] | None,
+    host: str,
+    port: int,
+    token: str | None,
+    say: Callable[[str], object],
 ) -> None:
     """Serve until Ctrl-C; see `srsdk.live.web.serve`."""
-    server = Server(models, host, token, say)
+    server = Server(models, host, token, say, open_source)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(server.serve(port))
 
@@ -53,13 +60,19 @@ class Server:
         host: Address to listen on.
         token: What requests must carry; None only on this machine's own addresses.
         say: Told the page's URL, and who comes and goes.
+        open_source: Opens what the page shows; None: it upscales its visitor's camera.
 
     Raises:
         InputError: Others can reach the address, and there is no token.
     """
 
     def __init__(
-        self, models: Models, host: str, token: str | None, say: Callable[[str], object]
+        self,
+        models: Models,
+        host: str,
+        token: str | None,
+        say: Callable[[str], object],
+        open_source: Callable[[], Source] | None = None,
     ) -> None:
         if token is None and not _is_local(host):
             raise InputError(
@@ -67,6 +80,7 @@ class Server:
                 f"--token {secrets.token_urlsafe(12)}"
             )
         self._models, self._host, self._token, self._say = models, host, token, say
+        self._open_source = open_source
         self._session: Session | None = None
         self.app = web.Application(client_max_size=_MAX_OFFER, middlewares=[self._guard])
         self.app.router.add_get("/", self._file)
@@ -122,13 +136,12 @@ class Server:
         return web.Response(text=text, content_type=_FILES[name], charset="utf-8")
 
     async def _config(self, _: web.Request) -> web.StreamResponse:
-        """The models of the page, the one to begin with first."""
-        return web.json_response(
-            [
-                {"name": c.name, "scale": c.scale, "faces": c.faces is not None}
-                for c in self._models.choices.values()
-            ]
-        )
+        """Whether the page sends its camera, and its models, the one to begin with first."""
+        models = [
+            {"name": c.name, "scale": c.scale, "faces": c.faces is not None}
+            for c in self._models.choices.values()
+        ]
+        return web.json_response({"camera": self._open_source is None, "models": models})
 
     async def _offer(self, request: web.Request) -> web.StreamResponse:
         """Answer a page's WebRTC offer."""
@@ -144,7 +157,7 @@ class Server:
             raise _refusal(
                 web.HTTPConflict, "somebody else is connected; one visitor at a time is served"
             )
-        session = self._session = Session(self._models, self._ended)
+        session = self._session = Session(self._models, self._ended, self._open_source)
         try:
             answer = await session.answer(offer["sdp"])
         except SrsdkError as error:

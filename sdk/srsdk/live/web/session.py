@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 from typing import Any
 
-import av
+import cv2
+import numpy as np
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCPeerConnection,
+    RTCRtpSender,
     RTCSessionDescription,
 )
-from aiortc.codecs import h264, vpx
 from aiortc.mediastreams import MediaStreamError
 
 from srsdk.errors import InputError, SrsdkError
-from srsdk.live.live import Live, LiveFrame
+from srsdk.live.live import Live
+from srsdk.live.sources import Source
+from srsdk.live.web.encoder import Codec, Encoder, Packet
 from srsdk.live.web.models import Models
+from srsdk.types import Pixels
 
 MAX_INPUT = 1280 * 720
 """Pixels of the largest frame that is accepted."""
@@ -30,34 +35,37 @@ MAX_INPUT = 1280 * 720
 MAX_OUTPUT = 1920 * 1280
 """Pixels of the largest picture that is sent; an encoder on the CPU takes no more in time."""
 
-_CLOCK = 90_000  # units a second of RTP's video clock
-_BIT_RATE = 8_000_000  # 720p of a face without visible loss; aiortc stops at 1.5 million
 _REPORT = 0.5  # seconds between two reports to the page
 _MAX_MESSAGE = 1000  # characters
 
 log = logging.getLogger(__name__)
 
-# aiortc has no other way to say this.
-vpx.MAX_BITRATE = vpx.DEFAULT_BITRATE = _BIT_RATE
-h264.MAX_BITRATE = h264.DEFAULT_BITRATE = _BIT_RATE
-
 
 class Session:
-    """Upscales one visitor's camera.
+    """Upscales one visitor's camera, or shows a source to a visitor.
 
     Args:
         models: What the visitor may choose from.
         ended: Called once when the connection is over.
+        open_source: Opens what is shown; None: the visitor's camera is upscaled.
     """
 
-    def __init__(self, models: Models, ended: Callable[[], None]) -> None:
-        self._models, self._ended = models, ended
+    def __init__(
+        self,
+        models: Models,
+        ended: Callable[[], None],
+        open_source: Callable[[], Source] | None = None,
+    ) -> None:
+        self._models, self._ended, self._open_source = models, ended, open_source
+        self._source: Source | None = None
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         # One thread waits for pictures and converts them, one opens models.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="srsdk-web")
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
         self._problem = ""
+        self._encode = Encoder("VP8")
+        self._packets: deque[Packet] = deque()
         self.model = next(iter(models.choices))
         self.live = Live(models.get(self.model)).__enter__()
         self._peer.on("track", self._on_track)
@@ -75,33 +83,41 @@ class Session:
 
         Raises:
             InputError: It is no such offer.
+            VideoError: The source cannot be opened.
         """
         _check_offer(sdp)
         try:
-            await self._peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
             self._peer.addTrack(_Pictures(self))
+            self._peer.getTransceivers()[0].setCodecPreferences(_codecs())
+            await self._peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
             await self._peer.setLocalDescription(await self._peer.createAnswer())
         except Exception as error:  # whatever aiortc's parser meets in what a stranger sent
             raise InputError(
                 f"this offer cannot be used ({error or type(error).__name__})"
             ) from error
-        return self._peer.localDescription.sdp
+        if self._open_source is not None:
+            loop = asyncio.get_running_loop()
+            self._source = await loop.run_in_executor(self._threads, self._open_source)
+            threading.Thread(target=self._read, args=(self._source,), daemon=True).start()
+        answer = self._peer.localDescription.sdp
+        self._encode = Encoder(_codec_of(answer))
+        return answer
 
-    async def next_picture(self) -> av.VideoFrame:
-        """Wait for the next picture, ready for the encoder.
+    async def next_packet(self) -> Packet:
+        """Wait for the next picture, encoded.
 
         Raises:
             MediaStreamError: The session is over.
         """
         loop = asyncio.get_running_loop()
         while not self._closed:
+            if self._packets:
+                return self._packets.popleft()
             try:
-                frame = await loop.run_in_executor(self._threads, self._picture)
+                self._packets.extend(await loop.run_in_executor(self._threads, self._picture))
             except SrsdkError as error:
                 self._problem = str(error)
                 break
-            if frame is not None:
-                return frame
         raise MediaStreamError
 
     async def close(self) -> None:
@@ -111,14 +127,16 @@ class Session:
         self._closed = True
         for task in self._tasks:
             task.cancel()
+        if self._source is not None:
+            self._source.close()
         await self._peer.close()
         await asyncio.get_running_loop().run_in_executor(None, self.live.close)
         self._threads.shutdown(wait=False)
         self._ended()
 
-    def _picture(self) -> av.VideoFrame | None:
+    def _picture(self) -> list[Packet]:
         result = self.live.get(0.2)
-        return None if result is None else _to_video(result)
+        return [] if result is None else self._encode(result.pixels, result.captured)
 
     def _start(self, task: Any) -> None:
         running = asyncio.ensure_future(task)
@@ -147,12 +165,25 @@ class Session:
                 frame: Any = await track.recv()
             except MediaStreamError:
                 return
-            scale = self._models.choices[self.model].scale
-            pixels = frame.width * frame.height
-            if pixels > MAX_INPUT or pixels * scale**2 > MAX_OUTPUT:
-                self._problem = f"frames of {frame.width}x{frame.height} are too large for x{scale}"
-                continue
-            self.live.put(frame.to_ndarray(format="bgr24"))
+            if self._fits(frame.width, frame.height):
+                self.live.put(_to_bgr(frame))
+
+    def _read(self, source: Source) -> None:
+        """The same for a source."""
+        try:
+            while not self._closed and (frame := source.read()) is not None:
+                if self._fits(frame.shape[1], frame.shape[0]):
+                    self.live.put(frame)
+        except SrsdkError as error:
+            self._problem = str(error)
+
+    def _fits(self, width: int, height: int) -> bool:
+        """Whether frames are small enough; says so if not."""
+        scale = self._models.choices[self.model].scale
+        if width * height <= MAX_INPUT and width * height * scale**2 <= MAX_OUTPUT:
+            return True
+        self._problem = f"frames of {width}x{height} are too large for x{scale}"
+        return False
 
     async def _report(self, channel: Any) -> None:
         """Tell the page how it goes."""
@@ -168,11 +199,14 @@ class Session:
                         "faces": stats.faces,
                         "dropped": stats.dropped,
                         "state": stats.state,
-                        "problem": self._problem or stats.problem,
+                        "problem": self._problem or self._source_status() or stats.problem,
                     }
                 )
             )
             await asyncio.sleep(_REPORT)
+
+    def _source_status(self) -> str:
+        return "" if self._source is None else self._source.status
 
     async def _control(self, message: object) -> None:
         """What the visitor switches."""
@@ -182,6 +216,8 @@ class Session:
                 await self._use(str(wanted["model"]))
             if "faces" in wanted:
                 self.live.faces = bool(wanted["faces"])
+            if "strength" in wanted:
+                self.live.strength = float(wanted["strength"])
             self._problem = ""
         except SrsdkError as error:
             self._problem = str(error)
@@ -191,7 +227,7 @@ class Session:
         loop = asyncio.get_running_loop()
         upscaler = await loop.run_in_executor(self._threads, self._models.get, model)
         before, after = self.live, Live(upscaler).__enter__()
-        after.faces = before.faces
+        after.faces, after.strength = before.faces, before.strength
         self.model, self.live = model, after
         await loop.run_in_executor(None, before.close)
 
@@ -204,18 +240,29 @@ class _Pictures(MediaStreamTrack):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._last = -1
 
-    async def recv(self) -> av.VideoFrame:
-        frame = await self._session.next_picture()
-        frame.pts = self._last = max(frame.pts or 0, self._last + 1)
-        return frame
+    async def recv(self) -> Packet:  # aiortc sends packets as they are
+        return await self._session.next_packet()
 
 
-def _to_video(result: LiveFrame) -> av.VideoFrame:
-    frame = av.VideoFrame.from_ndarray(result.pixels, format="bgr24").reformat(format="yuv420p")
-    frame.pts, frame.time_base = int(result.captured * _CLOCK), Fraction(1, _CLOCK)
-    return frame
+def _to_bgr(frame: Any) -> Pixels:
+    if frame.format.name == "yuv420p" and frame.width % 2 == frame.height % 2 == 0:
+        # FFmpeg's scaler would start threads for each frame, which takes longer than the frame.
+        return np.asarray(cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2BGR_I420), np.uint8)
+    return np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+
+
+def _codecs() -> list[Any]:
+    """What aiortc can send, H.264 first: its encoder is the fastest."""
+    codecs = RTCRtpSender.getCapabilities("video").codecs
+    return sorted(codecs, key=lambda codec: codec.mimeType != "video/H264")
+
+
+def _codec_of(sdp: str) -> Codec:
+    """The codec that an answer names first."""
+    line = next(line for line in sdp.splitlines() if line.startswith("m=video"))
+    payload = line.split()[3]
+    return "H264" if f"a=rtpmap:{payload} H264/" in sdp else "VP8"
 
 
 def _check_offer(sdp: str) -> None:

@@ -21,16 +21,14 @@ export function drawStamp(context, time, x, y, width, height) {
   });
 }
 
-/** The time in a strip of a picture, or null if it cannot be read. */
-export function readStamp(picture, x, y, width, height, scratch) {
-  const per = 4; // samples a cell; the middle two count
-  scratch.canvas.width = CELLS * per;
-  scratch.canvas.height = 1;
-  scratch.drawImage(picture, x, y + height * 0.35, width, height * 0.3, 0, 0, CELLS * per, 1);
-  const data = scratch.getImageData(0, 0, CELLS * per, 1).data;
+/** The time in the strip (x, y, width, height) of a canvas, or null if it cannot be read. */
+export function readStamp(context, x, y, width, height) {
+  const middle = context.getImageData(x, Math.round(y + height / 2), width, 1).data;
   const cells = Array.from({ length: CELLS }, (_, i) => {
-    const at = (i * per + 1) * 4;
-    return data[at + 1] + data[at + 5] > 255 ? 1 : 0;
+    const from = Math.round(((i + 0.3) * width) / CELLS), to = Math.round(((i + 0.7) * width) / CELLS);
+    let sum = 0;
+    for (let at = from; at < to; at++) sum += middle[4 * at + 1];
+    return sum > 127 * (to - from) ? 1 : 0;
   });
   const end = SYNC.length + TIME_BITS;
   const time = number(cells.slice(SYNC.length, end));

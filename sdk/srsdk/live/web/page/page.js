@@ -1,7 +1,7 @@
 import { drawStamp, elapsed, readStamp, stampOf } from "./glass.js";
 
 const $ = (id) => document.getElementById(id);
-const camera = $("camera"), result = $("result"), picture = $("picture").getContext("2d");
+const camera = $("camera"), result = $("result"), picture = $("picture").getContext("2d", { willReadFrequently: true });
 const WIDTH = 1280, HEIGHT = 720; // of the upscaled picture
 const GUARD = 2; // rows between the frame and the strip: scaling and compression mix neighbours
 const KEPT = 40; // camera frames kept to be shown beside their upscaled ones
@@ -9,11 +9,10 @@ const token = new URLSearchParams(location.search).get("token") ?? "";
 
 const sent = document.createElement("canvas"); // what goes to srsdk: the frame, the strip below it
 const sending = sent.getContext("2d");
-const scratch = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 const kept = new Map(); // from stamp to the camera frame that carries it
 const ages = [], times = [];
 let models = [], scale = 4, width = 320, height = 180, strip = 10, split = 0.5, channel = null;
-let outgoing = null;
+let outgoing = null, ownCamera = true;
 window.srsdk = { frames: 0, unread: 0, width: 0, height: 0 }; // for tests
 
 function say(text, bad = false) {
@@ -64,12 +63,16 @@ function onCameraFrame(now) {
 function onResultFrame(now, frame) {
   result.requestVideoFrameCallback(onResultFrame);
   const w = result.videoWidth, h = result.videoHeight;
+  if (!ownCamera) {
+    show(w, h, h);
+    times.push(performance.now());
+    if (times.length > 300) times.shift();
+    return;
+  }
   const row = h / (height + GUARD + strip), shownHeight = Math.round(row * height);
-  const stamp = readStamp(result, 0, row * (height + GUARD), w, row * strip, scratch);
-  draw(stamp === null ? null : kept.get(stamp), w, shownHeight);
-  window.srsdk.frames += 1;
-  [window.srsdk.width, window.srsdk.height] = [w, shownHeight];
-  $("after-size").textContent = `${w}×${shownHeight}`;
+  show(w, h, shownHeight);
+  const stamp = readStamp(picture, 0, row * (height + GUARD), w, row * strip);
+  if (kept.has(stamp)) drawBefore(kept.get(stamp), w, shownHeight);
   if (stamp === null) {
     window.srsdk.unread += 1;
     return;
@@ -80,16 +83,24 @@ function onResultFrame(now, frame) {
   if (ages.length > 300) { ages.shift(); times.shift(); }
 }
 
-function draw(before, w, h) {
-  picture.drawImage(result, 0, 0, w, h, 0, 0, WIDTH, HEIGHT);
-  if (!before) return;
-  picture.save();
-  picture.beginPath();
-  picture.rect(0, 0, split * WIDTH, HEIGHT);
-  picture.clip();
-  picture.imageSmoothingQuality = "high";
-  picture.drawImage(before, 0, 0, WIDTH, HEIGHT);
-  picture.restore();
+/** Draw the picture; what lies below `shownHeight` is below the stage. */
+function show(w, h, shownHeight) {
+  if (picture.canvas.width !== w || picture.canvas.height !== h) {
+    [picture.canvas.width, picture.canvas.height] = [w, h];
+    picture.canvas.style.height = `${(100 * h) / shownHeight}%`;
+    $("stage").style.aspectRatio = `${w} / ${shownHeight}`;
+  }
+  // The frame is taken from the video once: without a GPU, that is what costs most.
+  picture.drawImage(result, 0, 0);
+  window.srsdk.frames += 1;
+  [window.srsdk.width, window.srsdk.height] = [w, shownHeight];
+  $("after-size").textContent = `${w}×${shownHeight}`;
+}
+
+function drawBefore(before, w, h) {
+  const share = Math.round(split * before.width) / before.width;
+  picture.imageSmoothingQuality = "medium";
+  picture.drawImage(before, 0, 0, share * before.width, before.height, 0, 0, share * w, h);
 }
 
 function showMeasured() {
@@ -169,7 +180,8 @@ async function connect() {
   const stream = sent.captureStream(0);
   const track = stream.getVideoTracks()[0];
   track.contentHint = "motion";
-  const sender = peer.addTrack(track, stream);
+  const sender = ownCamera ? peer.addTrack(track, stream) : null;
+  if (!ownCamera) peer.addTransceiver("video", { direction: "recvonly" });
   channel = peer.createDataChannel("control");
   channel.onopen = () => control({ faces: $("faces").checked && !$("faces").disabled });
   channel.onmessage = (message) => showReport(JSON.parse(message.data));
@@ -189,11 +201,13 @@ async function connect() {
   await gathered(peer);
   const { type, sdp } = peer.localDescription;
   await peer.setRemoteDescription(await request("offer", { type, sdp }));
-  const settings = sender.getParameters();
-  settings.degradationPreference = "maintain-resolution";
-  settings.encodings.forEach((each) => { each.maxBitrate = 4_000_000; });
-  await sender.setParameters(settings);
-  outgoing = track;
+  if (sender) {
+    const settings = sender.getParameters();
+    settings.degradationPreference = "maintain-resolution";
+    settings.encodings.forEach((each) => { each.maxBitrate = 2_500_000; });
+    await sender.setParameters(settings);
+    outgoing = track;
+  }
   addEventListener("pagehide", () => peer.close());
 }
 
@@ -212,10 +226,11 @@ $("strength").oninput = (event) => {
 };
 
 try {
-  models = await request("config");
+  ({ camera: ownCamera, models } = await request("config"));
+  document.body.classList.toggle("watch", !ownCamera);
   $("model").append(...models.map((each) => new Option(`${each.name} (×${each.scale})`, each.name)));
   chooseModel(models[0].name);
-  await openCamera();
+  if (ownCamera) await openCamera();
   say("connecting…");
   await connect();
   setInterval(showMeasured, 500);

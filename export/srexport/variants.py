@@ -1,4 +1,4 @@
-"""Running a float32 graph as it is written down, and telling two results apart."""
+"""How far variants of a model are from the model itself, on pixels."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from srexport.runtimes import Pixels
 from srexport.verify import Parity, parity_of
-from srsdk import reference
+from srsdk import _kernels
 from srsdk.backends.onnxruntime_library import load_onnxruntime
 from srsdk.spec import ModelSpec
+from srsdk.types import Pixels
 
 
 def plain_session(model: onnx.ModelProto) -> Any:
@@ -26,7 +26,7 @@ def plain_session(model: onnx.ModelProto) -> Any:
     )
 
 
-class Judge:
+class VariantJudge:
     """Compares variants of a model with the model itself, on pixels."""
 
     def __init__(self, model: onnx.ModelProto, spec: ModelSpec, batches: list[Pixels]) -> None:
@@ -45,11 +45,11 @@ class Judge:
     def _pixels(self, session: Any, frames: Pixels) -> tuple[Pixels, int]:
         spec = self._spec
         swap = spec.channel_order != "rgb"
-        planes = reference.unpack(frames, swap=swap)
+        planes = _kernels.unpack(frames, swap=swap)
         result: NDArray[np.float32] = session.run(None, {session.get_inputs()[0].name: planes})[0]
-        strange = int(result.size - np.count_nonzero(np.isfinite(result)))
+        non_finite = int(result.size - np.count_nonzero(np.isfinite(result)))
         lr = None if spec.base == "none" else frames
-        pixels = reference.pack(
+        pixels = _kernels.pack(
             result, spec.shuffle, lr=lr, base=spec.base, scale=spec.scale, swap=swap
         )
-        return pixels, strange
+        return pixels, non_finite

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Material:
+class BenchFrames:
     """The frames.
 
     Attributes:

@@ -11,7 +11,7 @@ import sys
 from itertools import islice
 from pathlib import Path
 
-from srsdk.cli.material import Material
+from srsdk.cli.bench_frames import BenchFrames
 from srsdk.cli.measure import Choice
 from srsdk.cli.record import peak_memory
 
@@ -23,10 +23,10 @@ def main(text: str) -> None:
     arguments = json.loads(text)
     source, every = arguments["source"], arguments["detect_every"]
     path = None if source is None else Path(source)
-    material = Material(path, tuple(arguments["size"]), _FRAMES, 0, every)
+    given = BenchFrames(path, tuple(arguments["size"]), _FRAMES, 0, every)
     with Choice(**arguments["choice"]).open() as upscaler:
         stream, out = upscaler.stream(detect_every=every), None
-        for frame in islice(material.pictures(), _FRAMES):
+        for frame in islice(given.pictures(), _FRAMES):
             out = stream(frame, out=out)
     sys.stdout.write(f"{peak_memory()}\n")
 

@@ -1,30 +1,18 @@
-"""What several commands share: wording, and checks before the work begins."""
+"""Arguments that several commands share, checked before the work begins."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from srsdk import zoo
 from srsdk.errors import InputError
 
-if TYPE_CHECKING:
-    from srexport.verify import Parity
-
-
-def agreement(parity: Parity) -> str:
-    """A parity in one line."""
-    return (
-        f"within {parity.largest} of 255 (mean {parity.mean:.5f}, PSNR {parity.psnr:.1f} dB, "
-        f"{parity.share_above_1:.3%} above 1)"
-    )
-
 
 def find_model(model: str) -> Path:
-    """The file that a zoo model's name or a path stands for.
+    """The file of a zoo model's name or of a path.
 
     Raises:
-        ModelNotFoundError: There is no such model.
+        ModelNotFoundError: The model does not exist.
         InputError: It is the bicubic baseline, which is no network.
     """
     found = zoo.find(model)
@@ -34,7 +22,7 @@ def find_model(model: str) -> Path:
 
 
 def check_target(output: Path) -> None:
-    """Make sure that a file can be written there; raises `InputError` before any work is done."""
+    """Raise `InputError` unless a file can be written there."""
     if output.is_dir():
         raise InputError(f"{output} is a folder; give the name of a file in it")
     if not output.absolute().parent.is_dir():

@@ -1,0 +1,68 @@
+// Int8 convolutions: the inner functions, one table of them for each instruction set.
+//
+// A row of activations is u8 in planes of quads: a quad is four channels of one pixel in a 32-bit
+// word, and a plane holds one quad of all pixels of the row. A vector thus holds the same four
+// channels of neighbouring pixels, which is what the dot-product instructions of x86 (VNNI) and
+// Arm take: each adds four products of u8 and s8 to a 32-bit sum. All sums are integers and all
+// that follows is single IEEE operations, so that every instruction set gives the same bits.
+#pragma once
+
+#include <cstdint>
+
+#include "conv.h"
+
+namespace srsdk::cpu {
+
+constexpr int kQuad = 4;            // channels in a quad
+constexpr int kInt8Outputs = 8;     // output channels that weights are packed for
+constexpr std::int64_t kSide = 16;  // quads beside a row that may be read and written
+
+// One row of a convolution. With y = activation(scale * (weight * src + bias)):
+//   dst = u8(y + zero)                                   where `values` is null, else
+//   values = y + add, dst = u8(values * inverse_step + zero)
+// u8() rounds half to even and clamps to [0, 255]. `add` and `dst` may be null.
+struct Int8Row {
+    const std::uint32_t* const* src = nullptr;  // `size` rows: pixel 0 of the first plane of each
+    std::int64_t src_pitch = 0;                 // quads from plane to plane
+    int quads = 0;                              // planes
+    int size = 0;                               // of the kernel
+
+    const std::int8_t* weight = nullptr;   // packed by int8_weights
+    const std::int32_t* bias = nullptr;    // these have one entry for each packed output
+    const std::int32_t* offset = nullptr;  // 128 * sum of the weights, for signed dot products
+    const float* scale = nullptr;
+    const float* slope = nullptr;  // read for kPRelu only
+    const float* zero = nullptr;   // not read for kRelu without `values`, where it is 0
+    const float* inverse_step = nullptr;
+    Activation activation = Activation::kNone;
+    int outputs = 0;  // stored, a multiple of 4
+
+    std::uint32_t* dst = nullptr;
+    std::int64_t dst_pitch = 0;  // quads from plane to plane
+    float* values = nullptr;     // a plane of floats for each output
+    const float* add = nullptr;  // laid out like values
+    std::int64_t values_pitch = 0;
+
+    std::int64_t w = 0;  // up to 15 pixels more are written
+};
+
+struct Int8Kernels {
+    bool fast;  // has dot products of u8 and s8, so that int8 beats float32
+    void (*conv)(const Int8Row& row);
+    // w pixels of 3 x u8 -> one plane of quads, the fourth channel 0.
+    void (*widen)(std::uint32_t* dst, const std::uint8_t* src, std::int64_t w);
+};
+
+const Int8Kernels& portable_int8();
+#if defined(SRSDK_AVX2)
+const Int8Kernels& avx2_int8();
+const Int8Kernels& avx_vnni_int8();
+const Int8Kernels& avx512_vnni_int8();
+#endif
+#if defined(SRSDK_NEON)
+const Int8Kernels& neon_int8();
+const Int8Kernels& neon_dot_int8();
+const Int8Kernels& neon_i8mm_int8();
+#endif
+
+}  // namespace srsdk::cpu

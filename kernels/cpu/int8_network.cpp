@@ -1,0 +1,272 @@
+// Int8Network: running it. A thread goes down its band of rows once; for each row of the last value
+// every layer does the one row that it is ahead of it. What a layer keeps are the rows that the
+// next one's kernel covers, so that a whole network's activations stay in the second-level cache,
+// and threads wait for each other only at the end. The price is that a band computes the rows of
+// its margin again that are the neighbouring band's.
+#include "int8_network.h"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+
+#include "base_image.h"
+#include "instruction_set.h"
+#include "scratch.h"
+#include "threads.h"
+
+namespace srsdk::cpu {
+namespace {
+
+constexpr std::size_t kKeptWorkspaces = 16;
+// Waking a thread takes the time of some sixteen million multiply-adds.
+constexpr double kWorkPerByte = 64;
+
+using Clock = std::chrono::steady_clock;
+
+// Memory from a cache line on.
+template <typename T>
+class Aligned {
+ public:
+    Aligned() = default;
+    explicit Aligned(std::int64_t count) : memory_(static_cast<std::size_t>(count) + 64) {}
+    T* data() {
+        const auto at = reinterpret_cast<std::uintptr_t>(memory_.data());
+        return memory_.data() + (64 - at % 64) % 64 / sizeof(T);
+    }
+
+ private:
+    std::vector<T> memory_;
+};
+
+// The rows of a value that are kept: row y in place y % rows.
+struct Ring {
+    Aligned<std::uint32_t> quads;  // behind the rows one that is all zeros, for outside the image
+    Aligned<float> floats;
+    std::int64_t row = 0;  // quads from row to row
+
+    const std::uint32_t* outside(const Int8Value& value) {
+        return quads.data() + value.rows * row + kSide;
+    }
+    std::uint32_t* quad_row(const Int8Value& value, std::int64_t y) {
+        return quads.data() + y % value.rows * row + kSide;
+    }
+    float* float_row(const Int8Value& value, std::int64_t y) {
+        return floats.data() + y % value.float_rows * row * kQuad;
+    }
+};
+
+// How many bands an image is cut into, so that `team` threads are done soonest.
+std::int64_t bands_of(std::int64_t n, std::int64_t h, std::int64_t margin, std::int64_t team) {
+    std::int64_t best = 1, least = 0;
+    for (std::int64_t bands = 1; bands <= std::min(team, h); ++bands) {
+        const std::int64_t rows = (h + bands - 1) / bands + (bands > 1 ? margin : 0);
+        const std::int64_t time = (n * bands + team - 1) / team * rows;
+        if (bands == 1 || time < least) {
+            best = bands;
+            least = time;
+        }
+    }
+    return best;
+}
+
+}  // namespace
+
+// A thread's memory, for frames of one width.
+struct Int8Network::Workspace {
+    Workspace(const Plan& plan, std::int64_t width)
+        : w(width), pitch(int8_pitch(width)), pixels(static_cast<std::size_t>(3 * width)) {
+        for (const Int8Value& value : plan.values) {
+            Ring ring;
+            ring.row = pitch * value.quads;
+            if (value.rows > 0) {
+                ring.quads = Aligned<std::uint32_t>((value.rows + 1) * ring.row);
+                std::uint32_t* at = ring.quads.data();
+                for (std::int64_t plane = 0; plane < (value.rows + 1) * value.quads; ++plane) {
+                    at = std::fill_n(at, pitch, value.zero[plane % value.quads]);
+                }
+            }
+            ring.floats = Aligned<float>(value.float_rows * ring.row * kQuad);
+            rings.push_back(std::move(ring));
+        }
+    }
+
+    std::int64_t w, pitch;
+    std::vector<Ring> rings;
+    std::vector<std::uint8_t> pixels;
+};
+
+// One band of rows on its way through.
+class Int8Network::Band {
+ public:
+    Band(const Plan& plan, Workspace& workspace, const Frames& out, const ConstFrames& in,
+         std::vector<double>* seconds)
+        : plan_(plan),
+          space_(workspace),
+          out_(out),
+          in_(in),
+          set_(instruction_set()),
+          seconds_(seconds),
+          base_image_{plan.epilogue.base, in, plan.epilogue.scale},
+          base_(base_image_, in.w, plan.epilogue.shuffle) {}
+
+    // Rows [begin, end) of image n.
+    void run(std::int64_t n, std::int64_t begin, std::int64_t end) {
+        for (std::int64_t y = begin - 2 * plan_.margin; y < end; ++y) {
+            for (std::size_t v = 0; v < plan_.values.size(); ++v) {
+                const std::int64_t ahead = plan_.values[v].ahead;
+                if (y < begin - 2 * ahead || y + ahead < 0 || y + ahead >= in_.h) continue;
+                const Clock::time_point began = seconds_ ? Clock::now() : Clock::time_point();
+                v == 0 ? read(n, y + ahead) : convolve(v, y + ahead);
+                stamp(v, began);
+            }
+            if (y < begin) continue;
+            const Clock::time_point began = seconds_ ? Clock::now() : Clock::time_point();
+            write(n, y);
+            stamp(plan_.values.size(), began);
+        }
+    }
+
+ private:
+    void stamp(std::size_t step, Clock::time_point began) {
+        if (seconds_) {
+            (*seconds_)[step] += std::chrono::duration<double>(Clock::now() - began).count();
+        }
+    }
+
+    // Full vectors were written: make zeros again of what is beyond the image's right edge.
+    void restore_border(std::uint32_t* row, const Int8Value& value) {
+        const std::int64_t beyond = (in_.w + kSide - 1) / kSide * kSide - in_.w;
+        for (int q = 0; q < value.quads; ++q) {
+            std::fill_n(row + q * space_.pitch + in_.w, beyond, value.zero[q]);
+        }
+    }
+
+    void read(std::int64_t n, std::int64_t y) {
+        const std::uint8_t* const pixels = contiguous_row(
+            in_, in_.data + n * in_.stride_n + y * in_.stride_h, in_.w, space_.pixels.data());
+        set_.int8.widen(space_.rings[0].quad_row(plan_.values[0], y), pixels, in_.w);
+    }
+
+    void convolve(std::size_t v, std::int64_t y) {
+        const Int8Layer& layer = plan_.layers[v - 1];
+        const Int8Value& value = plan_.values[v];
+        const auto source = static_cast<std::size_t>(layer.source);
+        const std::uint32_t* rows[2 * kSide];
+        for (int i = 0; i < layer.size; ++i) {
+            const std::int64_t at = y + i - layer.size / 2;
+            rows[i] = at < 0 || at >= in_.h
+                          ? space_.rings[source].outside(plan_.values[source])
+                          : space_.rings[source].quad_row(plan_.values[source], at);
+        }
+        Int8Row row;
+        row.src = rows;
+        row.src_pitch = row.dst_pitch = row.values_pitch = space_.pitch;
+        row.quads = plan_.values[source].quads;
+        row.size = layer.size;
+        row.weight = layer.weight.data();
+        row.bias = layer.bias.data();
+        row.offset = layer.offset.data();
+        row.scale = layer.scale.data();
+        row.slope = layer.slope.data();
+        row.zero = layer.zero.data();
+        row.inverse_step = layer.inverse_step.data();
+        row.activation = layer.activation;
+        row.outputs = layer.outputs;
+        row.w = in_.w;
+        if (value.rows > 0) row.dst = space_.rings[v].quad_row(value, y);
+        if (value.float_rows > 0) row.values = space_.rings[v].float_row(value, y);
+        if (layer.add > 0) {
+            const auto added = static_cast<std::size_t>(layer.add);
+            row.add = space_.rings[added].float_row(plan_.values[added], y);
+        }
+        set_.int8.conv(row);
+        if (row.dst) restore_border(row.dst, value);
+    }
+
+    // Row y of the last value -> rows of pixels.
+    void write(std::int64_t n, std::int64_t y) {
+        const int r = plan_.epilogue.shuffle;
+        const bool swap_rb = plan_.epilogue.swap_rb;
+        const float* const planes = space_.rings.back().float_row(plan_.values.back(), y);
+        const std::int64_t plane = space_.pitch * std::int64_t{sizeof(float)};
+        for (int i = 0; i < r; ++i) {
+            PackRow row{};
+            row.dst = out_.data + n * out_.stride_n + (y * r + i) * out_.stride_h;
+            row.x = planes + (i * r + (swap_rb ? 2 * r * r : 0)) * space_.pitch;
+            row.stride_c = (swap_rb ? -r * r : r * r) * plane;
+            row.stride_j = plane;
+            row.w = in_.w;
+            if (base_image_.kind != Base::kNone) base_.describe(n, y * r + i, row);
+            set_.rows.pack_f32[factor_index(r)](row);
+        }
+    }
+
+    const Plan& plan_;
+    Workspace& space_;
+    const Frames& out_;
+    const ConstFrames& in_;
+    const InstructionSet& set_;
+    std::vector<double>* const seconds_;
+    const BaseImage base_image_;
+    BaseRows base_;
+};
+
+Int8Network::Int8Network(const std::vector<Convolution>& layers, const Epilogue& epilogue)
+    : plan_(std::make_unique<const Plan>(layers, epilogue)) {}
+
+Int8Network::~Int8Network() = default;
+
+int Int8Network::scale() const { return plan_->epilogue.scale; }
+
+int Int8Network::steps() const { return static_cast<int>(plan_->layers.size()) + 2; }
+
+void Int8Network::run(const Frames& out, const ConstFrames& in, int threads,
+                      double* seconds) const {
+    const auto step_count = static_cast<std::size_t>(steps());
+    if (seconds) std::fill_n(seconds, step_count, 0.0);
+    if (in.n == 0 || in.h == 0 || in.w == 0) return;
+    const double work = plan_->work * static_cast<double>(in.n * in.h * in.w);
+    const auto bytes = static_cast<std::int64_t>(std::min(work / kWorkPerByte, 1e15));
+    const int team = team_size(in.n * in.h, bytes, threads);
+    const std::int64_t bands = bands_of(in.n, in.h, plan_->margin, team);
+    std::vector<std::unique_ptr<Workspace>> workspaces;
+    std::vector<std::vector<double>> spent(static_cast<std::size_t>(team));
+    std::deque<Band> slots;  // made here, since nothing in a thread may throw
+    for (std::vector<double>& each : spent) {
+        each.resize(seconds ? step_count : 0);
+        workspaces.push_back(take(in.w));
+        slots.emplace_back(*plan_, *workspaces.back(), out, in, seconds ? &each : nullptr);
+    }
+    for_rows(in.n * bands, team, [&](int slot, std::int64_t begin, std::int64_t end) {
+        for (std::int64_t unit = begin; unit < end; ++unit) {
+            const std::int64_t b = unit % bands;
+            slots[static_cast<std::size_t>(slot)].run(unit / bands, b * in.h / bands,
+                                                      (b + 1) * in.h / bands);
+        }
+    });
+    for (auto& workspace : workspaces) give_back(std::move(workspace));
+    for (const std::vector<double>& each : spent) {
+        for (std::size_t step = 0; step < each.size(); ++step) seconds[step] += each[step] / team;
+    }
+}
+
+std::unique_ptr<Int8Network::Workspace> Int8Network::take(std::int64_t w) const {
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (auto it = idle_.rbegin(); it != idle_.rend(); ++it) {
+            if ((*it)->w != w) continue;
+            std::unique_ptr<Workspace> found = std::move(*it);
+            idle_.erase(std::next(it).base());
+            return found;
+        }
+    }
+    return std::make_unique<Workspace>(*plan_, w);
+}
+
+void Int8Network::give_back(std::unique_ptr<Workspace> workspace) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    idle_.push_back(std::move(workspace));
+    if (idle_.size() > kKeptWorkspaces) idle_.erase(idle_.begin());
+}
+
+}  // namespace srsdk::cpu

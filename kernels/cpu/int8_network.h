@@ -1,0 +1,53 @@
+// What the parts of Int8Network share: its layers with their weights packed, and the memory of a
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "int8.h"
+#include "srsdk/int8_network.h"
+
+namespace srsdk::cpu {
+
+// The frame, or a convolution's result. Of its rows, the last few are kept.
+struct Int8Value {
+    int channels = 3;                 // as the model counts them
+    int quads = 1;                    // planes of quads
+    int ahead = 0;                    // rows that it is ahead of the last value
+    int rows = 0;                     // of quads kept; 0: nothing reads them
+    int float_rows = 0;               // of floats kept
+    std::vector<std::uint32_t> zero;  // a quad of zeros in each plane
+};
+
+struct Int8Layer {
+    int source = 0, add = -1;
+    int size = 1, outputs = 0;
+    Activation activation = Activation::kNone;
+    std::vector<std::int8_t> weight;
+    std::vector<std::int32_t> bias, offset;
+    std::vector<float> scale, slope, zero, inverse_step;
+};
+
+struct Int8Network::Plan {
+    Plan(const std::vector<Convolution>& convolutions, const Epilogue& given);
+
+    Epilogue epilogue;
+    std::vector<Int8Value> values;  // the first is the frame
+    int margin;                     // rows of the frame on either side that a row depends on
+    std::vector<Int8Layer> layers;
+    double work = 0;  // multiply-adds for each pixel of the frame
+};
+
+// Quads or floats from plane to plane: room for kSide beside the row, and an odd number of cache
+// lines, since planes would otherwise fall on the same few lines of the cache.
+constexpr std::int64_t int8_pitch(std::int64_t w) {
+    const std::int64_t lines = (w + kSide - 1) / kSide + 2;
+    return (lines | 1) * kSide;
+}
+
+// (outputs / 8, size, size, quads, 8, 4) from s8 weights (outputs, inputs, size, size).
+std::vector<std::int8_t> int8_weights(const std::vector<std::int8_t>& weight, int outputs,
+                                      int inputs, int size);
+
+}  // namespace srsdk::cpu

@@ -1,0 +1,228 @@
+// Int8Network, before the first frame: sizes checked, weights quantised and packed.
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+
+#include "int8_network.h"
+
+namespace srsdk::cpu {
+namespace {
+
+constexpr int kLargestSize = 2 * kSide - 1;
+constexpr double kLargestSum = 2147483000.0;  // that 32 bits hold, with room for rounding
+constexpr double kLargestScale = 1e6;         // keeps all products finite
+
+int round_up(int value, int step) { return (value + step - 1) / step * step; }
+
+void require(bool condition, std::size_t layer, const std::string& message) {
+    if (!condition) {
+        throw std::invalid_argument("convolution " + std::to_string(layer) + ": " + message);
+    }
+}
+
+bool usable(float step) { return std::isfinite(step) && step > 0; }
+
+void check(const Convolution& conv, std::size_t n, const std::vector<Int8Value>& values) {
+    const int number = static_cast<int>(n);
+    require(conv.source >= 0 && conv.source <= number, n, "reads a value that is not there");
+    require(conv.inputs == values[static_cast<std::size_t>(conv.source)].channels, n,
+            "its inputs are not the channels that it reads");
+    require(conv.size >= 1 && conv.size % 2 == 1 && conv.size <= kLargestSize, n,
+            "its size is not odd and at most " + std::to_string(kLargestSize));
+    require(conv.outputs >= 1 && conv.shuffle == 1, n, "int8 knows no shuffle between layers");
+    if (conv.add >= 0) {
+        require(conv.add > 0 && conv.add <= number, n, "adds a value that is not there");
+        require(values[static_cast<std::size_t>(conv.add)].channels == conv.outputs, n,
+                "adds a value of another shape");
+    }
+    const Quantization& int8 = conv.int8;
+    require(int8.input_step && int8.input_zero && int8.weight_step, n, "has no steps for int8");
+    for (int c = 0; c < conv.inputs; ++c) {
+        require(usable(int8.input_step[c]), n, "its input steps must be above 0");
+        require(conv.source > 0 || (int8.input_zero[c] == 0 &&
+                                    int8.input_step[c] == static_cast<float>(1.0 / 255.0)),
+                n, "the frame's steps are 1 / 255 and its zeros 0");
+    }
+    for (int o = 0; o < conv.outputs; ++o) {
+        require(usable(int8.weight_step[o]), n, "its weight steps must be above 0");
+    }
+}
+
+Activation activation_of(const Convolution& conv) {
+    if (!conv.slope) return Activation::kNone;
+    const bool sloped = std::any_of(conv.slope, conv.slope + conv.outputs,
+                                    [](float slope) { return slope != 0.0f; });
+    return sloped ? Activation::kPRelu : Activation::kRelu;
+}
+
+// Weights and bias in units of the sums.
+void quantise(const Convolution& conv, std::size_t n, bool swap_rb, Int8Layer& layer) {
+    const int taps = conv.size * conv.size, inputs = conv.inputs;
+    const int packed = round_up(conv.outputs, kInt8Outputs);
+    std::vector<std::int8_t> weight(static_cast<std::size_t>(packed) * inputs * taps, 0);
+    layer.bias.assign(static_cast<std::size_t>(packed), 0);
+    layer.offset = layer.bias;
+    for (int o = 0; o < conv.outputs; ++o) {
+        const double step = conv.int8.weight_step[o];
+        double bias = std::nearbyint(conv.bias[o] / step), reach = std::abs(bias);
+        for (int c = 0; c < inputs; ++c) {
+            const double input_step = conv.int8.input_step[c];
+            const int zero = conv.int8.input_zero[c], to = swap_rb ? 2 - c : c;
+            for (int tap = 0; tap < taps; ++tap) {
+                const double value =
+                    conv.weight[(std::size_t{1} * o * inputs + c) * taps + tap] * input_step / step;
+                const double level = std::clamp(std::nearbyint(value), -127.0, 127.0);
+                require(level == level, n, "its weights are not numbers");
+                weight[(std::size_t{1} * o * inputs + to) * taps + tap] =
+                    static_cast<std::int8_t>(level);
+                bias -= level * zero;
+                reach += std::abs(level) * 255 * 2;
+                layer.offset[o] += static_cast<std::int32_t>(level) * 128;
+            }
+        }
+        require(reach < kLargestSum, n, "its sums do not fit 32 bits");
+        layer.bias[o] = static_cast<std::int32_t>(bias);
+    }
+    layer.weight = int8_weights(weight, packed, inputs, conv.size);
+}
+
+// From sums to the result, whose steps are `to`, or null where only floats are wanted.
+void requantise(const Convolution& conv, std::size_t n, const Quantization* to, bool floats,
+                Int8Layer& layer) {
+    const std::size_t packed = layer.bias.size();
+    layer.scale.assign(packed, 0.0f);
+    layer.slope = layer.zero = layer.inverse_step = layer.scale;
+    for (int o = 0; o < conv.outputs; ++o) {
+        const double weight_step = conv.int8.weight_step[o];
+        if (conv.slope) layer.slope[o] = conv.slope[o];
+        if (to) {
+            layer.zero[o] = to->input_zero[o];
+            layer.inverse_step[o] = static_cast<float>(1.0 / to->input_step[o]);
+        }
+        const double scale = floats ? weight_step : weight_step / to->input_step[o];
+        layer.scale[o] = static_cast<float>(scale);
+        require(scale < kLargestScale && layer.inverse_step[o] < kLargestScale, n,
+                "its steps are too far apart");
+        if (layer.activation == Activation::kRelu && layer.zero[o] != 0.0f) {
+            layer.activation = Activation::kPRelu;  // a ReLU that must add its zero
+        }
+    }
+}
+
+std::uint32_t quad_of(const std::uint8_t* channels, int count) {
+    std::uint32_t quad = 0;
+    for (int k = 0; k < std::min(count, kQuad); ++k) quad |= std::uint32_t{channels[k]} << 8 * k;
+    return quad;
+}
+
+// How far ahead of the last value each has to be, and how many of its rows are kept.
+void share_out(const std::vector<Convolution>& convolutions, std::vector<Int8Value>& values) {
+    for (std::size_t n = convolutions.size(); n-- > 0;) {
+        const Convolution& conv = convolutions[n];
+        const int ahead = values[n + 1].ahead;
+        Int8Value& source = values[static_cast<std::size_t>(conv.source)];
+        source.ahead = std::max(source.ahead, ahead + conv.size / 2);
+        if (conv.add < 0) continue;
+        Int8Value& added = values[static_cast<std::size_t>(conv.add)];
+        added.ahead = std::max(added.ahead, ahead);
+    }
+    for (std::size_t n = 0; n < convolutions.size(); ++n) {
+        const Convolution& conv = convolutions[n];
+        Int8Value& result = values[n + 1];
+        Int8Value& source = values[static_cast<std::size_t>(conv.source)];
+        source.rows = std::max(source.rows, source.ahead - result.ahead + conv.size / 2 + 1);
+        if (conv.add < 0) continue;
+        Int8Value& added = values[static_cast<std::size_t>(conv.add)];
+        added.float_rows = std::max(added.float_rows, added.ahead - result.ahead + 1);
+        result.float_rows = std::max(result.float_rows, 1);
+    }
+    values.back().float_rows = std::max(values.back().float_rows, 1);
+}
+
+// Values by number: the frame, then each convolution's result.
+std::vector<Int8Value> values_of(const std::vector<Convolution>& convolutions,
+                                 const Epilogue& epilogue) {
+    std::vector<Int8Value> values(1);
+    for (std::size_t n = 0; n < convolutions.size(); ++n) {
+        check(convolutions[n], n, values);
+        Int8Value result;
+        result.channels = convolutions[n].outputs;
+        result.quads = (result.channels + kQuad - 1) / kQuad;
+        values.push_back(result);
+    }
+    const int r = epilogue.shuffle;
+    if (convolutions.empty() || values.back().channels != 3 * r * r || r != epilogue.scale ||
+        (r != 1 && r != 2 && r != 3 && r != 4 && r != 8)) {
+        throw std::invalid_argument("the last convolution's result is not the epilogue's");
+    }
+    share_out(convolutions, values);
+    return values;
+}
+
+// The steps of each value, which are those of the convolutions that read it; null where none does.
+// Writes down the quads of zeros.
+std::vector<const Quantization*> steps_of(const std::vector<Convolution>& convolutions,
+                                          std::vector<Int8Value>& values) {
+    std::vector<const Quantization*> steps(values.size(), nullptr);
+    for (std::size_t n = 0; n < convolutions.size(); ++n) {
+        const Convolution& conv = convolutions[n];
+        const auto number = static_cast<std::size_t>(conv.source);
+        const float* const step = conv.int8.input_step;
+        const std::uint8_t* const zero = conv.int8.input_zero;
+        const Quantization* const other = steps[number];
+        require(!other || (std::equal(step, step + conv.inputs, other->input_step) &&
+                           std::equal(zero, zero + conv.inputs, other->input_zero)),
+                n, "another convolution reads the same value with other steps");
+        steps[number] = &conv.int8;
+        values[number].zero.clear();
+        for (int c = 0; c < conv.inputs; c += kQuad) {
+            values[number].zero.push_back(quad_of(zero + c, conv.inputs - c));
+        }
+    }
+    return steps;
+}
+
+}  // namespace
+
+std::vector<std::int8_t> int8_weights(const std::vector<std::int8_t>& weight, int outputs,
+                                      int inputs, int size) {
+    const int quads = (inputs + kQuad - 1) / kQuad, taps = size * size;
+    std::vector<std::int8_t> packed(static_cast<std::size_t>(outputs) * taps * quads * kQuad, 0);
+    for (int o = 0; o < outputs; ++o) {
+        const int block = o / kInt8Outputs, lane = o % kInt8Outputs;
+        for (int c = 0; c < inputs; ++c) {
+            for (int tap = 0; tap < taps; ++tap) {
+                const std::size_t at =
+                    ((std::size_t{1} * block * taps + tap) * quads + c / kQuad) * kInt8Outputs +
+                    lane;
+                packed[at * kQuad + c % kQuad] =
+                    weight[(std::size_t{1} * o * inputs + c) * taps + tap];
+            }
+        }
+    }
+    return packed;
+}
+
+Int8Network::Plan::Plan(const std::vector<Convolution>& convolutions, const Epilogue& given)
+    : epilogue(given), values(values_of(convolutions, given)), margin(values[0].ahead) {
+    const std::vector<const Quantization*> steps = steps_of(convolutions, values);
+    for (std::size_t n = 0; n < convolutions.size(); ++n) {
+        const Convolution& conv = convolutions[n];
+        const Int8Value& result = values[n + 1];
+        require(result.rows > 0 || result.float_rows > 0, n, "nothing reads its result");
+        Int8Layer layer;
+        layer.source = conv.source;
+        layer.add = conv.add;
+        layer.size = conv.size;
+        layer.outputs = round_up(conv.outputs, kQuad);
+        layer.activation = activation_of(conv);
+        quantise(conv, n, epilogue.swap_rb && conv.source == 0, layer);
+        requantise(conv, n, steps[n + 1], result.float_rows > 0, layer);
+        work += double{1} * conv.size * conv.size * conv.inputs * conv.outputs;
+        layers.push_back(std::move(layer));
+    }
+}
+
+}  // namespace srsdk::cpu

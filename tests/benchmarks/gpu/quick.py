@@ -1,0 +1,35 @@
+"""What `--quick` runs: the most telling figures first, all of it in two and a half minutes.
+
+Each step has its own limit, and the report is written after each, so that what was measured is
+there whatever happens to the steps behind it.
+"""
+
+from __future__ import annotations
+
+STEPS = ("network", "generators", "kernels", "tests")
+
+LIMITS = {"network": 45.0, "generators": 60.0, "kernels": 40.0, "tests": 60.0}
+"""Seconds for each process of a step."""
+
+TOTAL = 150.0
+"""Seconds for all steps; a step begins only with time left, and gets no more than that."""
+
+CASES = (
+    ("edge-x4", "1*1280x720"),
+    ("edge-x4", "1*320x180"),
+    ("srresnet-x4", "16*32x32"),
+    ("edge-x2", "1*640x360"),
+)
+"""Generators and inputs: BATCH*WIDTHxHEIGHT."""
+
+RUNNERS = (
+    "torch eager",
+    "torch + CUDA graph",
+    "srsdk cuda-native",
+    "srsdk torch",
+    "srsdk onnxruntime-cuda",
+)
+
+REPEATS, SECONDS, KERNEL_REPEATS = 60, 3.0, 10
+
+FOLDERS = ("tests/gpu",)

@@ -1,0 +1,107 @@
+"""`srsdk-export quantize`: from images to steps and a certificate in the model's file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from typer.testing import CliRunner
+
+from srexport.cli import app
+from srexport.imageset import read_set, split_set
+from srexport.int8 import ImageSet, psnr, quantize_file
+from srexport.onnx import build, load, save, weights_sha256
+from srsdk import InputError, ModelFormatError, Upscaler, onnxfile
+from srsdk.backends import open_backend
+from srsdk.int8 import read_int8
+from tests.sdk.conftest import edge, residual
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Smooth pictures, as nature makes them, with an edge in each."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    random = np.random.default_rng(3)
+    for number in range(6):
+        picture = random.integers(0, 256, (9, 9, 3)).astype(np.uint8)
+        picture = cv2.resize(picture, (96, 96), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+        picture[:, 40 + 3 * number :] //= 2
+        cv2.imwrite(str(folder / f"{number}.png"), picture)
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "edge-x2.onnx"
+    save(build(edge(2)), path)
+    return path
+
+
+def test_steps_and_proof_are_in_the_file(
+    model: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = weights_sha256(load(model))
+    target = tmp_path / "quantized.onnx"
+    arguments = ["quantize", str(model), "--calibration", str(pictures), "-o", str(target)]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "dB from float32" in result.output
+    assert weights_sha256(load(target)) == before
+    record = read_int8(onnxfile.read(target).metadata, source="it")
+    assert record is not None
+    assert record.certificate.passed
+    assert "3 of 48x48" in record.certificate.images
+    # The proof is of pixels that the SDK gives.
+    lr = split_set(read_set(pictures, scale=2, face_size=0))[1].lr
+    exact, integer = (
+        open_backend("native", target, color="rgb", precision=precision).run(lr)
+        for precision in ("fp32", "int8")  # type: ignore[attr-defined]
+    )
+    assert psnr(exact, integer) == pytest.approx(record.certificate.psnr, abs=0.01)
+    np.testing.assert_array_equal(exact, open_backend("native", model, color="rgb").run(lr))
+
+
+def test_quantizing_again_replaces_the_steps(model: Path, pictures: Path) -> None:
+    images = read_set(pictures, scale=2, face_size=0)
+    first = quantize_file(model, [images], [images], model)
+    again = quantize_file(model, [images], [images], model)
+    assert first == again
+    keys = [entry.key for entry in onnx.load(model).metadata_props]
+    assert len(keys) == len(set(keys))
+
+
+def test_images_come_from_videos_too() -> None:
+    video = Path(__file__).parents[2] / "examples" / "portrait.mp4"
+    images = read_set(video, scale=2, face_size=0, limit=12)
+    assert images.hr.shape == (3, 2 * images.lr.shape[1], 2 * images.lr.shape[2], 3)
+
+
+def test_a_shuffle_in_the_middle_is_refused(tmp_path: Path, pictures: Path) -> None:
+    path = tmp_path / "residual.onnx"
+    save(build(residual()), path)
+    images = read_set(pictures, scale=4, face_size=0)
+    with pytest.raises(ModelFormatError, match=r"int8.*shuffle"):
+        quantize_file(path, [images], [images], path)
+
+
+def test_one_image_is_too_few() -> None:
+    one = np.zeros((1, 8, 8, 3), np.uint8)
+    with pytest.raises(InputError, match="two images"):
+        split_set(ImageSet("one", one, one))
+
+
+def test_the_upscaler_says_what_it_runs_in(model: Path, pictures: Path) -> None:
+    images = read_set(pictures, scale=2, face_size=0)
+    quantize_file(model, [images], [images], model)
+    with Upscaler(model, precision="int8") as upscaler:
+        assert upscaler.info.frames.arithmetic == "int8"
+    with Upscaler(model, precision="fp32") as upscaler:
+        assert upscaler.info.frames.arithmetic == "fp32"
+    record = read_int8(onnxfile.read(model).metadata, source="it")
+    assert record is not None
+    assert json.loads(record.to_metadata()["srsdk.int8"])["format"] == 1
