@@ -86,6 +86,46 @@ def run(
 
 
 @app.command()
+def interpolate(
+    first: Annotated[Path, typer.Argument(help="Checkpoint of one end.")],
+    second: Annotated[Path, typer.Argument(help="Checkpoint trained from it: the other end.")],
+    share: Annotated[float, typer.Option(help="Share of the second, 0 to 1.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write.")],
+) -> None:
+    """Mix the weights of a generator and of one trained from it (ESRGAN, section 3.4)."""
+    from srtrain.checkpoint import Checkpoint
+    from srtrain.refine import interpolate as mix
+
+    mix(Checkpoint.load(first), Checkpoint.load(second), share).save(output)
+    entry.say(f"checkpoint: {output}")
+
+
+@app.command()
+def level(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of a generator.")],
+    data: Annotated[Path, typer.Option(help="Folder that holds training sets.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write.")],
+    sets: Annotated[
+        list[str] | None, typer.Option("--set-of-faces", help="Shards or folders below it.")
+    ] = None,
+    faces: Annotated[int, typer.Option(min=1, help="Faces of each set.")] = 16,
+) -> None:
+    """Take a grid in flat skin out of a generator by its biases."""
+    import numpy as np
+
+    from srtrain.checkpoint import Checkpoint
+    from srtrain.refine import level_grid
+    from srtrain.scoring import load_sets
+
+    loaded = Checkpoint.load(checkpoint)
+    scale = loaded.recipe.model.scale
+    found = load_sets(data, sets or ["train-*.tar"], scale, 32 * scale, limit=faces)
+    lr = np.concatenate([pairs.lr for pairs in found.values()])
+    level_grid(loaded, lr).save(output)
+    entry.say(f"checkpoint: {output}")
+
+
+@app.command()
 def recipes() -> None:
     """List the bundled recipes."""
     for path in sorted(_bundled().glob("*.toml")):

