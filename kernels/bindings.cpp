@@ -22,7 +22,7 @@ namespace {
 
 // ---- unpack
 
-void unpack_checked(py::array& dst, const py::array& frame, bool swap, int threads) {
+void unpack_checked(py::array& dst, const py::array& frame, bool swap_rb, int threads) {
     const ConstFrames src = frames(frame, "frame");
     const Planes out = output_planes(dst, "dst");
     require(dst.ndim() == frame.ndim() && out.n == src.n && out.c == 3 && out.h == src.h &&
@@ -34,15 +34,15 @@ void unpack_checked(py::array& dst, const py::array& frame, bool swap, int threa
     refuse_overlap(dst, frame, "frame");
     check_threads(threads);
     const py::gil_scoped_release released;
-    cpu::unpack(out, src, swap, threads);
+    cpu::unpack(out, src, swap_rb, threads);
 }
 
-void unpack_into(const py::object& dst, const py::object& frame, bool swap, int threads) {
+void unpack_into(const py::object& dst, const py::object& frame, bool swap_rb, int threads) {
     py::array out = as_array(dst, "dst");
-    unpack_checked(out, as_array(frame, "frame"), swap, threads);
+    unpack_checked(out, as_array(frame, "frame"), swap_rb, threads);
 }
 
-py::array unpack(const py::object& frame, bool swap, const py::object& dtype, int threads) {
+py::array unpack(const py::object& frame, bool swap_rb, const py::object& dtype, int threads) {
     const py::array src = as_array(frame, "frame");
     const py::dtype element = py::dtype::from_args(dtype);
     float_dtype(element, "dtype");
@@ -50,7 +50,7 @@ py::array unpack(const py::object& frame, bool swap, const py::object& dtype, in
     std::vector<py::ssize_t> shape = {3, view.h, view.w};
     if (src.ndim() == 4) shape.insert(shape.begin(), view.n);
     py::array out(element, shape);
-    unpack_checked(out, src, swap, threads);
+    unpack_checked(out, src, swap_rb, threads);
     return out;
 }
 
@@ -173,7 +173,7 @@ struct Origin {
 
 void pack_checked(py::array& dst, const py::array& x, int r, const py::object& lr,
                   const std::string& base_name, std::optional<int> scale, const Origin& origin,
-                  bool whole, bool swap, int threads) {
+                  bool whole, bool swap_rb, int threads) {
     check_factor(r);
     const ConstPlanes src = planes(x, "x");
     const Frames out = output_frames(dst, "dst");
@@ -192,26 +192,26 @@ void pack_checked(py::array& dst, const py::array& x, int r, const py::object& l
                                            origin.top, origin.left, whole);
     check_threads(threads);
     const py::gil_scoped_release released;
-    cpu::pack(out, src, r, base, swap, threads);
+    cpu::pack(out, src, r, base, swap_rb, threads);
 }
 
 void pack_into(const py::object& dst, const py::object& x, int r, const py::object& lr,
                const std::string& base, std::optional<int> scale,
-               const std::pair<std::int64_t, std::int64_t>& origin, bool swap, int threads) {
+               const std::pair<std::int64_t, std::int64_t>& origin, bool swap_rb, int threads) {
     py::array out = as_array(dst, "dst");
     pack_checked(out, as_array(x, "x"), r, lr, base, scale, {origin.first, origin.second}, false,
-                 swap, threads);
+                 swap_rb, threads);
 }
 
 py::array pack(const py::object& x, int r, const py::object& lr, const std::string& base,
-               std::optional<int> scale, bool swap, int threads) {
+               std::optional<int> scale, bool swap_rb, int threads) {
     const py::array src = as_array(x, "x");
     check_factor(r);
     const ConstPlanes view = planes(src, "x");
     std::vector<py::ssize_t> shape = {view.h * r, view.w * r, 3};
     if (src.ndim() == 4) shape.insert(shape.begin(), view.n);
     py::array out(py::dtype::of<std::uint8_t>(), shape);
-    pack_checked(out, src, r, lr, base, scale, {0, 0}, true, swap, threads);
+    pack_checked(out, src, r, lr, base, scale, {0, 0}, true, swap_rb, threads);
     return out;
 }
 
@@ -265,9 +265,9 @@ PYBIND11_MODULE(_kernels, module) {
     module.doc() = "Native kernels of srsdk; srsdk.reference is their specification.";
     const py::object float32 = py::module_::import("numpy").attr("float32");
 
-    module.def("unpack", &unpack, "frame"_a, py::kw_only(), "swap"_a = false, "dtype"_a = float32,
-               "threads"_a = 0);
-    module.def("unpack_into", &unpack_into, "dst"_a, "frame"_a, py::kw_only(), "swap"_a = false,
+    module.def("unpack", &unpack, "frame"_a, py::kw_only(), "swap_rb"_a = false,
+               "dtype"_a = float32, "threads"_a = 0);
+    module.def("unpack_into", &unpack_into, "dst"_a, "frame"_a, py::kw_only(), "swap_rb"_a = false,
                "threads"_a = 0);
     module.def("pixel_shuffle", &pixel_shuffle, "x"_a, "r"_a, py::kw_only(), "threads"_a = 0);
     module.def("pixel_shuffle_into", &pixel_shuffle_into, "dst"_a, "x"_a, "r"_a, py::kw_only(),
@@ -277,10 +277,10 @@ PYBIND11_MODULE(_kernels, module) {
     module.def("pixel_shuffle_prelu_into", &pixel_shuffle_prelu_into, "dst"_a, "x"_a, "r"_a,
                "bias"_a, "slope"_a, py::kw_only(), "threads"_a = 0);
     module.def("pack", &pack, "x"_a, "r"_a, py::kw_only(), "lr"_a = py::none(), "base"_a = "none",
-               "scale"_a = py::none(), "swap"_a = false, "threads"_a = 0);
+               "scale"_a = py::none(), "swap_rb"_a = false, "threads"_a = 0);
     module.def("pack_into", &pack_into, "dst"_a, "x"_a, "r"_a, py::kw_only(), "lr"_a = py::none(),
                "base"_a = "none", "scale"_a = py::none(), "origin"_a = py::make_tuple(0, 0),
-               "swap"_a = false, "threads"_a = 0);
+               "swap_rb"_a = false, "threads"_a = 0);
     module.def("blend", &blend, "frame"_a, "patch"_a, "top"_a, "left"_a, "weight_y"_a, "weight_x"_a,
                py::kw_only(), "threads"_a = 0);
     module.def("blend_into", &blend_into, "dst"_a, "patch"_a, "top"_a, "left"_a, "weight_y"_a,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,8 @@ def export_onnx(
     calibration: Path | None = None,
     plugin: bool = False,
     zoo: bool = False,
+    face_sizes: tuple[int, int] | None = None,
+    face_blend: float | None = None,
 ) -> Exported:
     """Write an ONNX file and its certificate, unless the file disagrees with the checkpoint.
 
@@ -54,6 +57,8 @@ def export_onnx(
         calibration: Folder or shard of real faces; required for int8.
         plugin: Whether to use the TensorRT plugin; only TensorRT can then run the file.
         zoo: Whether to also write the model card and the manifest's entry beside it.
+        face_sizes: As in `ModelSpec`, found by measuring the trained generator; None: unknown.
+        face_blend: The same; None: 1.
 
     Raises:
         InputError: The checkpoint is missing or damaged, int8 lacks faces, or the plugin is
@@ -62,7 +67,13 @@ def export_onnx(
     """
     if plugin and zoo:
         raise InputError("models of the zoo run everywhere: leave --plugin out, or --zoo")
-    exact = build(read_checkpoint(checkpoint), tail=tail)
+    trained_model = read_checkpoint(checkpoint)
+    spec = dataclasses.replace(
+        trained_model.spec,
+        face_sizes=face_sizes or trained_model.spec.face_sizes,
+        face_blend=trained_model.spec.face_blend if face_blend is None else face_blend,
+    )
+    exact = build(dataclasses.replace(trained_model, spec=spec), tail=tail)
     faces = None if calibration is None else _faces(calibration, read_spec(exact))
     conversion = convert(exact, precision, faces)
     model = use_plugin(conversion.model) if plugin else conversion.model

@@ -213,7 +213,7 @@ def _inputs_seen(
     samples: dict[int, list[NDArray[Any]]] = {read[name]: [] for name in inner}
     for images in sets:
         for frame in images.lr:
-            planes = _kernels.unpack(frame[None], swap=spec.channel_order != "rgb")
+            planes = _kernels.unpack(frame[None], swap_rb=spec.channel_order != "rgb")
             results = session.run(inner, {graph.input[0].name: planes.astype(np.float32)})
             for name, values in zip(inner, results, strict=True):
                 flat = values.ravel()

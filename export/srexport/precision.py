@@ -79,7 +79,7 @@ def _fp16(model: onnx.ModelProto, faces: Pixels | None) -> Conversion:
 def _int8(model: onnx.ModelProto, faces: Pixels) -> Conversion:
     spec = read_spec(model)
     held_out = (faces[1::2] if len(faces) > 1 else faces)[:_JUDGED]
-    planes = _kernels.unpack(faces[::2], swap=spec.channel_order != "rgb")
+    planes = _kernels.unpack(faces[::2], swap_rb=spec.channel_order != "rgb")
     scales = calibrate(model, planes.astype(np.float32))
     judge = VariantJudge(model, spec, [held_out])
     layers = convolutions(model)

@@ -172,7 +172,7 @@ def _reference(path: Path) -> Runner:
     session = _session(model)
     node = session.get_inputs()[0]
     dtype = np.float16 if node.type == "tensor(float16)" else np.float32
-    swap = spec.channel_order != "rgb"
+    swap_rb = spec.channel_order != "rgb"
     # The instrumented session outputs every tensor. That forbids fusions, which the session for the
     # pixels must have, so there are two.
     instrumented = onnx.ModelProto()
@@ -186,12 +186,12 @@ def _reference(path: Path) -> Runner:
     weights = sum(_non_finite(onnx.numpy_helper.to_array(w)) for w in model.graph.initializer)
 
     def run(frames: Pixels) -> Output:
-        feed = {node.name: reference.unpack(frames, swap=swap, dtype=dtype)}
+        feed = {node.name: reference.unpack(frames, swap_rb=swap_rb, dtype=dtype)}
         non_finite = weights + sum(_non_finite(value) for value in watched.run(None, feed))
         result = session.run(None, feed)[0]
         lr = None if spec.base == "none" else frames
         pixels = reference.pack(
-            result, spec.shuffle, lr=lr, base=spec.base, scale=spec.scale, swap=swap
+            result, spec.shuffle, lr=lr, base=spec.base, scale=spec.scale, swap_rb=swap_rb
         )
         return Output(pixels, non_finite)
 

@@ -44,12 +44,12 @@ class VariantJudge:
 
     def _pixels(self, session: Any, frames: Pixels) -> tuple[Pixels, int]:
         spec = self._spec
-        swap = spec.channel_order != "rgb"
-        planes = _kernels.unpack(frames, swap=swap)
+        swap_rb = spec.channel_order != "rgb"
+        planes = _kernels.unpack(frames, swap_rb=swap_rb)
         result: NDArray[np.float32] = session.run(None, {session.get_inputs()[0].name: planes})[0]
         non_finite = int(result.size - np.count_nonzero(np.isfinite(result)))
         lr = None if spec.base == "none" else frames
         pixels = _kernels.pack(
-            result, spec.shuffle, lr=lr, base=spec.base, scale=spec.scale, swap=swap
+            result, spec.shuffle, lr=lr, base=spec.base, scale=spec.scale, swap_rb=swap_rb
         )
         return pixels, non_finite

@@ -8,7 +8,7 @@
 
 namespace srsdk::cpu {
 
-void pack(const Frames& dst, const ConstPlanes& x, int r, const BaseImage& base, bool swap,
+void pack(const Frames& dst, const ConstPlanes& x, int r, const BaseImage& base, bool swap_rb,
           int threads) {
     const std::int64_t row_count = x.n * x.h;
     if (row_count == 0 || x.w == 0) return;
@@ -32,8 +32,8 @@ void pack(const Frames& dst, const ConstPlanes& x, int r, const BaseImage& base,
                 PackRow row{};
                 row.dst = dst.data + n * dst.stride_n + (y * r + i) * dst.stride_h;
                 row.x = advance(x.data, n * x.stride_n + y * x.stride_h + i * r * x.stride_c +
-                                            (swap ? 2 * stride_c : 0));
-                row.stride_c = swap ? -stride_c : stride_c;
+                                            (swap_rb ? 2 * stride_c : 0));
+                row.stride_c = swap_rb ? -stride_c : stride_c;
                 row.stride_j = x.stride_c;
                 row.w = x.w;
                 if (!bases.empty()) {

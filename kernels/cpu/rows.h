@@ -19,10 +19,10 @@ constexpr int factor_index(int r) { return r == 8 ? 4 : r - 1; }
 // One output row of pack: 3 * r planes at low resolution -> r * w pixels.
 struct PackRow {
     std::uint8_t* dst;
-    const void* x;             // plane of dst's channel 0 and column phase 0, at this row
-    std::int64_t stride_c;     // from a dst channel's planes to the next one's; negative for a swap
-    std::int64_t stride_j;     // from a column phase's plane to the next one's
-    std::int64_t w;            // low-resolution pixels
+    const void* x;          // plane of dst's channel 0 and column phase 0, at this row
+    std::int64_t stride_c;  // from a dst channel's planes to the next one's; negative if reversed
+    std::int64_t stride_j;  // from a column phase's plane to the next one's
+    std::int64_t w;         // low-resolution pixels
     const std::int16_t* base;  // (3, r, base_pitch, 2), or null: values of the rows above and below
     std::int64_t base_pitch;   // pairs in a base row, at least w + kPadding
     std::int16_t weight_above, weight_below;

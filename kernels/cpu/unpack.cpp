@@ -8,12 +8,13 @@
 
 namespace srsdk::cpu {
 
-void unpack(const Planes& dst, const ConstFrames& src_as_given, bool swap, int threads) {
+void unpack(const Planes& dst, const ConstFrames& src_as_given, bool swap_rb, int threads) {
     ConstFrames src = src_as_given;
-    if (src.stride_w == 3 && src.stride_c == -1) {  // frame[..., ::-1]: a swap in disguise
+    if (src.stride_w == 3 &&
+        src.stride_c == -1) {  // frame[..., ::-1], channels reversed by its strides
         src.data -= 2;
         src.stride_c = 1;
-        swap = !swap;
+        swap_rb = !swap_rb;
     }
     const std::int64_t row_count = src.n * src.h;
     const int team =
@@ -30,7 +31,7 @@ void unpack(const Planes& dst, const ConstFrames& src_as_given, bool swap, int t
                                scratch.data() + slot * scratch_size);
             void* out[3];
             for (int c = 0; c < 3; ++c) {
-                out[swap ? 2 - c : c] =
+                out[swap_rb ? 2 - c : c] =
                     advance(dst.data, n * dst.stride_n + c * dst.stride_c + y * dst.stride_h);
             }
             if (dst.dtype == DType::kFloat32) {

@@ -22,7 +22,7 @@ using python::refuse_overlap;
 using python::require;
 using python::shape_text;
 
-void unpack_into(const py::object& dst, const py::object& frame, bool swap,
+void unpack_into(const py::object& dst, const py::object& frame, bool swap_rb,
                  const std::string& layout, float scale, const py::object& stream) {
     const Stream on = stream_of(stream);
     DeviceArray out(dst, "dst", on);
@@ -36,7 +36,7 @@ void unpack_into(const py::object& dst, const py::object& frame, bool swap,
     refuse_overlap(out.view(), in.view(), "frame");
     const py::gil_scoped_release released;
     const DeviceGuard guard(common_device({&out, &in}));
-    unpack(planes, src, swap, scale, on);
+    unpack(planes, src, swap_rb, scale, on);
 }
 
 struct Shuffle {
@@ -94,7 +94,7 @@ void pixel_shuffle_prelu_into(const py::object& dst, const py::object& x, int r,
 
 void pack_into(const py::object& dst, const py::object& x, int r, const py::object& lr,
                const std::string& kind, std::optional<int> scale,
-               const std::pair<std::int64_t, std::int64_t>& origin, bool swap,
+               const std::pair<std::int64_t, std::int64_t>& origin, bool swap_rb,
                const py::object& stream) {
     check_factor(r);
     const Stream on = stream_of(stream);
@@ -114,7 +114,7 @@ void pack_into(const py::object& dst, const py::object& x, int r, const py::obje
                                                    kind, scale, origin.first, origin.second, false);
     const py::gil_scoped_release released;
     const DeviceGuard guard(common_device({&out, &in, frame ? &*frame : nullptr}));
-    pack(pixels, src, r, base, swap, on);
+    pack(pixels, src, r, base, swap_rb, on);
 }
 
 using FaceArguments = std::tuple<py::object, std::int64_t, std::int64_t, py::object, py::object>;
@@ -235,7 +235,7 @@ PYBIND11_MODULE(_kernels_cuda, module) {
     });
     const py::object none = py::none();
 
-    module.def("unpack_into", &unpack_into, "dst"_a, "frame"_a, py::kw_only(), "swap"_a = false,
+    module.def("unpack_into", &unpack_into, "dst"_a, "frame"_a, py::kw_only(), "swap_rb"_a = false,
                "layout"_a = "NCHW", "scale"_a = static_cast<float>(1.0 / 255.0), "stream"_a = none);
     module.def("pixel_shuffle_into", &pixel_shuffle_into, "dst"_a, "x"_a, "r"_a, py::kw_only(),
                "layout"_a = "NCHW", "stream"_a = none);
@@ -243,7 +243,7 @@ PYBIND11_MODULE(_kernels_cuda, module) {
                "bias"_a, "slope"_a, py::kw_only(), "layout"_a = "NCHW", "stream"_a = none);
     module.def("pack_into", &pack_into, "dst"_a, "x"_a, "r"_a, py::kw_only(), "lr"_a = none,
                "base"_a = "none", "scale"_a = none, "origin"_a = py::make_tuple(0, 0),
-               "swap"_a = false, "stream"_a = none);
+               "swap_rb"_a = false, "stream"_a = none);
     module.def("blend_into", &blend_into, "dst"_a, "patch"_a, "top"_a, "left"_a, "weight_y"_a,
                "weight_x"_a, py::kw_only(), "stream"_a = none);
     module.def("blend_many_into", &blend_many_into, "dst"_a, "faces"_a, py::kw_only(),

@@ -69,19 +69,8 @@ struct Blend {
     SRSDK_HD void whole(const Rectangle& face, std::int64_t y, std::int64_t at,
                         std::uint8_t* to) const {
         const std::uint8_t* const from = face.patch + y * face.stride_h + at;
-        Words above, below = *reinterpret_cast<const Words*>(to);
-        if (misalignment(from) == 0) {
-            above = *reinterpret_cast<const Words*>(from);
-        } else {
-            SRSDK_UNROLL
-            for (int word = 0; word < 4; ++word) {
-                above.at[word] = 0;
-                SRSDK_UNROLL
-                for (int k = 0; k < 4; ++k) {
-                    above.at[word] |= static_cast<std::uint32_t>(from[4 * word + k]) << (8 * k);
-                }
-            }
-        }
+        const Words below = *reinterpret_cast<const Words*>(to);
+        const Words above = sixteen(from, at >= 3 && at + 19 <= 3 * face.w);
         std::int64_t column = divide(at, 3);
         int c = static_cast<int>(at - 3 * column);
         const unsigned weight_y = face.weight_y[y];
@@ -98,6 +87,33 @@ struct Blend {
             }
         }
         *reinterpret_cast<Words*>(to) = out;
+    }
+
+    // 16 bytes at any address. `inside`: the three before and behind them may be read as well.
+    SRSDK_HD static Words sixteen(const std::uint8_t* from, bool inside) {
+        if (misalignment(from) == 0) return *reinterpret_cast<const Words*>(from);
+        Words out{};
+        if (inside) {
+            const int shift = 8 * (misalignment(from) & 3);
+            const auto* const at =
+                reinterpret_cast<const std::uint32_t*>(from - (misalignment(from) & 3));
+            std::uint32_t words[5];
+            SRSDK_UNROLL
+            for (int k = 0; k < 4; ++k) words[k] = at[k];
+            words[4] = shift ? at[4] : 0;
+            SRSDK_UNROLL
+            for (int k = 0; k < 4; ++k) {
+                const std::uint64_t pair = words[k] | static_cast<std::uint64_t>(words[k + 1])
+                                                          << 32;
+                out.at[k] = static_cast<std::uint32_t>(pair >> shift);
+            }
+            return out;
+        }
+        SRSDK_UNROLL
+        for (int k = 0; k < 16; ++k) {
+            out.at[k / 4] |= static_cast<std::uint32_t>(from[k]) << (8 * (k % 4));
+        }
+        return out;
     }
 
     SRSDK_HD void one(int face, std::int64_t y, std::int64_t x, int c, std::uint8_t* to) const {
@@ -144,6 +160,7 @@ void blend_with(const Frames& dst, const Face* faces, std::int64_t count, const 
         op.dst = dst;
         int n = 0;
         Extent blocks{0, 0, 0};
+        std::int64_t widest = 0;
         for (; face < count && n < Blend::kMaxFaces; ++face) {
             Blend::Rectangle& added = op.faces[n];
             if (!visible(dst, faces[face], added)) continue;
@@ -156,12 +173,17 @@ void blend_with(const Frames& dst, const Face* faces, std::int64_t count, const 
                 }
             }
             const std::int64_t vectors = (3 * added.w + 15 + 15) / 16;  // at any alignment
-            blocks.x = larger(blocks.x, (vectors - 1) / Blend::kThreads + 1);
+            widest = larger(widest, vectors);
             blocks.y = larger(blocks.y, added.h);
             ++n;
         }
+        if (n == 0) continue;
         blocks.z = n;
-        if (n > 0) launch(op, blocks, Blend::kThreads, 0);
+        // No wider than the widest rectangle: idle warps keep others away.
+        const int threads =
+            static_cast<int>(smaller<std::int64_t>(Blend::kThreads, (widest + 31) & ~31));
+        blocks.x = (widest - 1) / threads + 1;
+        launch(op, blocks, threads, 0);
     }
 }
 

@@ -43,7 +43,7 @@ struct FramePoint {
     explicit FramePoint(int k) : dx(k / 4), c(k % 4), real(k / 4 < 3 && k % 4 < 3) {}
 };
 
-void pack_first(PackedWeights& to, const Layer& layer, const Shape& shape, bool swap) {
+void pack_first(PackedWeights& to, const Layer& layer, const Shape& shape, bool swap_rb) {
     const int tiles = chain_tiles(shape.planes);
     for (int slice = 0; slice < shape.planes / tiles; ++slice)
         for (int dy = 0; dy < 3; ++dy)
@@ -53,7 +53,7 @@ void pack_first(PackedWeights& to, const Layer& layer, const Shape& shape, bool 
                         const FramePoint point(8 * half + k);
                         if (!point.real) return 0.0f;
                         const int output = 8 * (slice * tiles + tile) + column;
-                        const int input = swap ? 2 - point.c : point.c;
+                        const int input = swap_rb ? 2 - point.c : point.c;
                         // The frame is there as value / 256.
                         return tap(layer, output, input, dy, point.dx) * (256.0f / 255.0f);
                     });
@@ -99,7 +99,7 @@ struct LastColumn {
         i = where.row;
         j = (where.byte + of_four) / 3;
         c = (where.byte + of_four) % 3;
-        output = ((tail.swap ? 2 - c : c) * r + i) * r + j;
+        output = ((tail.swap_rb ? 2 - c : c) * r + i) * r + j;
     }
 };
 
@@ -290,7 +290,7 @@ Shape shape_of(const std::vector<Layer>& layers, const Tail& tail) {
 
 PackedWeights pack_weights(const std::vector<Layer>& layers, const Tail& tail, const Shape& shape) {
     PackedWeights out;
-    pack_first(out, layers.front(), shape, tail.swap);
+    pack_first(out, layers.front(), shape, tail.swap_rb);
     for (std::size_t k = 1; k + 1 < layers.size(); ++k) pack_hidden(out, layers[k], shape);
     pack_last(out, layers.back(), shape, tail);
     return out;

@@ -27,7 +27,7 @@ cpu::Base base_of(const std::string& name) {
 }
 
 std::unique_ptr<Network> make(const std::vector<std::pair<Floats, Floats>>& layers, int shuffle,
-                              const std::string& base, bool swap) {
+                              const std::string& base, bool swap_rb) {
     std::vector<Layer> checked;
     for (const auto& [weight, bias] : layers) {
         require(weight.ndim() == 4 && weight.shape(2) == weight.shape(3),
@@ -37,7 +37,7 @@ std::unique_ptr<Network> make(const std::vector<std::pair<Floats, Floats>>& laye
         checked.push_back({static_cast<int>(weight.shape(1)), static_cast<int>(weight.shape(0)),
                            static_cast<int>(weight.shape(2)), weight.data(), bias.data()});
     }
-    const Tail tail{shuffle, base_of(base), swap};
+    const Tail tail{shuffle, base_of(base), swap_rb};
     const py::gil_scoped_release released;
     return std::make_unique<Network>(checked, tail);
 }
@@ -93,7 +93,7 @@ std::vector<std::pair<std::string, float>> tune_into(const Network& network, con
 void bind_network(py::module_& module) {
     using namespace py::literals;
     py::class_<Network>(module, "Network")
-        .def(py::init(&make), "layers"_a, py::kw_only(), "shuffle"_a, "base"_a, "swap"_a)
+        .def(py::init(&make), "layers"_a, py::kw_only(), "shuffle"_a, "base"_a, "swap_rb"_a)
         .def("run_into", &run_into, "dst"_a, "frames"_a, py::kw_only(), "scratch"_a, "stream"_a)
         .def("tune_into", &tune_into, "dst"_a, "frames"_a, py::kw_only(), "scratch"_a, "stream"_a)
         .def("scratch_bytes", &Network::scratch_bytes, "count"_a, "height"_a, "width"_a)

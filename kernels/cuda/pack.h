@@ -5,7 +5,8 @@
 // Phase 2 writes them out, 16 bytes at a time whatever the frame's alignment.
 //
 // Positions in `lr` are counted in units of 1 / (2 * scale) of its pixels, as in
-// cpu/base_image.h: all weights are integers, and the sum is exact.
+// cpu/base_image.h: all weights are integers, and sums are exact, also as floats (they stay below
+// 2^24). Floats because converting an integer for every byte costs a GPU more than all the rest.
 #pragma once
 
 #include "spans.h"
@@ -16,7 +17,8 @@ namespace srsdk::cuda {
 // How base.lr is enlarged: where along an axis an output coordinate lies.
 struct Enlarge {
     std::int64_t step, offset, period, back;  // index = (step * X + offset) / period - back
-    int full, fraction_mask;                  // the weights' sum; 0 where they are not wanted
+    float full;                               // the weights' sum
+    bool fraction;                            // whether weights are wanted at all
 
     struct Position {
         std::int64_t index;
@@ -31,8 +33,8 @@ struct Enlarge {
 
 inline Enlarge enlarge(const cpu::BaseImage& base) {
     const std::int64_t s = base.scale;
-    if (base.kind != cpu::Base::kBilinear) return {1, 0, s, 0, 1, 0};
-    return {2, 1 + s, 2 * s, 1, static_cast<int>(2 * s), ~0};
+    if (base.kind != cpu::Base::kBilinear) return {1, 0, s, 0, 1.0f, false};
+    return {2, 1 + s, 2 * s, 1, static_cast<float>(2 * s), true};
 }
 
 // Clamp to [0, 255], NaN to 0, and round half to even: adding 2^23 leaves no bits for a fraction,
@@ -58,12 +60,12 @@ struct Pack {
     std::int64_t top, left;
     int columns;  // of lr that a tile needs, at most
     int groups;   // of this launch, at most kGroups
-    bool swap, vector;
+    bool swap_rb, vector;
 
     SRSDK_HD int pitch() const { return (groups * kGroupBytes + 31) & ~15; }
-    int shared_bytes() const { return R * pitch() + (kBase ? 2 * 3 * R * columns : 0); }
-    SRSDK_HD std::uint16_t* mixed(const Block& block) const {
-        return reinterpret_cast<std::uint16_t*>(block.shared + R * pitch());
+    int shared_bytes() const { return R * pitch() + (kBase ? 4 * 3 * R * columns : 0); }
+    SRSDK_HD float* mixed(const Block& block) const {
+        return reinterpret_cast<float*>(block.shared + R * pitch());
     }
 
     template <int phase>
@@ -99,7 +101,7 @@ struct Pack {
                 lr.data + block.z * lr.stride_n + at * lr.stride_w + c * lr.stride_c;
             auto row = axis.at(top + block.y * R);
             std::int64_t loaded = row.index - 1;
-            int above = 0, below = 0;
+            float above = 0.0f, below = 0.0f;
             SRSDK_UNROLL
             for (int i = 0; i < R; ++i) {
                 if (row.index != loaded) {
@@ -107,9 +109,9 @@ struct Pack {
                     above = from[larger<std::int64_t>(0, row.index) * lr.stride_h];
                     below = from[smaller(row.index + 1, lr.h - 1) * lr.stride_h];
                 }
-                const int weight = row.phase & axis.fraction_mask;
+                const float weight = axis.fraction ? static_cast<float>(row.phase) : 0.0f;
                 mixed(block)[(i * 3 + c) * columns + column] =
-                    static_cast<std::uint16_t>(above * (axis.full - weight) + below * weight);
+                    between(above, below, weight, axis.full);
                 row.phase += static_cast<int>(axis.step);
                 if (row.phase >= axis.period) {
                     row.phase -= static_cast<int>(axis.period);
@@ -121,8 +123,9 @@ struct Pack {
 
     // The base along an output row: lr before and after the current pixel.
     struct Cursor {
-        const std::uint16_t* row;
-        int base[3][2], column, phase;
+        const float* row;
+        float base[3][2], weight;
+        int column, phase;
     };
 
     SRSDK_HD void look_up(Cursor& at) const {
@@ -135,19 +138,25 @@ struct Pack {
 
     SRSDK_HD void advance_by_one(Cursor& at) const {
         at.phase += static_cast<int>(axis.step);
+        at.weight = add(at.weight, axis.fraction ? 2.0f : 0.0f);
         if (at.phase >= axis.period) {
             at.phase -= static_cast<int>(axis.period);
+            at.weight = axis.fraction ? add(at.weight, -axis.full) : 0.0f;
             ++at.column;
             look_up(at);
         }
     }
 
+    // Exact: integers below 2^24.
+    SRSDK_HD static float between(float before, float behind, float weight, float full) {
+        return add(mul(before, add(full, -weight)), mul(behind, weight));
+    }
+
     SRSDK_HD std::uint32_t level(std::uint32_t bits, int c, const Cursor& at) const {
         float value = mul(widen<T>(bits), 255.0f);
         if constexpr (kBase) {
-            const int weight = at.phase & axis.fraction_mask;
-            const int sum = at.base[c][0] * (axis.full - weight) + at.base[c][1] * weight;
-            value = add(value, mul(static_cast<float>(sum), unit));
+            const float sum = between(at.base[c][0], at.base[c][1], at.weight, axis.full);
+            value = add(value, mul(sum, unit));
         }
         return quantise(value);
     }
@@ -157,8 +166,8 @@ struct Pack {
         const int first = group * kVector<T>;
         const char* from = static_cast<const char*>(x.data) + block.z * x.stride_n +
                            block.y * x.stride_h + (begin + first) * x.stride_w +
-                           i * R * x.stride_c + (swap ? 2 * R * R * x.stride_c : 0);
-        const std::int64_t stride_c = (swap ? -R : R) * R * x.stride_c;
+                           i * R * x.stride_c + (swap_rb ? 2 * R * R * x.stride_c : 0);
+        const std::int64_t stride_c = (swap_rb ? -R : R) * R * x.stride_c;
         unsigned char* const out = block.shared + i * pitch() + group * kGroupBytes;
         Cursor at{};
         if constexpr (kBase) {
@@ -166,6 +175,7 @@ struct Pack {
             at.row = mixed(block) + i * 3 * columns;
             at.column = static_cast<int>(start.index - axis.at(left + begin * R).index);
             at.phase = start.phase;
+            at.weight = axis.fraction ? static_cast<float>(start.phase) : 0.0f;
             look_up(at);
         }
         if (vector && remaining >= kVector<T>) {
@@ -217,7 +227,7 @@ struct Pack {
 };
 
 template <typename T, int R, bool kBase, typename Launch>
-void pack_as(const Frames& dst, const ConstTensor& x, const cpu::BaseImage& base, bool swap,
+void pack_as(const Frames& dst, const ConstTensor& x, const cpu::BaseImage& base, bool swap_rb,
              const Launch& launch) {
     using Op = Pack<T, R, kBase>;
     const std::int64_t vectors = (x.w - 1) / kVector<T> + 1;
@@ -227,31 +237,31 @@ void pack_as(const Frames& dst, const ConstTensor& x, const cpu::BaseImage& base
     const float unit = static_cast<float>(1.0 / (double{1} * axis.full * axis.full));
     const int columns = groups * kVector<T> * R / base.scale + 3;
     const bool vector = x.stride_w == static_cast<std::int64_t>(sizeof(T)) && aligned_rows(x);
-    const Op op{dst, x, base.lr, axis, unit, base.top, base.left, columns, groups, swap, vector};
+    const Op op{dst, x, base.lr, axis, unit, base.top, base.left, columns, groups, swap_rb, vector};
     launch(op, {(vectors - 1) / groups + 1, x.h, x.n}, (groups * R + 31) & ~31, op.shared_bytes());
 }
 
 template <typename T, bool kBase, typename Launch>
-void pack_at(const Frames& dst, const ConstTensor& x, int r, const cpu::BaseImage& base, bool swap,
-             const Launch& launch) {
-    if (r == 1) pack_as<T, 1, kBase>(dst, x, base, swap, launch);
-    if (r == 2) pack_as<T, 2, kBase>(dst, x, base, swap, launch);
-    if (r == 3) pack_as<T, 3, kBase>(dst, x, base, swap, launch);
-    if (r == 4) pack_as<T, 4, kBase>(dst, x, base, swap, launch);
-    if (r == 8) pack_as<T, 8, kBase>(dst, x, base, swap, launch);
+void pack_at(const Frames& dst, const ConstTensor& x, int r, const cpu::BaseImage& base,
+             bool swap_rb, const Launch& launch) {
+    if (r == 1) pack_as<T, 1, kBase>(dst, x, base, swap_rb, launch);
+    if (r == 2) pack_as<T, 2, kBase>(dst, x, base, swap_rb, launch);
+    if (r == 3) pack_as<T, 3, kBase>(dst, x, base, swap_rb, launch);
+    if (r == 4) pack_as<T, 4, kBase>(dst, x, base, swap_rb, launch);
+    if (r == 8) pack_as<T, 8, kBase>(dst, x, base, swap_rb, launch);
 }
 
 template <typename Launch>
 void pack_with(const Frames& dst, const ConstTensor& x, int r, const cpu::BaseImage& base,
-               bool swap, const Launch& launch) {
+               bool swap_rb, const Launch& launch) {
     if (x.n == 0 || x.h == 0 || x.w == 0) return;
     const bool based = base.kind != cpu::Base::kNone;
     if (x.dtype == DType::kFloat32) {
         (based ? pack_at<float, true, Launch> : pack_at<float, false, Launch>)(dst, x, r, base,
-                                                                               swap, launch);
+                                                                               swap_rb, launch);
     } else {
-        (based ? pack_at<Half, true, Launch> : pack_at<Half, false, Launch>)(dst, x, r, base, swap,
-                                                                             launch);
+        (based ? pack_at<Half, true, Launch> : pack_at<Half, false, Launch>)(dst, x, r, base,
+                                                                             swap_rb, launch);
     }
 }
 

@@ -197,6 +197,53 @@ struct ShufflePixels {
     };
 };
 
+// ---- channels last, whole vectors of channels
+
+// A thread takes one pixel's 16 bytes of output channels: all of the r * r vectors of the input
+// that they come from, which lie in a row, and all r * r vectors of the output. No shared memory,
+// and r * r loads on the way at once.
+template <typename T, int R, typename Change>
+struct ShuffleGroups {
+    static constexpr int kPhases = 1, kThreads = kMaxThreads;
+
+    Tensor dst;
+    ConstTensor src;
+    Change change;
+    int groups;  // of kVector<T> output channels
+
+    template <int>
+    SRSDK_HD void run(const Block& block) const {
+        constexpr int size = static_cast<int>(sizeof(T));
+        const std::int64_t item = block.x * block.threads + block.thread;
+        const std::int64_t x = divide(item, groups);
+        if (x >= src.w) return;
+        const std::int64_t first = (item - x * groups) * kVector<T>;  // channel
+        const auto* const from = reinterpret_cast<const Words*>(
+            static_cast<const char*>(src.data) + block.z * src.stride_n + block.y * src.stride_h +
+            x * src.stride_w + first * R * R * size);
+        Words in[R * R];
+        SRSDK_UNROLL
+        for (int k = 0; k < R * R; ++k) in[k] = from[k];
+        char* const to = static_cast<char*>(dst.data) + block.z * dst.stride_n +
+                         block.y * R * dst.stride_h + x * R * dst.stride_w + first * size;
+        SRSDK_UNROLL
+        for (int i = 0; i < R; ++i) {
+            SRSDK_UNROLL
+            for (int j = 0; j < R; ++j) {
+                Words out{};
+                SRSDK_UNROLL
+                for (int c = 0; c < kVector<T>; ++c) {
+                    const int at = (c * R + i) * R + j;
+                    const std::uint32_t bits = element<T>(in[at / kVector<T>], at % kVector<T>);
+                    insert<T>(out, c,
+                              Change::apply(bits, change.channel(first * R * R + at, first + c)));
+                }
+                *reinterpret_cast<Words*>(to + i * dst.stride_h + j * dst.stride_w) = out;
+            }
+        }
+    }
+};
+
 // ---- any strides
 
 template <typename T, typename Change>
@@ -237,12 +284,37 @@ void shuffle_planes(const Tensor& dst, const ConstTensor& src, const Change& cha
            smaller(kMaxThreads, (groups * R + 31) & ~31), R * op.pitch());
 }
 
+template <typename T, int R, typename Change, typename Launch>
+void shuffle_groups(const Tensor& dst, const ConstTensor& src, const Change& change,
+                    const Launch& launch) {
+    const int groups = static_cast<int>(dst.c / kVector<T>);
+    const std::int64_t items = src.w * groups;
+    const int threads = static_cast<int>(smaller<std::int64_t>(kMaxThreads, (items + 31) & ~31));
+    launch(ShuffleGroups<T, R, Change>{dst, src, change, groups},
+           {(items - 1) / threads + 1, src.h, src.n}, threads, 0);
+}
+
+// Whether every pixel of `x` begins on 16 bytes.
+inline bool aligned_pixels(const void* data, std::int64_t strides) {
+    return ((reinterpret_cast<std::uintptr_t>(data) | static_cast<std::uintptr_t>(strides)) & 15) ==
+           0;
+}
+
 template <typename T, typename Change, typename Launch>
 void shuffle_as(const Tensor& dst, const ConstTensor& src, int r, const Change& change,
                 const Launch& launch) {
     constexpr std::int64_t size = sizeof(T);
     if (dst.n == 0 || dst.c == 0 || dst.h == 0 || dst.w == 0) return;
     const std::int64_t pixel = src.c * size;
+    if (src.stride_c == size && dst.stride_c == size && dst.c % kVector<T> == 0 &&
+        dst.c <= std::int64_t{1} << 24 && r >= 2 && r <= 4 &&
+        aligned_pixels(src.data, src.stride_n | src.stride_h | src.stride_w) &&
+        aligned_pixels(dst.data, dst.stride_n | dst.stride_h | dst.stride_w)) {
+        if (r == 2) shuffle_groups<T, 2>(dst, src, change, launch);
+        if (r == 3) shuffle_groups<T, 3>(dst, src, change, launch);
+        if (r == 4) shuffle_groups<T, 4>(dst, src, change, launch);
+        return;
+    }
     if (src.stride_c == size && src.stride_w == pixel && dst.stride_c == size &&
         dst.stride_w == dst.c * size && pixel <= 2 * ShufflePixels<T, Change>::kBytes) {
         using Op = ShufflePixels<T, Change>;

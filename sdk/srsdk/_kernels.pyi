@@ -24,11 +24,11 @@ _Channels = NDArray[np.float32]
 _Floats = NDArray[np.float32]
 
 def unpack(
-    frame: _Frame, *, swap: bool = False, dtype: DTypeLike = ..., threads: int = 0
+    frame: _Frame, *, swap_rb: bool = False, dtype: DTypeLike = ..., threads: int = 0
 ) -> _Planes:
     """(H, W, 3) or (N, H, W, 3) uint8 to (3, H, W) or (N, 3, H, W) float in [0, 1]."""
 
-def unpack_into(dst: _Planes, frame: _Frame, *, swap: bool = False, threads: int = 0) -> None:
+def unpack_into(dst: _Planes, frame: _Frame, *, swap_rb: bool = False, threads: int = 0) -> None:
     """`unpack` into the caller's float32 or float16 array."""
 
 def pixel_shuffle(x: _Planes, r: int, *, threads: int = 0) -> _Planes:
@@ -57,7 +57,7 @@ def pack(
     lr: _Frame | None = None,
     base: _Base = "none",
     scale: int | None = None,
-    swap: bool = False,
+    swap_rb: bool = False,
     threads: int = 0,
 ) -> _Frame:
     """([N,] 3*r*r, h, w) float to ([N,] h*r, w*r, 3) uint8, the base image added.
@@ -74,7 +74,7 @@ def pack_into(
     base: _Base = "none",
     scale: int | None = None,
     origin: tuple[int, int] = (0, 0),
-    swap: bool = False,
+    swap_rb: bool = False,
     threads: int = 0,
 ) -> None:
     """`pack` into the caller's frame, or a region of it; nothing outside `dst` is written.

@@ -30,7 +30,7 @@ def unpack_into(
     dst: _Array,
     frame: _Array,
     *,
-    swap: bool = False,
+    swap_rb: bool = False,
     layout: _Layout = "NCHW",
     scale: float = ...,
     stream: _Stream = None,
@@ -63,7 +63,7 @@ def pack_into(
     base: Literal["none", "nearest", "bilinear"] = "none",
     scale: int | None = None,
     origin: tuple[int, int] = (0, 0),
-    swap: bool = False,
+    swap_rb: bool = False,
     stream: _Stream = None,
 ) -> None:
     """([N,] 3*r*r, h, w) float to ([N,] h*r, w*r, 3) uint8, as `srsdk._kernels.pack_into`."""
@@ -139,7 +139,7 @@ class Network:
             layer 3 or 1. A ReLU follows each but the last.
         shuffle: The scale: 1, 2, 3, 4 or 8.
         base: The image that the result is added to: "none", "nearest" or "bilinear".
-        swap: Frames have the reverse of the model's channel order.
+        swap_rb: Frames have the reverse of the model's channel order.
 
     Raises:
         ValueError: The layers do not fit each other or the kernel.
@@ -152,7 +152,7 @@ class Network:
         *,
         shuffle: int,
         base: str,
-        swap: bool,
+        swap_rb: bool,
     ) -> None: ...
     def run_into(self, dst: _Array, frames: _Array, *, scratch: int, stream: _Stream) -> None:
         """`([N,] H, W, 3)` uint8 to `shuffle` times the size.

@@ -17,18 +17,18 @@ Frame = NDArray[np.uint8]
 Planes = NDArray[np.floating[Any]]
 
 
-def unpack(frame: Frame, *, swap: bool = False, dtype: DTypeLike = np.float32) -> Planes:
+def unpack(frame: Frame, *, swap_rb: bool = False, dtype: DTypeLike = np.float32) -> Planes:
     """Turn interleaved u8 pixels into planes in [0, 1].
 
     Args:
         frame: `(..., H, W, 3)` uint8.
-        swap: Reverse the channel order.
+        swap_rb: Reverse the channel order.
         dtype: float32 or float16.
 
     Returns:
         `(..., 3, H, W)`: `frame * float32(1 / 255)`, computed in float32, then rounded to `dtype`.
     """
-    pixels = frame[..., ::-1] if swap else frame
+    pixels = frame[..., ::-1] if swap_rb else frame
     values = pixels.astype(np.float32) * np.float32(1 / 255)
     return np.ascontiguousarray(np.moveaxis(values, -1, -3).astype(dtype))
 
@@ -82,7 +82,7 @@ def pack(
     base: Base = "none",
     scale: int | None = None,
     origin: tuple[int, int] = (0, 0),
-    swap: bool = False,
+    swap_rb: bool = False,
 ) -> Frame:
     """Shuffle a generator's output, add its base image, and write pixels.
 
@@ -98,13 +98,13 @@ def pack(
         base: How `lr` is enlarged.
         scale: Enlargement of `lr`, a multiple of r (default r).
         origin: The enlarged image's pixel (row, column) that the output begins at.
-        swap: The frame's channel order is the reverse of the model's.
+        swap_rb: The frame's channel order is the reverse of the model's.
 
     Returns:
         `(..., h*r, w*r, 3)` uint8, channels in the frame's order.
     """
     value = np.moveaxis(pixel_shuffle(x.astype(np.float32), r), -3, -1)
-    if swap:
+    if swap_rb:
         value = value[..., ::-1]
     with np.errstate(invalid="ignore", over="ignore"):
         value = value * np.float32(255)

@@ -82,6 +82,9 @@ class ModelSpec:
         face_sizes: Smallest and largest side, in pixels of the input, of the aligned faces that
             this generator draws better than the generator of whole frames; (0, 0) if that was not
             measured.
+        face_blend: Share of its result in a face that is shown at full strength, above 0 and at
+            most 1; the rest is the frame generator's. A generator that adds detail is nearer to the
+            person, and steadier, in a mixture.
         plugin: TensorRT plugin that the graph needs, so that no other runtime can run it; "" for
             none.
         training: Summary of the training.
@@ -100,6 +103,7 @@ class ModelSpec:
     halo: int = 0
     face_size: int = 0
     face_sizes: tuple[int, int] = (0, 0)
+    face_blend: float = 1.0
     training: TrainingSummary = TrainingSummary()
     plugin: str = ""
     sha256: str = ""
@@ -130,6 +134,9 @@ class ModelSpec:
             raise ModelFormatError(
                 f"model spec: face_sizes {self.face_sizes} are negative or in the wrong order"
             )
+
+        if not 0 < self.face_blend <= 1:
+            raise ModelFormatError(f"model spec: face_blend is {self.face_blend}, expected 0 to 1")
 
     @property
     def out_channels(self) -> int:

@@ -110,7 +110,8 @@ class Upscaler:
             raise InputError(f"tile is {tile}, expected at least 16 pixels")
         if threads is not None and threads < 1:
             raise InputError(f"threads is {threads}, expected at least 1")
-        if faces is None and (detector or max_face or guard or face_budget_ms):
+        options = (detector, max_face, face_budget_ms)
+        if faces is None and (guard or any(option is not None for option in options)):
             raise InputError(
                 "detector, max_face, guard and face_budget_ms need a face generator: "
                 "pass faces=MODEL too"
@@ -163,7 +164,8 @@ class Upscaler:
             out: Array to write into, of the result's shape; may be strided (a region of a larger
                 frame), must not share memory with `image`. It must be in device memory if `image`
                 is; the call then blocks until the result is there.
-            strength: How much of the face generator's result to blend in, 0 to 1.
+            strength: How much of the face generator's result to blend in, 0 to 1, of what
+                `ModelSpec.face_blend` makes of it.
 
         Returns:
             `out`, or a new array: uint8, `scale` times as high and wide, with the channels of
@@ -303,6 +305,7 @@ def _face_enhancer(
         detector=detector,
         color=color,
         min_side=spec.face_sizes[0] or None,
-        max_side=max_face or spec.face_sizes[1] or None,
+        max_side=(spec.face_sizes[1] or None) if max_face is None else max_face,
+        blend=spec.face_blend,
         guard=IdentityGuard() if guard else None,
     )

@@ -72,7 +72,7 @@ def faces(options: argparse.Namespace) -> dict[str, Any]:
     for count in COUNTS:
         # Boxes whose squares, whole heads, have the trained size: see crop.face_squares.
         boxes = [grid_box(number, side) for number in range(count)]
-        plans = enhancer.plan_boxes(lr, boxes)
+        plans = enhancer.plan(lr, boxes, np.ones(count))
         assert sum(map(len, plans)) == count
         programs[str(count)] = partial(enhancer.apply, lr, sr, plans)
     rows = timed(programs, COUNTS, options.rounds)

@@ -146,6 +146,27 @@ def test_command_exports_and_writes_the_zoo(checkpoint: Path, tmp_path: Path) ->
     assert entry["use"] == "frames"
 
 
+def test_what_was_measured_of_a_face_model_goes_into_its_file(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    from typer.testing import CliRunner
+
+    from srexport.cli import app
+    from srexport.export import export_onnx
+
+    path = tmp_path / "m.onnx"
+    measured = ["--face-sizes", "16", "140", "--face-blend", "0.4"]
+    result = CliRunner().invoke(app, ["onnx", str(checkpoint), "-o", str(path), *measured])
+    assert result.exit_code == 0, result.output
+    spec = read_spec(onnx.load(path))
+    assert (spec.face_sizes, spec.face_blend) == ((16, 140), 0.4)
+    with pytest.raises(ModelFormatError, match="face_sizes"):
+        export_onnx(checkpoint, path, face_sizes=(50, 40))
+    for share in (0.0, 1.5):
+        with pytest.raises(ModelFormatError, match="face_blend"):
+            export_onnx(checkpoint, path, face_blend=share)
+
+
 def test_export_that_disagrees_leaves_nothing(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,6 +148,23 @@ def test_strength_of_images(scene: Scene) -> None:
     assert np.abs(changes[2]).max() > 20
 
 
+def test_a_model_may_ask_for_a_mixture(scene: Scene) -> None:
+    """The guard judges the mixture that would be shown."""
+    lr, _ = scene(180, 320, [(140, 50, 50)])
+    part = np.s_[4 * 60 : 4 * 90, 4 * 150 : 4 * 180]
+    changes, distances = [], []
+    for blend in (0.2, 1.0):
+        sr = enlarge(lr)
+        enhancer = FaceEnhancer(another, scale=4, face_size=32, blend=blend, guard=IdentityGuard())
+        (face,) = FaceStream(enhancer).enhance(lr, sr).faces
+        distances.append(face.distance or 0.0)
+        sr = enlarge(lr)
+        FaceEnhancer(another, scale=4, face_size=32, blend=blend).enhance(lr, sr)
+        changes.append(sr[part].astype(float) - enlarge(lr)[part])
+    assert np.abs(changes[0] - 0.2 * changes[1]).max() <= 1
+    assert distances[0] < 0.5 * distances[1]
+
+
 def test_strength_is_changed_while_a_stream_runs(scene: Scene) -> None:
     lr, _ = scene(120, 160, [(60, 30, 40)])
     with Upscaler("bicubic-x2", faces="bicubic-x2") as upscaler, upscaler.stream() as stream:

@@ -51,7 +51,11 @@ def grown(folder: Path, scene: object, frames: int, warm_up: int) -> tuple[int, 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(
-    ("frames", "warm_up"), [(900, 300), pytest.param(10_000, 300, marks=pytest.mark.slow)]
+    ("frames", "warm_up"),
+    [
+        (900, 300),
+        pytest.param(10_000, 300, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+    ],
 )
 def test_memory_is_flat_with_faces_on(
     tmp_path: Path, scene: object, frames: int, warm_up: int

@@ -33,8 +33,8 @@ def cupy(gpu: Any) -> Any:
 def test_torch_tensors(torch: Any) -> None:
     frame = torch.randint(0, 256, (2, 67, 131, 3), dtype=torch.uint8, device="cuda")
     dst = torch.empty((2, 3, 67, 131), dtype=torch.float16, device="cuda")
-    cuda.unpack_into(dst, frame, swap=True)
-    expected = reference.unpack(frame.cpu().numpy(), swap=True, dtype=np.float16)
+    cuda.unpack_into(dst, frame, swap_rb=True)
+    expected = reference.unpack(frame.cpu().numpy(), swap_rb=True, dtype=np.float16)
     np.testing.assert_array_equal(dst.cpu().numpy(), expected)
 
 

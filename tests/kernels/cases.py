@@ -145,16 +145,16 @@ def unpack(rng: Rng) -> Case:
     order = (0, 1, 2, 3) if rng.random() < 0.7 else (0, 3, 1, 2)
     frame = flipped(rng, place(rng, (n, h, w, 3), np.uint8, order), (0, 1, 2, 3))
     dst = planes(rng, (n, 3, h, w), dtype, layout)
-    options: dict[str, Any] = {"layout": str(layout), "swap": bool(rng.random() < 0.5)}
+    options: dict[str, Any] = {"layout": str(layout), "swap_rb": bool(rng.random() < 0.5)}
     scale = np.float32(1 / 255)
     if rng.random() < 0.3:
         options["scale"] = float(scale := np.float32(rng.choice([1.0, 1 / 127.5, 0.017])))
-    pixels = frame.view[..., ::-1] if options["swap"] else frame.view
+    pixels = frame.view[..., ::-1] if options["swap_rb"] else frame.view
     expected = (pixels.astype(np.float32) * scale).astype(dtype)
     if layout == "NCHW":
         expected = np.moveaxis(expected, -1, 1)
     if "scale" not in options:
-        as_specified = reference.unpack(frame.view, swap=options["swap"], dtype=dtype)
+        as_specified = reference.unpack(frame.view, swap_rb=options["swap_rb"], dtype=dtype)
         np.testing.assert_array_equal(in_nchw(expected, layout), as_specified)
     return Case("unpack", dst, (frame,), options, expected)
 
@@ -162,6 +162,9 @@ def unpack(rng: Rng) -> Case:
 def pixel_shuffle(rng: Rng) -> Case:
     h, w = extent(rng)
     n, c, r = int(rng.integers(1, 3)), int(rng.integers(1, 6)), int(rng.choice(FACTORS))
+    if rng.random() < 0.3:
+        c = int(rng.choice([8, 16]))
+        w = min(w, 129)
     if r == 8:
         w = min(w, 140)
     dtype, layout = float_type(rng), rng.choice(["NCHW", "NHWC"])
@@ -211,7 +214,7 @@ def pack(rng: Rng) -> Case:
         dst = place(rng, (n, h * r, w * r * 3), np.uint8, (0, 1, 2))
         dst = Strided(dst.base, dst.view.reshape(n, h * r, w * r, 3))
         assert np.may_share_memory(dst.base, dst.view)
-    options: dict[str, Any] = {"swap": bool(rng.random() < 0.5)}
+    options: dict[str, Any] = {"swap_rb": bool(rng.random() < 0.5)}
     if base == "none":
         expected = reference.pack(x.view, r, **options)
     else:

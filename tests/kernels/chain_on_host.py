@@ -25,7 +25,7 @@ class Layers:
     biases: list[Floats]
     shuffle: int
     base: str
-    swap: bool
+    swap_rb: bool
 
 
 def build(folder: Path, *flags: str) -> ctypes.CDLL:
@@ -50,7 +50,7 @@ def random_layers(
     last: int,
     shuffle: int,
     base: str,
-    swap: bool,
+    swap_rb: bool,
 ) -> Layers:
     """Weights that keep activations in the range of a trained network's."""
     shapes = [(channels, 3, 3, 3), *[(channels, channels, 3, 3)] * hidden]
@@ -61,12 +61,12 @@ def random_layers(
     ]
     weights[-1] *= 0.15
     biases = [rng.uniform(-0.1, 0.1, shape[0]).astype(np.float32) for shape in shapes]
-    return Layers(weights, biases, shuffle, base, swap)
+    return Layers(weights, biases, shuffle, base, swap_rb)
 
 
 def expected(layers: Layers, batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """In float64, up to the pack of `srsdk.reference`."""
-    images = batch[..., ::-1] if layers.swap else batch
+    images = batch[..., ::-1] if layers.swap_rb else batch
     x = np.moveaxis(images, -1, 1) / 255.0
     for number, (weight, bias) in enumerate(zip(layers.weights, layers.biases, strict=True)):
         pad = weight.shape[-1] // 2
@@ -78,9 +78,9 @@ def expected(layers: Layers, batch: NDArray[np.uint8]) -> NDArray[np.uint8]:
             x = np.maximum(x, 0)
     y = x.astype(np.float32)
     if layers.base == "none":
-        return reference.pack(y, layers.shuffle, swap=layers.swap)
+        return reference.pack(y, layers.shuffle, swap_rb=layers.swap_rb)
     base = {"lr": batch, "base": layers.base, "scale": layers.shuffle}
-    return reference.pack(y, layers.shuffle, swap=layers.swap, **base)  # type: ignore[arg-type]
+    return reference.pack(y, layers.shuffle, swap_rb=layers.swap_rb, **base)  # type: ignore[arg-type]
 
 
 def run(
@@ -112,7 +112,7 @@ def run(
     ]
     launches = library.run_chain(
         ctypes.byref(frames(out)), ctypes.byref(frames(batch)), count, sizes, *pointers,
-        layers.shuffle, BASES[layers.base], layers.swap,
+        layers.shuffle, BASES[layers.base], layers.swap_rb,
         multiprocessors, shared_bytes, way, backward,
     )  # fmt: skip
     if launches < 0:

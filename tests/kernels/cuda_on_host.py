@@ -101,7 +101,7 @@ def run(library: ctypes.CDLL, case: Case, backward: bool) -> np.ndarray:
 def _unpack(library: ctypes.CDLL, dst: np.ndarray, case: Case, backward: Any) -> None:
     out, frame = tensor(dst, case.options["layout"]), frames(case.inputs[0].view)
     scale = ctypes.c_float(case.options.get("scale", np.float32(1 / 255)))
-    library.unpack(ctypes.byref(out), ctypes.byref(frame), case.options["swap"], scale, backward)
+    library.unpack(ctypes.byref(out), ctypes.byref(frame), case.options["swap_rb"], scale, backward)
 
 
 def _pixel_shuffle(library: ctypes.CDLL, dst: np.ndarray, case: Case, backward: Any) -> None:
@@ -126,7 +126,7 @@ def _pack(library: ctypes.CDLL, dst: np.ndarray, case: Case, backward: Any) -> N
     library.pack(
         ctypes.byref(out), ctypes.byref(x), r, BASES[options.get("base", "none")],
         ctypes.byref(lr), options.get("scale", r), ctypes.c_int64(top), ctypes.c_int64(left),
-        options["swap"], backward,
+        options["swap_rb"], backward,
     )  # fmt: skip
 
 

@@ -52,8 +52,8 @@ def assert_close(ours: np.ndarray, theirs: np.ndarray) -> None:
 @pytest.mark.parametrize("shuffle", [1, 2, 3, 4, 8])
 def test_every_scale(shuffle: int, last: int, library: ctypes.CDLL) -> None:
     rng = np.random.default_rng([shuffle, last])
-    base, swap = ("bilinear", "none", "nearest")[shuffle % 3], bool(last == 1)
-    layers = random_layers(rng, 16, 1, last, shuffle, base, swap)
+    base, swap_rb = ("bilinear", "none", "nearest")[shuffle % 3], bool(last == 1)
+    layers = random_layers(rng, 16, 1, last, shuffle, base, swap_rb)
     batch = rng.integers(0, 256, (2, 7, 21, 3), np.uint8)[:, ::-1]
     out = poisoned(batch, shuffle)
     run(library, layers, batch, out, **LARGE)
@@ -101,7 +101,7 @@ def test_bundled_models(name: str, library: ctypes.CDLL) -> None:
     spec = ModelSpec.from_metadata(file.metadata, source=name)
     chain, shuffle = read_chain(path, file, spec)
     weights, biases = ([np.ascontiguousarray(layer[k]) for layer in chain] for k in (0, 1))
-    layers = Layers(weights, biases, shuffle, spec.base, swap=True)
+    layers = Layers(weights, biases, shuffle, spec.base, swap_rb=True)
     y, x = np.mgrid[0:21, 0:33]
     shades = np.stack([x * 5, y * 6, (x + y) * 3], axis=-1)
     noise = np.random.default_rng(0).integers(0, 256, (21, 33, 3))

@@ -131,12 +131,12 @@ def expected_values(layers: list[Layer], frame: Pixels) -> NDArray[np.float32]:
 
 
 def expected_pixels(
-    layers: list[Layer], frames: Pixels, shuffle: int, base: str, swap: bool
+    layers: list[Layer], frames: Pixels, shuffle: int, base: str, swap_rb: bool
 ) -> Pixels:
-    ordered = frames[..., ::-1] if swap else frames
+    ordered = frames[..., ::-1] if swap_rb else frames
     values = np.stack([expected_values(layers, frame) for frame in ordered])
     lr = None if base == "none" else frames
-    return reference.pack(values, shuffle, lr=lr, base=base, scale=shuffle, swap=swap)
+    return reference.pack(values, shuffle, lr=lr, base=base, scale=shuffle, swap_rb=swap_rb)
 
 
 def chain(random: np.random.Generator, data: st.DataObject) -> tuple[list[Layer], int]:
@@ -172,7 +172,7 @@ def test_random_chains_have_the_bits_of_the_specification(data: st.DataObject) -
     random = np.random.default_rng(data.draw(st.integers(0, 10000)))
     layers, shuffle = chain(random, data)
     base = data.draw(st.sampled_from(["none", "bilinear", "nearest"]))
-    swap = data.draw(st.booleans())
+    swap_rb = data.draw(st.booleans())
     shape = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 20), st.integers(1, 70)))
     frames = random.integers(0, 256, (*shape, 3), dtype=np.uint8)
     network = _kernels.Int8Network(
@@ -180,9 +180,9 @@ def test_random_chains_have_the_bits_of_the_specification(data: st.DataObject) -
         scale=shuffle,
         shuffle=shuffle,
         base=base,
-        swap_rb=swap,
+        swap_rb=swap_rb,
     )
-    expected = expected_pixels(layers, frames, shuffle, base, swap)
+    expected = expected_pixels(layers, frames, shuffle, base, swap_rb)
     out = np.zeros(expected.shape, np.uint8)
     network.run_into(out, frames, threads=data.draw(st.integers(1, 3)))
     np.testing.assert_array_equal(out, expected)

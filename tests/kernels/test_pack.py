@@ -37,12 +37,12 @@ def half_levels(rng: np.random.Generator, shape: Any) -> Any:
 @pytest.mark.usefixtures("isa")
 def test_equals_reference(r: int, base: Any, dtype: Any, rng: np.random.Generator) -> None:
     for h, w in [(1, 1), (1, 7), (2, 8), (3, 9), (4, 31), (3, 32), (2, 33), (7, 65)]:
-        for batch, swap in [((), False), ((2,), True)]:
+        for batch, swap_rb in [((), False), ((2,), True)]:
             x = planes(rng, (*batch, 3 * r * r, h, w), dtype)
             lr = rng.integers(0, 256, (*batch, h, w, 3), np.uint8)
             given_lr = None if base == "none" else lr
-            expected = reference.pack(x, r, lr=given_lr, base=base, swap=swap)
-            got = _kernels.pack(x, r, lr=given_lr, base=base, swap=swap)
+            expected = reference.pack(x, r, lr=given_lr, base=base, swap_rb=swap_rb)
+            got = _kernels.pack(x, r, lr=given_lr, base=base, swap_rb=swap_rb)
             np.testing.assert_array_equal(got, expected, err_msg=f"{h}x{w}")
 
 
@@ -71,7 +71,7 @@ def test_any_region_of_any_scale(data: st.DataObject) -> None:
     top = draw(st.integers(0, height * scale - h * r))
     left = draw(st.integers(0, width * scale - w * r))
     dtype = draw(st.sampled_from([np.float32, np.float16]))
-    swap, threads = draw(st.booleans()), draw(st.sampled_from([0, 1, 2, 7]))
+    swap_rb, threads = draw(st.booleans()), draw(st.sampled_from([0, 1, 2, 7]))
 
     x = planes(rng, (3 * r * r, h + 2, w + 3), dtype)[:, 1:-1, 2:-1]
     lr = rng.integers(0, 256, (height, width + 5, 4), np.uint8)
@@ -80,7 +80,7 @@ def test_any_region_of_any_scale(data: st.DataObject) -> None:
     region = (slice(2, 2 + h * r), slice(3, 3 + w * r))
     expected = canvas.copy()
     expected[region] = reference.pack(
-        x, r, lr=lr, base=base, scale=scale, origin=(top, left), swap=swap
+        x, r, lr=lr, base=base, scale=scale, origin=(top, left), swap_rb=swap_rb
     )
     before = _kernels.isa()
     for name in ISAS:
@@ -90,7 +90,7 @@ def test_any_region_of_any_scale(data: st.DataObject) -> None:
             continue
         got = canvas.copy()
         _kernels.pack_into(
-            got[region], x, r, lr=lr, base=base, scale=scale, origin=(top, left), swap=swap,
+            got[region], x, r, lr=lr, base=base, scale=scale, origin=(top, left), swap_rb=swap_rb,
             threads=threads,
         )  # fmt: skip
         np.testing.assert_array_equal(got, expected, err_msg=name)

@@ -12,13 +12,13 @@ SIZES = [(1, 1), (1, 31), (3, 32), (2, 33), (5, 64), (67, 129)]
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
-@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("swap_rb", [False, True])
 @pytest.mark.usefixtures("isa")
-def test_equals_reference(size: Any, dtype: Any, swap: bool, rng: np.random.Generator) -> None:
+def test_equals_reference(size: Any, dtype: Any, swap_rb: bool, rng: np.random.Generator) -> None:
     for shape in [(*size, 3), (2, *size, 3), (0, *size, 3)]:
         frame = rng.integers(0, 256, shape, np.uint8)
-        expected = reference.unpack(frame, swap=swap, dtype=dtype)
-        got = _kernels.unpack(frame, swap=swap, dtype=dtype)
+        expected = reference.unpack(frame, swap_rb=swap_rb, dtype=dtype)
+        got = _kernels.unpack(frame, swap_rb=swap_rb, dtype=dtype)
         assert got.dtype == dtype
         np.testing.assert_array_equal(got, expected)
 
@@ -53,13 +53,13 @@ def test_every_level() -> None:
         "transposed", "planar", "broadcast", "batch", "bgra",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("swap_rb", [False, True])
 @pytest.mark.usefixtures("isa")
-def test_strided_frames(view: Any, swap: bool, rng: np.random.Generator) -> None:
+def test_strided_frames(view: Any, swap_rb: bool, rng: np.random.Generator) -> None:
     frame = view(rng.integers(0, 256, (41, 70, 3), np.uint8))
     frame.flags.writeable = False
-    expected = reference.unpack(frame, swap=swap)
-    np.testing.assert_array_equal(_kernels.unpack(frame, swap=swap), expected)
+    expected = reference.unpack(frame, swap_rb=swap_rb)
+    np.testing.assert_array_equal(_kernels.unpack(frame, swap_rb=swap_rb), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])

@@ -140,8 +140,8 @@ class HostKernels:
         self.graphs: list[Graph] = []
         self.streams: dict[int, HostStream] = {}
 
-    def unpack_into(self, dst: Any, frame: Any, *, swap: bool, stream: HostStream) -> None:
-        stream.put(lambda: _kernels.unpack_into(view(dst), view(frame), swap=swap))
+    def unpack_into(self, dst: Any, frame: Any, *, swap_rb: bool, stream: HostStream) -> None:
+        stream.put(lambda: _kernels.unpack_into(view(dst), view(frame), swap_rb=swap_rb))
 
     def pack_into(self, dst: Any, x: Any, r: int, *, lr: Any, stream: Any, **more: Any) -> None:
         def pack() -> None:

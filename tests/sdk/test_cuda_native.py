@@ -26,9 +26,9 @@ from tests.sdk.device_on_host import HostDevice, HostStream, frames, on_device, 
 class HostNetwork:
     """`srsdk._kernels_cuda.Network` in NumPy, in the stream's turn."""
 
-    def __init__(self, layers: Any, *, shuffle: int, base: str, swap: bool) -> None:
+    def __init__(self, layers: Any, *, shuffle: int, base: str, swap_rb: bool) -> None:
         weights, biases = ([np.asarray(layer[k]) for layer in layers] for k in (0, 1))
-        self._layers = Layers(weights, biases, shuffle, base, swap)
+        self._layers = Layers(weights, biases, shuffle, base, swap_rb)
 
     def scratch_bytes(self, count: int, height: int, width: int) -> int:
         return count * height * width
@@ -59,7 +59,7 @@ def opened(path: Path, device: HostDevice, color: str = "bgr") -> DeviceChain:
 def test_pixels(models: dict[str, Path], name: str, color: Any) -> None:
     device = HostDevice()
     backend = opened(models[name], device, color)
-    reference = open_backend("native", models[name], color=color)
+    reference = open_backend("native", models[name], color=color, precision="fp32")
     for seed, shape in enumerate([(1, 9, 13), (3, 8, 7), (1, 9, 13)]):
         for again in range(4):
             batch = frames(10 * seed + again, *shape)
@@ -72,7 +72,7 @@ def test_pixels(models: dict[str, Path], name: str, color: Any) -> None:
 
 def test_arrays_on_the_device_and_frames_of_the_host(models: dict[str, Path]) -> None:
     backend = opened(models["edge-x4"], HostDevice())
-    reference = open_backend("native", models["edge-x4"])
+    reference = open_backend("native", models["edge-x4"], precision="fp32")
     for seed in range(6):
         batch = frames(seed, 1, 12, 10)
         known = reference.run(batch).astype(int)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import warnings
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from srsdk.errors import InputError
+from srsdk.files import replacing
 from srtrain.config import Recipe, recipe_from_dict
 from srtrain.models import Generator, build_generator
 
@@ -51,11 +51,10 @@ class Checkpoint:
     critic_optimiser: dict[str, Any] | None = None
 
     def save(self, path: Path) -> None:
-        """Write to a temporary name, then rename."""
+        """Write the file, whole or not at all."""
         state = {**vars(self), "recipe": self.recipe.to_dict(), "format": FORMAT}
-        temporary = path.with_name(path.name + ".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, path)  # noqa: PTH105 - the atomic one, on every platform
+        with replacing(path) as part:
+            torch.save(state, part)
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:

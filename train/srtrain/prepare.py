@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from srsdk.errors import InputError
+from srsdk.files import replacing
 from srtrain.degrade import to_hr
 from srtrain.sources import Entry, decode, entries
 
@@ -107,15 +108,15 @@ def prepare(
 def _write(
     output: Path, shard: str, sizes: Sequence[int], few: list[Entry], report: Prepared
 ) -> None:
-    """One shard in every size, each under a temporary name until it is whole."""
+    """Write one shard in every size; a size that no picture is large enough for gets none."""
     final = {size: output / str(size) / shard for size in sizes}
-    temporary = {size: path.with_name(f".{shard}.tmp") for size, path in final.items()}
     counts = dict.fromkeys(sizes, 0)
     with ExitStack() as stack, ThreadPoolExecutor() as pool:
         shards = {}
-        for size, path in temporary.items():
+        for size, path in final.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            shards[size] = stack.enter_context(tarfile.open(path, "w"))
+            part = stack.enter_context(replacing(path))
+            shards[size] = stack.enter_context(tarfile.open(part, "w"))
         waiting = iter(few)
         while part := list(islice(waiting, 32)):  # no more than these are in memory
             made = pool.map(partial(_encode, sizes=sizes), part)
@@ -132,10 +133,9 @@ def _write(
                     counts[size] += 1
     for size, count in counts.items():
         if count:
-            temporary[size].replace(final[size])
             report.shards[f"{size}/{shard}"] = count
         else:
-            temporary[size].unlink()
+            final[size].unlink()
             if not any(final[size].parent.iterdir()):
                 final[size].parent.rmdir()
 

@@ -51,6 +51,16 @@ def onnx(
     zoo: Annotated[
         bool, typer.Option(help="Also write the model card and the manifest beside it.")
     ] = False,
+    face_sizes: Annotated[
+        tuple[int, int] | None,
+        typer.Option(
+            help="Smallest and largest head, in input pixels, that a face model improves."
+        ),
+    ] = None,
+    face_blend: Annotated[
+        float | None,
+        typer.Option(help="Share of a face model's result in a face at full strength; default 1."),
+    ] = None,
 ) -> None:
     """Write an ONNX model with its ModelSpec, and check it against PyTorch."""
     from srexport.export import export_onnx
@@ -64,6 +74,8 @@ def onnx(
         calibration=calibration,
         plugin=plugin,
         zoo=zoo,
+        face_sizes=face_sizes,
+        face_blend=face_blend,
     )
     if result.kept:
         wider = "float16" if precision is PrecisionName.int8 else "float32"

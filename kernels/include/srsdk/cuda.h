@@ -30,8 +30,9 @@ struct BasicTensor {
 using Tensor = BasicTensor<void>;
 using ConstTensor = BasicTensor<const void>;
 
-// dst[n, c, y, x] = src[n, y, x, swap ? 2 - c : c] * scale in float32, then rounded to dst's dtype.
-void unpack(const Tensor& dst, const ConstFrames& src, bool swap, float scale, Stream stream);
+// dst[n, c, y, x] = src[n, y, x, swap_rb ? 2 - c : c] * scale in float32, then rounded to dst's
+// dtype.
+void unpack(const Tensor& dst, const ConstFrames& src, bool swap_rb, float scale, Stream stream);
 
 // dst[n, c, y * r + i, x * r + j] = src[n, (c * r + i) * r + j, y, x]; r is 1, 2, 3, 4 or 8.
 void pixel_shuffle(const Tensor& dst, const ConstTensor& src, int r, Stream stream);
@@ -47,7 +48,7 @@ void pixel_shuffle_prelu(const Tensor& dst, const ConstTensor& src, int r, const
                          Stream stream);
 
 // cpu::pack, bit for bit.
-void pack(const Frames& dst, const ConstTensor& x, int r, const cpu::BaseImage& base, bool swap,
+void pack(const Frames& dst, const ConstTensor& x, int r, const cpu::BaseImage& base, bool swap_rb,
           Stream stream);
 
 // cpu::blend of `count` faces one after the other, as far as the result goes, in one launch for

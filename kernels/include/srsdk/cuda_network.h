@@ -21,7 +21,7 @@ struct Layer {
 struct Tail {
     int shuffle = 1;  // r: 1, 2, 3, 4 or 8, which is the scale of the frame as well
     cpu::Base base = cpu::Base::kNone;
-    bool swap = false;  // the frame's channel order is the reverse of the model's
+    bool swap_rb = false;  // the frame's channel order is the reverse of the model's
 };
 
 // Float16 in, float32 sums. On GPUs from compute capability 8.0 on.

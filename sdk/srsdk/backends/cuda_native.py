@@ -51,7 +51,7 @@ class NetworkGenerator:
                 layers,
                 shuffle=shuffle,
                 base=self.spec.base,
-                swap=color != self.spec.channel_order,
+                swap_rb=color != self.spec.channel_order,
             )
         except ValueError as error:
             raise ModelFormatError(f"{path}: {error}; {_ELSEWHERE}") from error

@@ -65,7 +65,7 @@ class OnnxRuntimeBackend(ProfiledBackend):
         metadata = session.get_modelmeta().custom_metadata_map
         spec = ModelSpec.from_metadata(metadata, source=str(path))
         dtype = check_graph(session, spec, path)
-        self._swap = color != spec.channel_order
+        self._swap_rb = color != spec.channel_order
         self._info = BackendInfo("onnxruntime", "cpu", ort.__version__, self._threads, spec)
         self._pool = WorkspacePool(lambda size: _BoundBuffers(session, spec, size, dtype))
 
@@ -87,7 +87,7 @@ class OnnxRuntimeBackend(ProfiledBackend):
             out = np.empty((count, height * spec.scale, width * spec.scale, 3), np.uint8)
         with self._pool.workspace((count, height, width)) as buffers:
             began = perf_counter()
-            _kernels.unpack_into(buffers.input, batch, swap=self._swap, threads=self._threads)
+            _kernels.unpack_into(buffers.input, batch, swap_rb=self._swap_rb, threads=self._threads)
             unpacked = perf_counter()
             buffers.run()
             ran = perf_counter()
@@ -99,7 +99,7 @@ class OnnxRuntimeBackend(ProfiledBackend):
                     lr=None if spec.base == "none" else image,
                     base=spec.base,
                     scale=spec.scale,
-                    swap=self._swap,
+                    swap_rb=self._swap_rb,
                     threads=self._threads,
                 )
             packed = perf_counter()

@@ -77,11 +77,11 @@ class DeviceChain(DeviceBackend):
         workspaces: int = _WORKSPACES,
     ) -> None:
         spec = generator.spec
-        swap = color != spec.channel_order
+        swap_rb = color != spec.channel_order
         self._device, self._generator = device, generator
         self._info = BackendInfo(name, device.name, version, 0, spec, tile, precision)
         self._pool: Pool[Workspace] = Pool(
-            lambda: Workspace(device, generator, swap=swap), workspaces
+            lambda: Workspace(device, generator, swap_rb=swap_rb), workspaces
         )
         self._results = PinnedResults(device)
         self._in_flight: deque[_BatchFuture] = deque()

@@ -135,11 +135,11 @@ class Workspace:
     Args:
         device: The GPU.
         generator: Upscales tensors (`DeviceGenerator`) or frames (`FrameGenerator`).
-        swap: Whether a `DeviceGenerator` has the reverse channel order of the frames.
+        swap_rb: Whether a `DeviceGenerator` has the reverse channel order of the frames.
     """
 
     def __init__(
-        self, device: Device, generator: DeviceGenerator | FrameGenerator, *, swap: bool
+        self, device: Device, generator: DeviceGenerator | FrameGenerator, *, swap_rb: bool
     ) -> None:
         self.size: Size | None = None
         self.bound = False
@@ -153,7 +153,7 @@ class Workspace:
             if isinstance(generator, FrameGenerator):
                 self._step = generator.frame_step(self.stream)
             else:
-                self._step = _TensorFrameStep(device, generator, self.stream, swap=swap)
+                self._step = _TensorFrameStep(device, generator, self.stream, swap_rb=swap_rb)
         self._scale = generator.spec.scale
         self._name = generator.spec.name
         self._frames: _Frames | None = None
@@ -254,10 +254,10 @@ class _TensorFrameStep:
     """A `FrameStep` made of `unpack`, a `Step` and `pack`."""
 
     def __init__(
-        self, device: Device, generator: DeviceGenerator, stream: Stream, *, swap: bool
+        self, device: Device, generator: DeviceGenerator, stream: Stream, *, swap_rb: bool
     ) -> None:
         self._device, self._stream = device, stream
-        self._spec, self._swap = generator.spec, swap
+        self._spec, self._swap_rb = generator.spec, swap_rb
         self._dtype = np.dtype(np.float32 if self._spec.precision == "fp32" else np.float16)
         self._step = generator.step(stream)
         self._tensors = _Tensors(device)
@@ -289,7 +289,7 @@ class _TensorFrameStep:
         source, target = (shape[not batched :] for shape in self._shapes(self._size))
         kernels, spec, stream = self._device.kernels, self._spec, self._stream
         tensor = kernels.DeviceArray(self._tensors.source, source, self._dtype)
-        kernels.unpack_into(tensor, frames, swap=self._swap, stream=stream)
+        kernels.unpack_into(tensor, frames, swap_rb=self._swap_rb, stream=stream)
         (inner or self._step.enqueue)()
         tensor = kernels.DeviceArray(self._tensors.target, target, self._dtype)
         kernels.pack_into(
@@ -299,7 +299,7 @@ class _TensorFrameStep:
             lr=None if spec.base == "none" else frames,
             base=spec.base,
             scale=spec.scale,
-            swap=self._swap,
+            swap_rb=self._swap_rb,
             stream=stream,
         )
 

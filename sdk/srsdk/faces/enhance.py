@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -32,7 +33,7 @@ class FrameFace:
     Attributes:
         id: Number of its track: the same from frame to frame, never used twice in one stream.
         box: x, y, width, height in pixels of the input frame, smoothed; else as `Face.box`.
-        strength: How much of the face generator's result was blended in, 0 to 1.
+        strength: How much of the face path's result is shown, 0 to 1.
         distance: How far that result is from the frame generator's in the eyes of a face
             recogniser, when the identity guard last compared them; None: it has not.
     """
@@ -84,6 +85,7 @@ class FaceEnhancer:
         max_side: Largest side; None: ten times `face_size`. The generators are convolutional, so
             they work on larger faces than they were trained on; the cost grows with the area.
         feather: Width of the fading margin, as a share of the face's square.
+        blend: Share of the generator's result in a face at full strength; `ModelSpec.face_blend`.
         guard: Holds back faces that come out as another person's; None: nothing does.
         clock: Seconds, for the times in the results.
 
@@ -103,6 +105,7 @@ class FaceEnhancer:
         min_side: float | None = None,
         max_side: float | None = None,
         feather: float = 0.22,
+        blend: float = 1.0,
         guard: IdentityGuard | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
@@ -125,6 +128,7 @@ class FaceEnhancer:
         self._run = run
         self._color = color
         self._feather = feather
+        self._blend = blend
 
     def enhance(self, lr: Pixels, sr: Pixels, *, strength: float = 1.0) -> FaceResult:
         """Detect the faces of one image and blend them into its upscaled version.
@@ -204,7 +208,8 @@ class FaceEnhancer:
             if judge is not None:
                 plan = replace(plan, strengths=judge(plan, faces, sr))
             times.append(self.clock())
-            blend_faces(sr, faces, plan, self.scale, feather=self._feather)
+            mixed = replace(plan, strengths=self._blend * plan.strengths)
+            blend_faces(sr, faces, mixed, self.scale, feather=self._feather)
             times.append(self.clock())
             count += int((plan.strengths > 0).sum())
             seconds = [sum(pair) for pair in zip(seconds, np.diff(times).tolist(), strict=True)]
@@ -214,7 +219,7 @@ class FaceEnhancer:
     def distance(
         self, square: ArrayLike, roll: float, crop: Pixels, origin: Sequence[int], sr: Pixels
     ) -> float:
-        """How far a generated face is from the frame generator's, in the eyes of the guard.
+        """How far a face at full strength is from the frame generator's, in the eyes of the guard.
 
         Args:
             square: x and y of the centre and side of the head's square, in pixels of the input.
@@ -226,8 +231,10 @@ class FaceEnhancer:
         assert self.guard is not None
         x, y, side = (np.asarray(square, np.float64) * self.scale).tolist()
         top, left = (self.scale * v for v in origin)
-        enhanced = cut_chip(crop, (x - left, y - top, side, roll), self._color)
-        return self.guard.distance(enhanced, cut_chip(sr, (x, y, side, roll), self._color))
+        generated = cut_chip(crop, (x - left, y - top, side, roll), self._color)
+        plain = cut_chip(sr, (x, y, side, roll), self._color)
+        shown = cv2.addWeighted(generated, self._blend, plain, 1 - self._blend, 0)
+        return self.guard.distance(np.asarray(shown, np.uint8), plain)
 
     def bgr(self, frame: Pixels) -> Pixels:
         """The frame as detectors want it, without a copy."""

@@ -52,7 +52,7 @@ class Subject:
     layers: list[tuple[Any, Any]]
     scale: int
     base: str
-    swap: bool
+    swap_rb: bool
     reference: Any  # pixels to pixels in float32, or None
 
     def products(self) -> int:
@@ -91,9 +91,9 @@ def subjects() -> Iterator[tuple[Subject, tuple[str, ...]]]:
         file = read(path)
         spec = ModelSpec.from_metadata(file.metadata, source=name)
         layers, scale = read_chain(path, file, spec)
-        exact = open_backend("native", path, color="bgr")
-        swap = spec.channel_order != "bgr"
-        yield Subject(name, layers, scale, spec.base, swap, exact.run), inputs
+        exact = open_backend("native", path, color="bgr", precision="fp32")
+        swap_rb = spec.channel_order != "bgr"
+        yield Subject(name, layers, scale, spec.base, swap_rb, exact.run), inputs
     rng = np.random.default_rng(0)
     for channels, hidden, text in WIDTHS:
         shapes = [(channels, 3, 3, 3), *[(channels, channels, 3, 3)] * hidden, (48, channels, 3, 3)]
@@ -112,7 +112,7 @@ def measure(subject: Subject, text: str, repeats: int) -> Record:
     """Pixels and time of one network at one size."""
     count, width, height = size(text)
     network = cuda.Network(
-        subject.layers, shuffle=subject.scale, base=subject.base, swap=subject.swap
+        subject.layers, shuffle=subject.scale, base=subject.base, swap_rb=subject.swap_rb
     )
     batch = picture(count, width, height)
     frames = torch.from_numpy(batch).cuda()

@@ -31,12 +31,13 @@ EXPORT const char* error() { return last_error.c_str(); }
 // see error().
 EXPORT int run_chain(const Frames* out, const ConstFrames* in, int count, const int* sizes,
                      const float* const* weights, const float* const* biases, int shuffle, int base,
-                     int swap, int multiprocessors, int shared_bytes, int way, int backward) try {
+                     int swap_rb, int multiprocessors, int shared_bytes, int way,
+                     int backward) try {
     std::vector<Layer> layers;
     for (int k = 0; k < count; ++k) {
         layers.push_back({sizes[3 * k], sizes[3 * k + 1], sizes[3 * k + 2], weights[k], biases[k]});
     }
-    const Tail tail{shuffle, static_cast<cpu::Base>(base), swap != 0};
+    const Tail tail{shuffle, static_cast<cpu::Base>(base), swap_rb != 0};
     const Shape shape = shape_of(layers, tail);
     const PackedWeights packed = pack_weights(layers, tail, shape);
     const std::vector<Plan> ways =

@@ -10,8 +10,9 @@ using namespace srsdk::cuda;
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-EXPORT void unpack(const Tensor* dst, const ConstFrames* src, int swap, float scale, int backward) {
-    unpack_with(*dst, *src, swap != 0, scale, OnHost{backward != 0});
+EXPORT void unpack(const Tensor* dst, const ConstFrames* src, int swap_rb, float scale,
+                   int backward) {
+    unpack_with(*dst, *src, swap_rb != 0, scale, OnHost{backward != 0});
 }
 
 EXPORT void pixel_shuffle(const Tensor* dst, const ConstTensor* src, int r, int backward) {
@@ -25,14 +26,14 @@ EXPORT void pixel_shuffle_prelu(const Tensor* dst, const ConstTensor* src, int r
 }
 
 EXPORT void pack(const Frames* dst, const ConstTensor* x, int r, int kind, const ConstFrames* lr,
-                 int scale, std::int64_t top, std::int64_t left, int swap, int backward) {
+                 int scale, std::int64_t top, std::int64_t left, int swap_rb, int backward) {
     cpu::BaseImage base;
     base.kind = static_cast<cpu::Base>(kind);
     base.lr = *lr;
     base.scale = scale;
     base.top = top;
     base.left = left;
-    pack_with(*dst, *x, r, base, swap != 0, OnHost{backward != 0});
+    pack_with(*dst, *x, r, base, swap_rb != 0, OnHost{backward != 0});
 }
 
 EXPORT void blend(const Frames* dst, const Face* faces, std::int64_t count, int backward) {

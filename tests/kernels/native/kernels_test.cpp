@@ -87,11 +87,11 @@ void test_size(std::int64_t h, std::int64_t w, DType dtype, int threads) {
                              (dtype == DType::kFloat16 ? " half" : " float") + " threads " +
                              std::to_string(threads);
     Bytes frame = random_bytes(3 * h * w);
-    for (const bool swap : {false, true}) {
+    for (const bool swap_rb : {false, true}) {
         compare("unpack " + size, Bytes(static_cast<std::size_t>(3 * h * w * itemsize(dtype))),
                 [&](std::uint8_t* dst) {
                     cpu::unpack(planes_of(dst, dtype, 3, h, w),
-                                constant(frames_of(frame.data(), h, w)), swap, threads);
+                                constant(frames_of(frame.data(), h, w)), swap_rb, threads);
                 });
     }
     for (const int r : {1, 2, 3, 4, 8}) {

@@ -138,7 +138,7 @@ int check(std::vector<Layer> layers, int shuffle, int scale, std::int64_t h, std
 
 int main() {
     int worst = 0;
-    for (const std::string& isa : srsdk::cpu::available_isas()) {
+    for (const char* isa : {"portable", "avx2", "neon"}) {
         if (!srsdk::cpu::set_isa(isa)) continue;
         for (const auto& [h, w] :
              {std::pair<int, int>{1, 1}, {1, 23}, {7, 3}, {13, 18}, {40, 33}}) {
@@ -156,7 +156,7 @@ int main() {
             // straight to the image
             worst = std::max(worst, check({layer(0, 3, 3, 7, -1, 1, -1)}, 1, 1, h, w));
         }
-        std::printf("%s: at most %d grey levels apart\n", isa.c_str(), worst);
+        std::printf("%s: at most %d grey levels apart\n", isa, worst);
     }
     return worst > 1;
 }
