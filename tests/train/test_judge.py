@@ -18,12 +18,13 @@ from srtrain.candidates import Candidate, bicubic_candidate, open_candidate
 from srtrain.config import Recipe
 from srtrain.data import Pairs, load_pairs
 from srtrain.degrade import Pixels
-from srtrain.judge import Scores, judge, open_lpips, radial_spectrum, spectrum_distance, ssim
+from srtrain.judge import Metrics, Scores, judge, open_lpips, open_ssimulacra2, ssim
 from srtrain.loop import run
 from srtrain.losses import VggFeatures, VggLoss
 from srtrain.metrics import bicubic_psnr
 from srtrain.models import SRPGGAN
 from srtrain.report import picture, to_json, to_markdown
+from srtrain.spectra import radial_spectrum, spectrum_distance
 
 from .test_losses import short_state
 
@@ -40,8 +41,13 @@ def perfect(pairs: Pairs) -> Candidate:
 
 def test_scores_of_a_perfect_result_and_of_bicubic(pairs: Pairs) -> None:
     vgg = VggLoss(VggFeatures(short_state(), ["conv2_1"]))
-    best, base = judge(perfect(pairs), pairs, vgg), judge(bicubic_candidate(4), pairs, vgg)
-    assert best == Scores(float("inf"), pytest.approx(1.0), 0.0, 0.0)
+    metrics = Metrics(vgg=vgg, ssimulacra2=open_ssimulacra2())
+    best, base = (judge(one, pairs, metrics) for one in (perfect(pairs), bicubic_candidate(4)))
+    assert (best.psnr, best.ssim) == (float("inf"), pytest.approx(1.0))
+    assert (best.vgg, best.spectrum, best.grid, best.identity) == (0.0, 0.0, 1.0, None)
+    if best.ssimulacra2 is not None and base.ssimulacra2 is not None:
+        assert best.ssimulacra2 == pytest.approx(100, abs=0.1)
+        assert base.ssimulacra2 < 90
     assert base.psnr == pytest.approx(bicubic_psnr(pairs))
     assert base.ssim < 1
     assert base.vgg is not None
@@ -60,7 +66,7 @@ def test_lpips_gets_images_in_its_range(pairs: Pairs) -> None:
         return (sr - hr).abs().mean()
 
     error = np.abs(bicubic_candidate(4).upscale(pairs.lr).astype(float) - pairs.hr)
-    scores = judge(bicubic_candidate(4), pairs, lpips=distance)
+    scores = judge(bicubic_candidate(4), pairs, Metrics(lpips=distance))
     assert scores.lpips == pytest.approx(error.mean() / 127.5, rel=1e-4)
     assert judge(bicubic_candidate(4), pairs).lpips is None
 
@@ -157,13 +163,19 @@ def test_a_growing_network_is_not_judged(recipe: Recipe, data: Path, tmp_path: P
 
 
 def test_tables_mark_the_best_and_leave_out_what_is_missing() -> None:
-    rows = {"a": Scores(30.0, 0.9, None, 2.0), "b": Scores(29.0, 0.95, None, 1.0)}
+    rows = {
+        "a": Scores(30.0, 0.9, None, None, None, 2.0, 1.5),
+        "b": Scores(29.0, 0.95, None, None, None, 1.0, 1.0),
+    }
     text = to_markdown({"faces": rows})
     assert "VGG" not in text
-    assert "| a | **30.00** | 0.9000 | 2.00 |" in text
-    assert "| b | 29.00 | **0.9500** | **1.00** |" in text
-    with_vgg = {"a": Scores(30.0, 0.9, 0.5, 2.0)}
-    assert "| a | **30.00** | **0.9000** | **0.5000** | **2.00** |" in to_markdown({"x": with_vgg})
+    assert "| a | **30.00** | 0.9000 | 2.00 | 1.50 |" in text
+    assert "| b | 29.00 | **0.9500** | **1.00** | **1.00** |" in text
+    whole = {"a": Scores(30.0, 0.9, 71.0, 0.4, 0.5, 2.0, 1.0)}
+    cells = (
+        "| a | **30.00** | **0.9000** | **71.0** | **0.400** | **0.5000** | **2.00** | **1.00** |"
+    )
+    assert cells in to_markdown({"x": whole})
     read = json.loads(to_json({"faces": rows}, scale=4))
     assert read["scale"] == 4
     assert read["sets"]["faces"]["b"]["psnr"] == 29.0
