@@ -53,7 +53,7 @@ def grown(folder: Path, scene: object, frames: int, warm_up: int) -> tuple[int, 
 @pytest.mark.parametrize(
     ("frames", "warm_up"),
     [
-        (900, 300),
+        (600, 200),
         pytest.param(10_000, 300, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
     ],
 )
@@ -63,5 +63,5 @@ def test_memory_is_flat_with_faces_on(
     picture, _ = scene(180, 320, [(130, 60, 40)])  # type: ignore[operator]
     faces, growth = grown(tmp_path, picture, frames, warm_up)
     assert faces > 0.7 * frames
-    # 120 detections of 900 frames: a leak of one 200 kB picture each would come to 24 MB.
+    # 80 detections in 400 frames: a leak of one 200 kB picture each would come to 16 MB.
     assert growth < 4e6

@@ -34,6 +34,7 @@ ORDER = (
     "cuda",
     # what all rooms use
     "futures",
+    "snapshot",
     "timing",
     "cpu",
     "reference",

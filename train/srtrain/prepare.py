@@ -115,8 +115,8 @@ def _write(
         shards = {}
         for size, path in final.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = stack.enter_context(replacing(path))
-            shards[size] = stack.enter_context(tarfile.open(part, "w"))
+            temporary = stack.enter_context(replacing(path))
+            shards[size] = stack.enter_context(tarfile.open(temporary, "w"))
         waiting = iter(few)
         while part := list(islice(waiting, 32)):  # no more than these are in memory
             made = pool.map(partial(_encode, sizes=sizes), part)

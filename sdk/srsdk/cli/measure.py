@@ -48,7 +48,7 @@ class Choice:
     precision: str = "auto"
 
     def open(self) -> Upscaler:
-        """See `options.open_upscaler`."""
+        """Open it, as `options.open_upscaler` does."""
         return options.open_upscaler(**asdict(self))
 
 

@@ -123,13 +123,11 @@ class AacConversion:
         context.bit_rate = _AAC_BITS_PER_CHANNEL * self._channels
 
     def add_to(self, container: Any) -> Any:
-        """See `Conversion.add_to`."""
         target = container.add_stream("aac", rate=self._rate)
         self._configure(target.codec_context)
         return target
 
     def convert(self, packet: Any) -> Iterator[Any]:
-        """See `Conversion.convert`."""
         try:
             frames = packet.decode()
         except av.error.FFmpegError:
@@ -175,7 +173,6 @@ class AacConversion:
                 yield self._named(packet)
 
     def finish(self) -> Iterator[Any]:
-        """See `Conversion.finish`."""
         if self._graph is not None:
             self._graph.push(None)
             yield from self._encoded()
@@ -216,13 +213,12 @@ class TextConversion:
         context.subtitle_header = self._stream.codec_context.subtitle_header
 
     def add_to(self, container: Any) -> Any:
-        """See `Conversion.add_to`."""
         target = container.add_stream(self._codec)
         self._configure(target.codec_context)
         return target
 
     def convert(self, packet: Any) -> Iterator[Any]:
-        """See `Conversion.convert`; text without anything in it gives nothing."""
+        """As `Conversion.convert`; empty text gives no packet."""
         try:
             decoded = self._stream.codec_context.decode2(packet)
             if not decoded or not len(decoded):
@@ -240,5 +236,4 @@ class TextConversion:
         yield converted
 
     def finish(self) -> Iterator[Any]:
-        """See `Conversion.finish`."""
         return iter(())

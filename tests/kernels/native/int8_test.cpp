@@ -1,8 +1,6 @@
 // Int8Network on every instruction set: the same bits everywhere. Without Python: for sanitizers
 // and for cross builds under an emulator. Prints a hash of all results, which must be the same on
 // every machine, and fails where two instruction sets differ.
-#include "srsdk/int8_network.h"
-
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -10,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "srsdk/int8_network.h"
 #include "srsdk/isa.h"
 
 namespace {
