@@ -21,17 +21,18 @@ class ContentLoss(nn.Module):
 
     Args:
         config: The weights.
-        scale: Upscaling factor.
         vgg: Needed where the weight of `vgg` is not 0.
         identity: Needed where the weight of `identity` is not 0.
+        scale: Upscaling factor, the period of the grid that `grid` is about.
     """
 
     def __init__(
         self,
         config: LossConfig,
-        scale: int = 4,
         vgg: VggLoss | None = None,
         identity: IdentityLoss | None = None,
+        *,
+        scale: int = 4,
     ) -> None:
         super().__init__()
         self.config, self.scale, self.vgg, self.identity = config, scale, vgg, identity
