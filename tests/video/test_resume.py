@@ -247,3 +247,40 @@ def test_a_full_disk(make: Any, tmp_path: Path) -> None:
         assert not target.exists()
     enhance_video(source, target, Counting(), identity={})
     assert target.read_bytes() == whole.read_bytes()
+
+
+def test_tracked_faces_go_on(tmp_path: Path) -> None:
+    """The stream's own memory: tracks, their smoothing, their fading."""
+    from srsdk import Upscaler
+    from srsdk.video.reader import VideoReader
+
+    source = Path(__file__).parents[2] / "examples" / "portrait.mp4"
+    with VideoReader(source) as reader:
+        frames = [frame.pixels.copy() for _, frame in zip(range(24), reader, strict=False)]
+    with Upscaler("bicubic-x4", faces="portrait-x4", max_face=40) as upscaler:
+        with upscaler.stream() as whole:
+            expected = [whole(frame) for frame in frames]
+        with upscaler.stream() as first:
+            for frame in frames[:13]:
+                first(frame)
+            state = first.state()
+        with upscaler.stream() as second:
+            second.restore(state)
+            results = [second(frame) for frame in frames[13:]]
+            assert second.faces == whole.faces
+            assert second.faces_total == whole.faces_total > 0
+    for result, right in zip(results, expected[13:], strict=True):
+        np.testing.assert_array_equal(result, right)
+
+
+def test_memory_that_is_not_srsdk_s_own_is_refused() -> None:
+    import pickle
+
+    from srsdk import snapshot
+    from srsdk.errors import InputError
+
+    assert snapshot.load(snapshot.dump({"a": np.arange(3)}))["a"].tolist() == [0, 1, 2]
+    with pytest.raises(InputError, match="not allowed"):
+        snapshot.load(pickle.dumps(os.system))
+    with pytest.raises(InputError):
+        snapshot.load(b"nonsense")

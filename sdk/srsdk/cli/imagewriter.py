@@ -117,7 +117,7 @@ def _save(path: Path, image: Any, kind: str, options: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     try:
         image.save(buffer, kind, **options)
-    except (OSError, ValueError, MemoryError, SystemError) as error:
+    except (OSError, ValueError, MemoryError, SystemError, RuntimeError) as error:
         raise VideoError(f"{path} cannot be encoded ({str(error).splitlines()[0]})") from error
     return buffer.getvalue()
 
@@ -145,6 +145,8 @@ def _options(kind: str, metadata: Metadata, size: tuple[int, int], quality: int)
     exif = metadata.exif_bytes(*size)
     if exif and kind in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF"):
         options["exif"] = exif
+        if kind == "TIFF":
+            del options["compression"]  # libtiff does not write the directories of camera data
     if metadata.xmp and kind in ("JPEG", "WEBP", "AVIF"):
         options["xmp"] = metadata.xmp
     if metadata.dpi and kind in ("JPEG", "PNG", "BMP", "TIFF"):

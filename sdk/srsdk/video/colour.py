@@ -110,6 +110,7 @@ def refuse_unsupported(
     source: str,
     tags: Mapping[str, str] | None = None,
     progressive: bool = False,
+    animation: bool = False,
 ) -> None:
     """Raise `VideoError` for pixels that 8-bit BGR cannot hold without silent loss.
 
@@ -122,6 +123,7 @@ def refuse_unsupported(
         tags: Metadata of its track. WebM keeps transparency beside the picture, where FFmpeg's
             own decoders do not look; only a tag tells.
         progressive: Do not believe that a frame is interlaced.
+        animation: It is a GIF or the like, whose frames always have alpha: look at its values.
     """
     components = frame.format.components
     name = frame.format.name
@@ -130,8 +132,10 @@ def refuse_unsupported(
             f"{source} has more than 8 bits per component ({name}); convert it first: "
             "ffmpeg -i IN -pix_fmt yuv420p -c:a copy OUT (HDR also needs a tone map)"
         )
+    opaque = animation and _is_opaque(frame)
     beside = {key.lower(): value for key, value in (tags or {}).items()}.get("alpha_mode") == "1"
-    if beside or frame.format.has_palette or any(part.is_alpha for part in components):
+    alpha = frame.format.has_palette or any(part.is_alpha for part in components)
+    if beside or (alpha and not opaque):
         raise VideoError(
             f"{source} has transparency ({name}), which would be lost; flatten it first: "
             "ffmpeg -i IN -pix_fmt yuv420p -c:a copy OUT"
@@ -142,6 +146,15 @@ def refuse_unsupported(
             "deinterlace it first: ffmpeg -i IN -vf bwdif -c:a copy OUT; "
             "if it only says so and its frames are whole, give --progressive"
         )
+
+
+def _is_opaque(frame: av.VideoFrame) -> bool:
+    """Whether no pixel of a frame with alpha lets anything shine through."""
+    if frame.format.name not in ("bgra", "rgba", "argb", "abgr"):
+        return False
+    pixels = frame.to_ndarray()
+    alpha = 0 if frame.format.name.startswith("a") else 3
+    return bool((pixels[..., alpha] == 255).all())
 
 
 class FrameBuffer:

@@ -165,7 +165,7 @@ class Y4mWriter(PlainOutput):
         pixel_format: str = "yuv420p",
     ) -> None:
         self.frame_size = frame_size
-        self._file = file
+        self._file, self._base = file, 1 / rate
         try:
             self._container: Any = av.open(file, "w", format="yuv4mpegpipe")
             self._stream: Any = self._container.add_stream("rawvideo", rate=rate)
@@ -192,7 +192,7 @@ class Y4mWriter(PlainOutput):
             frame = buffer
         converted = self._convert(frame.frame)
         converted.pts = self._count
-        converted.time_base = None
+        converted.time_base = self._base
         self._count += 1
         self._container.mux(self._stream.encode(converted))
         return []

@@ -117,6 +117,7 @@ class VideoReader:
             names = set(self.container.format.name.split(","))
             if names & _BROADCAST and self.container.start_time:
                 self.origin = Fraction(self.container.start_time, av.time_base)
+            self._animation = bool(names & {"gif", "apng", "webp_anim"})
             if options.start and file is None:
                 self._seek()
             self.origin += Fraction(options.start)
@@ -237,6 +238,7 @@ class VideoReader:
             source=str(self.path),
             tags=self._video.metadata,
             progressive=self._options.progressive,
+            animation=self._animation,
         )
 
     def _seek(self) -> None:
@@ -275,7 +277,7 @@ class VideoReader:
 
     def _frame(self, frame: av.VideoFrame, *, wanted: bool) -> Frame:
         """Convert, turn, and settle the timestamp."""
-        if frame.interlaced_frame:
+        if frame.interlaced_frame or self._animation:
             self._refuse(frame)
         stored = frame.pts
         durations = self._decoder.durations

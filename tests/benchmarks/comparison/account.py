@@ -172,6 +172,7 @@ def _entry(
         candidate.name,
         total,
         model=candidate.model or candidate.peer,
+        precision=row.facts.get("precision", candidate.options.get("precision", "fp32")),
         backend=row.facts.get("backend", candidate.program.removesuffix("_way")),
         version=", ".join(f"{name} {version}" for name, version in row.versions.items()),
         threads=progress.settings["threads"],

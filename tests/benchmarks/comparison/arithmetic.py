@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+
+import onnx
 
 from srsdk import zoo
 from srsdk.onnxfile import read
@@ -57,6 +60,11 @@ def of_peer(name: str, folder: Path) -> Work:
     if name in _PEERS:
         return Work(_PEERS[name], _PEERS[name])
     macs = 0
+    if (folder / f"{name}.onnx").is_file():  # all of their convolutions are at the low resolution
+        graph = onnx.load(folder / f"{name}.onnx").graph
+        read_by = {node.input[1] for node in graph.node if node.op_type == "Conv"}
+        macs = sum(math.prod(one.dims) for one in graph.initializer if one.name in read_by)
+        return Work(macs, macs)
     for line in (folder / f"{name}.param").read_text("ascii").splitlines():
         kind, *rest = line.split() or [""]
         if kind == "Convolution":  # all of them at the low resolution; 6 is the number of weights

@@ -38,7 +38,7 @@ class Candidate:
         environment: "main", or a folder among the peers' environments.
         model: Name in the zoo; "" for others' models.
         form: File that the program needs of `model`: "zoo" (the name), "plain" (shuffle and base
-            image in the graph), "graph" (as exported), "ncnn".
+            image in the graph), "graph" (as exported), "int8" (the same in int8), "ncnn".
         peer: Name of its files in the folder of peers' models.
         alone: Network only: no frame comes out, so it has no fps.
         quality: Whether it is judged on the development sets.
@@ -68,10 +68,12 @@ def candidates() -> list[Candidate]:
     rows = [_ceiling("matrix-product", "product"), _ceiling("copy", "copy")]
     rows += _ours("frame", FRAME_MODELS) + _ours("faces", FACE_MODELS)
     rows += _same_weights("frame", "edge-x4")
+    rows += _int8("frame", "edge-x4")
     for model in FACE_MODELS:
         rows += _same_weights("faces", model)
     rows += [_interpolation("bicubic"), _interpolation("lanczos")]
     rows += [_superres("FSRCNN"), _superres("ESPCN")]
+    rows += [_challenge("span"), _challenge("disp"), _challenge("pds")]
     rows.append(
         Candidate(
             "frame/realesrgan",
@@ -109,6 +111,49 @@ def _superres(network: str) -> Candidate:
         peer=f"{network}_x4",
         options={"kind": network.lower()},
     )
+
+
+def _challenge(network: str) -> Candidate:
+    """An entry of the NTIRE 2026 challenge on efficient super-resolution."""
+    return Candidate(
+        f"frame/{network}",
+        f"{network.upper()}, NTIRE 2026, ONNX Runtime",
+        "frame",
+        "onnx_way",
+        peer=f"{network}-x4",
+    )
+
+
+def _int8(group: Group, model: str) -> list[Candidate]:
+    """srsdk in float32, and its int8 steps in other runtimes, their graph alone."""
+    in_float = Candidate(
+        f"{group}/{model}/float32",
+        f"srsdk {model}, native, float32",
+        group,
+        "srsdk_call",
+        model=model,
+        form="zoo",
+        options={"backend": "native", "precision": "fp32"},
+    )
+    others = [
+        Candidate(
+            f"{group}/{model}/{name}-int8-graph",
+            f"{model}, its graph alone in int8, {label}",
+            group,
+            program,
+            environment,
+            model=model,
+            form="int8",
+            alone=True,
+            quality=False,
+            options={"alone": True, "precision": "int8"},
+        )
+        for name, label, program, environment in (
+            ("onnxruntime", "ONNX Runtime", "onnx_way", "main"),
+            ("openvino", "OpenVINO", "openvino_way", "openvino"),
+        )
+    ]
+    return [in_float, *others]
 
 
 def _ours(group: Group, models: tuple[str, ...]) -> list[Candidate]:

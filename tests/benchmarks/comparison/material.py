@@ -12,7 +12,7 @@ import numpy as np
 
 from srsdk import zoo
 from srsdk.types import Pixels
-from tests.benchmarks.comparison import plain
+from tests.benchmarks.comparison import plain, quantized
 from tests.benchmarks.comparison.candidates import Candidate
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -74,7 +74,8 @@ class Material:
         folder = self.peers()
         if folder is None:
             raise FileNotFoundError("SRSDK_DATA names no folder with its model")
-        endings = ("param", "bin") if candidate.program == "ncnn_way" else ("pb",)
+        kinds = {"ncnn_way": ("param", "bin"), "onnx_way": ("onnx",)}
+        endings = kinds.get(candidate.program, ("pb",))
         files = [folder / f"{candidate.peer}.{ending}" for ending in endings]
         for file in files:
             if not file.is_file():
@@ -83,6 +84,10 @@ class Material:
         return {key: str(file) for key, file in zip(keys, files, strict=True)}
 
     def _converted(self, model: str, form: str) -> dict[str, str]:
+        if form == "int8":
+            target = self.folder / f"{model}.int8.onnx"
+            quantized.write_quantized(Path(zoo.find(model)), target)
+            return {"file": str(target)}
         file = self.folder / f"{model}.plain.onnx"
         plain.write_plain(Path(zoo.find(model)), file)
         if form == "plain":

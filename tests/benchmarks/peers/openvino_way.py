@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import openvino as ov
 from numpy_way import Values, pack, unpack
-from worker import Job, Program
+from worker import Job, Pixels, Program
 
 
 def open(job: Job) -> Program:  # noqa: A001
@@ -23,4 +23,12 @@ def open(job: Job) -> Program:  # noqa: A001
         return np.asarray(result[0])
 
     versions = {"openvino": ov.__version__}
+    if job.options.get("alone"):
+        lr = unpack(np.load(job.frames)[0])
+
+        def alone(frames: Pixels) -> Pixels:
+            graph(lr)
+            return frames
+
+        return Program((("graph", alone),), versions)
     return Program((("unpack", unpack), ("graph", graph), ("pack", pack)), versions)

@@ -20,7 +20,12 @@ _STAGE_SECONDS = 4.0
 
 def open(job: Job) -> Program:  # noqa: A001
     model = job.options["model"]
-    upscaler = Upscaler(model, backend=job.options["backend"], threads=job.threads)
+    upscaler = Upscaler(
+        model,
+        backend=job.options["backend"],
+        threads=job.threads,
+        precision=job.options.get("precision", "auto"),
+    )
     info = upscaler.info.frames
 
     def up(frames: Pixels) -> Any:
@@ -30,13 +35,23 @@ def open(job: Job) -> Program:  # noqa: A001
         return _stages(info.name, job, up, calls)
 
     versions = {"srsdk": srsdk.__version__, info.name: info.version}
-    facts = {"backend": info.name, "device": info.device, "version": info.version}
+    facts = {
+        "backend": info.name,
+        "device": info.device,
+        "version": info.version,
+        "precision": info.arithmetic,
+    }
     return Program((("call", up),), versions, facts, stages)
 
 
 def _stages(name: str, job: Job, up: Any, calls: int) -> dict[str, list[float]]:
     """Whole calls ("total") and, in turn with them, their parts as the backend tells them."""
-    backend = open_backend(name, zoo.find(job.options["model"]), threads=job.threads)
+    backend = open_backend(
+        name,
+        zoo.find(job.options["model"]),
+        threads=job.threads,
+        precision=job.options.get("precision", "auto"),
+    )
     found: dict[str, list[float]] = {"total": []}
     if not isinstance(backend, ProfiledBackend):
         return {}
