@@ -47,8 +47,11 @@ def model_card(spec: ModelSpec, file: Path, certificate: Certificate) -> str:
 _COLUMNS = {
     "psnr_rgb": ("PSNR, dB", 2),
     "ssim": ("SSIM", 4),
+    "ssimulacra2": ("SSIMULACRA2", 1),
+    "identity": ("identity distance", 3),
     "vgg": ("VGG19 distance", 4),
     "spectrum": ("spectrum distance, dB", 2),
+    "grid": ("grid", 2),
 }
 
 

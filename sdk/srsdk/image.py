@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,7 @@ class PreparedImage:
         image: As for `split`.
         out: The array that the result is written into; None allocates one.
         scale: Upscaling factor.
+        empty: Makes the array of `sr`, of a shape: memory that the generator writes the fastest.
 
     Raises:
         InputError: `image` or `out` cannot be used.
@@ -80,10 +82,17 @@ class PreparedImage:
         sr: `(scale*H, scale*W, 3)`, which the generator writes.
     """
 
-    def __init__(self, image: Any, out: Pixels | None, scale: int) -> None:
+    def __init__(
+        self,
+        image: Any,
+        out: Pixels | None,
+        scale: int,
+        empty: Callable[[tuple[int, ...]], Pixels],
+    ) -> None:
         self._original = split(image)
         if out is None:
-            out = np.empty(_result_shape(image, scale), np.uint8)
+            shape = _result_shape(image, scale)
+            out = empty(shape) if self._original.is_plain else np.empty(shape, np.uint8)
         else:
             _check_out(out, image, scale)
         self._out, self._scale = out, scale

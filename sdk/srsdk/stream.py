@@ -111,7 +111,7 @@ class UpscalerStream:
         if self._closed:
             raise InputError("this stream is closed; make a new one with Upscaler.stream()")
         started = perf_counter()
-        image = PreparedImage(frame, out, self.scale)
+        image = PreparedImage(frame, out, self.scale, self._generator.empty)
         generated = self._generator.submit(image.lr, image.sr)
         future = _FrameFuture(self, image, generated, perf_counter() - started)
         self._queue.append(future)

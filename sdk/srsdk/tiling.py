@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from srsdk.futures import FinishedFuture
 from srsdk.types import Backend, BackendInfo, DeviceBackend, Future, Pixels
 
@@ -38,6 +40,10 @@ class TiledBackend:
         if self._gpu is not None and self._asks_backend:
             return self._gpu.takes(height, width)
         return max(height, width) <= self.tile
+
+    def empty(self, shape: tuple[int, ...]) -> Pixels:
+        """Make an array for a result, where the backend writes it the fastest."""
+        return np.empty(shape, np.uint8) if self._gpu is None else self._gpu.empty(shape)
 
     def run(self, lr: Pixels, sr: Pixels) -> None:
         """Upscale one frame.

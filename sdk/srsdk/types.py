@@ -95,6 +95,10 @@ class DeviceBackend(Backend, Protocol):
         """Whether frames of this size should be computed whole, rather than in tiles."""
         ...
 
+    def empty(self, shape: tuple[int, ...]) -> Pixels:
+        """Make an array for a result, in memory that the GPU writes by itself if there is any."""
+        ...
+
     def submit(self, batch: Pixels, out: Pixels | None = None) -> Future:
         """Start upscaling a batch; arguments as of `run`, `batch` may be changed on return."""
         ...

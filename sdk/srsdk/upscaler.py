@@ -178,7 +178,7 @@ class Upscaler:
         """
         if is_device_array(image):
             return self._on_device(image, out)
-        prepared = PreparedImage(image, out, self.scale)
+        prepared = PreparedImage(image, out, self.scale, self._generator.empty)
         self._generator.run(prepared.lr, prepared.sr)
         self._enhance_faces(prepared.lr, prepared.sr, strength)
         return prepared.finish()

@@ -186,7 +186,7 @@ def test_readme_names_only_options_that_exist() -> None:
     if not readme.is_file():
         pytest.skip("not a source tree")
     offered = set()
-    for name in ("onnx", "verify", "engine", "triton"):
+    for name in ("onnx", "quantize", "verify", "engine", "triton"):
         outcome = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"})
         offered |= set(re.findall(r"--[a-z][a-z-]+", outcome.output))
     named = set(re.findall(r"--[a-z][a-z-]+", readme.read_text("utf-8")))

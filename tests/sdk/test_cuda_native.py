@@ -97,6 +97,23 @@ def test_results_in_pinned_memory_stay_as_they_are(models: dict[str, Path]) -> N
     np.testing.assert_array_equal(row, known)
 
 
+def test_the_gpu_writes_into_the_callers_array(models: dict[str, Path]) -> None:
+    """Where it is of `empty`, or a view of that; else by way of memory that is."""
+    device = HostDevice()
+    backend = opened(models["edge-x2"], device)
+    reference = open_backend("native", models["edge-x2"], precision="fp32")
+    batch = frames(0, 1, 6, 7)
+    known = reference.run(batch).astype(int)
+    given = backend.empty((12, 14, 3))
+    backend.run(batch, given[None])
+    before = device.live
+    assert np.abs(given - known[0]).max() <= 1
+    plain = np.empty((1, 12, 14, 3), np.uint8)
+    backend.run(batch, plain)
+    assert np.abs(plain - known).max() <= 1
+    assert device.live == before + 1, "pinned memory on the way to an array that is not pinned"
+
+
 def test_what_it_does_not_run(models: dict[str, Path], tmp_path: Path) -> None:
     for name in ("residual-x4",):
         path = models[name]

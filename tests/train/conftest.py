@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import math
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from srtrain.config import Recipe, recipe_from_dict
+from srtrain.models.descriptor import FaceDescriptor, conv_shapes
 
 
 def picture(seed: int, side: int = 72) -> Image.Image:
@@ -24,6 +27,16 @@ def picture(seed: int, side: int = 72) -> Image.Image:
     values = np.stack(planes, axis=2)
     values = (values - values.min()) / np.ptp(values)
     return Image.fromarray((values * 255).astype(np.uint8))
+
+
+def descriptor_state() -> dict[str, torch.Tensor]:
+    """Weights of a face descriptor that has learned nothing."""
+    random = torch.Generator().manual_seed(5)
+    layers = [
+        (torch.randn(shape, generator=random) / math.prod(shape[1:]) ** 0.5, torch.zeros(shape[0]))
+        for shape in conv_shapes()
+    ]
+    return FaceDescriptor(layers, torch.randn(128, 256, generator=random) / 16).state_dict()
 
 
 def write_shard(path: Path, first: int, count: int, *, corrupt: int = 0) -> None:

@@ -18,7 +18,7 @@ from srsdk.errors import InputError
 from srtrain.checkpoint import Checkpoint
 from srtrain.cli import app, recipes
 
-from .conftest import picture, write_shard
+from .conftest import descriptor_state, picture, write_shard
 from .test_losses import vgg19_state
 
 README = Path(__file__).parents[2] / "train" / "README.md"
@@ -37,9 +37,11 @@ def shrink(arguments: list[str]) -> list[str]:
     if arguments[0] != "run":
         return arguments
     name = arguments[1]
+    video = name.startswith(("edge", "portrait"))
     patch = {"x2": 8, "x4": 8, "x8": 4}[re.findall(r"x\d", name)[0]]
     settings = [
-        f"model.features={8 if name.startswith('edge') else 48}", "model.blocks=1",
+        f"model.features={8 if video else 48}", "model.blocks=1",
+        f"data.clips={0 if name.endswith('-quick') or not video else 4}",
         f"data.lr_patch={patch}", "data.views=1", "adversary.features=2", "adversary.dense=4",
         "run.steps=1", "run.batch=2",
     ]  # fmt: skip
@@ -59,6 +61,7 @@ def test_the_readmes_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         for n in range(count):
             picture(n, side).save(Path(folder) / f"{n}.jpg")
     torch.save(vgg19_state((2, 2, 2, 2, 2)), "vgg19.pth")
+    torch.save(descriptor_state(), "descriptor.pt")
     ran = commands()
     assert len(ran) >= 14
     for program, *arguments in ran:
@@ -76,7 +79,7 @@ def test_the_readmes_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with Image.open("x8.png") as sheet:
         assert sheet.height == 18 + 256
     history = Checkpoint.load(Path("runs/portrait-x4/last.pt")).history
-    assert [part["recipe"] for part in history] == ["srresnet-x4"]
+    assert [part["recipe"] for part in history] == ["edge-m-x4"]
 
 
 def test_recipes_are_listed_with_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,7 +53,9 @@ def test_batches_are_a_function_of_seed_and_step(data: Path) -> None:
     other = sample_batch(pairs, 5, 12, seed=1, step=8)
     np.testing.assert_array_equal(first.hr, again.hr)
     assert not np.array_equal(first.hr, other.hr)
-    assert not np.array_equal(first.hr, sample_batch(pairs, 5, 12, seed=1, step=7, turn=1).hr)
+    assert not np.array_equal(
+        first.hr, sample_batch(pairs, 5, 12, seed=1, step=7, critic_step=1).hr
+    )
 
 
 def test_patches_of_lr_and_hr_show_the_same_place(data: Path) -> None:

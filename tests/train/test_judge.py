@@ -14,16 +14,17 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 
 from srsdk.errors import BackendUnavailableError, InputError
+from srtrain.candidates import Candidate, bicubic_candidate, open_candidate
 from srtrain.config import Recipe
 from srtrain.data import Pairs, load_pairs
 from srtrain.degrade import Pixels
-from srtrain.judge import Scores, judge, open_lpips, radial_spectrum, spectrum_distance, ssim
+from srtrain.judge import Metrics, Scores, judge, open_lpips, open_ssimulacra2, ssim
 from srtrain.loop import run
 from srtrain.losses import VggFeatures, VggLoss
 from srtrain.metrics import bicubic_psnr
 from srtrain.models import SRPGGAN
 from srtrain.report import picture, to_json, to_markdown
-from srtrain.upscalers import Upscaler, bicubic_upscaler, open_upscaler
+from srtrain.spectra import radial_spectrum, spectrum_distance
 
 from .test_losses import short_state
 
@@ -33,23 +34,28 @@ def pairs(data: Path) -> Pairs:
     return load_pairs([data / "dev-a-00.tar"], 4, 64)
 
 
-def perfect(pairs: Pairs) -> Upscaler:
+def perfect(pairs: Pairs) -> Candidate:
     table = {lr.tobytes(): hr for lr, hr in zip(pairs.lr, pairs.hr, strict=True)}
-    return Upscaler("perfect", 4, lambda lr: np.stack([table[one.tobytes()] for one in lr]))
+    return Candidate("perfect", 4, lambda lr: np.stack([table[one.tobytes()] for one in lr]))
 
 
 def test_scores_of_a_perfect_result_and_of_bicubic(pairs: Pairs) -> None:
     vgg = VggLoss(VggFeatures(short_state(), ["conv2_1"]))
-    best, base = judge(perfect(pairs), pairs, vgg), judge(bicubic_upscaler(4), pairs, vgg)
-    assert best == Scores(float("inf"), pytest.approx(1.0), 0.0, 0.0)
+    metrics = Metrics(vgg=vgg, ssimulacra2=open_ssimulacra2())
+    best, base = (judge(one, pairs, metrics) for one in (perfect(pairs), bicubic_candidate(4)))
+    assert (best.psnr, best.ssim) == (float("inf"), pytest.approx(1.0))
+    assert (best.vgg, best.spectrum, best.grid, best.identity) == (0.0, 0.0, 1.0, None)
+    if best.ssimulacra2 is not None and base.ssimulacra2 is not None:
+        assert best.ssimulacra2 == pytest.approx(100, abs=0.1)
+        assert base.ssimulacra2 < 90
     assert base.psnr == pytest.approx(bicubic_psnr(pairs))
     assert base.ssim < 1
     assert base.vgg is not None
     assert base.vgg > 0
     assert base.spectrum > 0
-    assert judge(bicubic_upscaler(4), pairs).vgg is None
+    assert judge(bicubic_candidate(4), pairs).vgg is None
     with pytest.raises(InputError, match="scale 2"):
-        judge(bicubic_upscaler(2), pairs)
+        judge(bicubic_candidate(2), pairs)
 
 
 def test_lpips_gets_images_in_its_range(pairs: Pairs) -> None:
@@ -59,10 +65,10 @@ def test_lpips_gets_images_in_its_range(pairs: Pairs) -> None:
         assert sr.shape == hr.shape == (1, 3, 64, 64)
         return (sr - hr).abs().mean()
 
-    error = np.abs(bicubic_upscaler(4).upscale(pairs.lr).astype(float) - pairs.hr)
-    scores = judge(bicubic_upscaler(4), pairs, lpips=distance)
+    error = np.abs(bicubic_candidate(4).upscale(pairs.lr).astype(float) - pairs.hr)
+    scores = judge(bicubic_candidate(4), pairs, Metrics(lpips=distance))
     assert scores.lpips == pytest.approx(error.mean() / 127.5, rel=1e-4)
-    assert judge(bicubic_upscaler(4), pairs).lpips is None
+    assert judge(bicubic_candidate(4), pairs).lpips is None
 
 
 @pytest.mark.skipif(importlib.util.find_spec("lpips") is not None, reason="lpips is installed")
@@ -78,7 +84,7 @@ def test_lpips_has_three_backbones() -> None:
 
 def test_ssim_is_scikit_images(pairs: Pairs) -> None:
     """All pixels count, those at the border with mirrored neighbours."""
-    sr = bicubic_upscaler(4).upscale(pairs.lr)
+    sr = bicubic_candidate(4).upscale(pairs.lr)
     margin = ((5, 5), (5, 5), (0, 0))  # scikit-image leaves a border of 5 out
     for got, a, b in zip(ssim(sr, pairs.hr), sr, pairs.hr, strict=True):
         expected = structural_similarity(
@@ -118,7 +124,7 @@ def test_spectrum_sees_smoothing_that_psnr_likes(pairs: Pairs) -> None:
 
 
 def test_a_larger_teacher_is_brought_down(pairs: Pairs) -> None:
-    large = Upscaler("x4", 4, lambda lr: lr.repeat(4, axis=1).repeat(4, axis=2))
+    large = Candidate("x4", 4, lambda lr: lr.repeat(4, axis=1).repeat(4, axis=2))
     np.testing.assert_array_equal(
         large.reduced(2).upscale(pairs.lr), pairs.lr.repeat(2, axis=1).repeat(2, axis=2)
     )
@@ -134,7 +140,7 @@ def test_checkpoint_and_onnx_score_the_same(recipe: Recipe, data: Path, tmp_path
     run(recipe, data, tmp_path)
     save(build(read_checkpoint(tmp_path / "last.pt")), tmp_path / "m.onnx")
     pairs = load_pairs([data / "dev-a-00.tar"], 4, 64)
-    a, b = (judge(open_upscaler(tmp_path / f), pairs) for f in ("last.pt", "m.onnx"))
+    a, b = (judge(open_candidate(tmp_path / f), pairs) for f in ("last.pt", "m.onnx"))
     assert a.psnr == pytest.approx(b.psnr, abs=0.02)
     assert a.psnr != pytest.approx(bicubic_psnr(pairs), abs=1e-3)
 
@@ -153,24 +159,30 @@ def test_a_growing_network_is_not_judged(recipe: Recipe, data: Path, tmp_path: P
     growing.set_growth(1, 1.0)
     dataclasses.replace(saved, ema=growing.state_dict()).save(tmp_path / "half.pt")
     with pytest.raises(InputError, match="still growing"):
-        open_upscaler(tmp_path / "half.pt")
+        open_candidate(tmp_path / "half.pt")
 
 
 def test_tables_mark_the_best_and_leave_out_what_is_missing() -> None:
-    rows = {"a": Scores(30.0, 0.9, None, 2.0), "b": Scores(29.0, 0.95, None, 1.0)}
+    rows = {
+        "a": Scores(30.0, 0.9, None, None, None, 2.0, 1.5),
+        "b": Scores(29.0, 0.95, None, None, None, 1.0, 1.0),
+    }
     text = to_markdown({"faces": rows})
     assert "VGG" not in text
-    assert "| a | **30.00** | 0.9000 | 2.00 |" in text
-    assert "| b | 29.00 | **0.9500** | **1.00** |" in text
-    with_vgg = {"a": Scores(30.0, 0.9, 0.5, 2.0)}
-    assert "| a | **30.00** | **0.9000** | **0.5000** | **2.00** |" in to_markdown({"x": with_vgg})
+    assert "| a | **30.00** | 0.9000 | 2.00 | 1.50 |" in text
+    assert "| b | 29.00 | **0.9500** | **1.00** | **1.00** |" in text
+    whole = {"a": Scores(30.0, 0.9, 71.0, 0.4, 0.5, 2.0, 1.0)}
+    cells = (
+        "| a | **30.00** | **0.9000** | **71.0** | **0.400** | **0.5000** | **2.00** | **1.00** |"
+    )
+    assert cells in to_markdown({"x": whole})
     read = json.loads(to_json({"faces": rows}, scale=4))
     assert read["scale"] == 4
     assert read["sets"]["faces"]["b"]["psnr"] == 29.0
 
 
 def test_the_picture_has_a_column_for_each(pairs: Pairs) -> None:
-    sheet = picture([bicubic_upscaler(4)], {"a": pairs}, faces=2, gap=4)
+    sheet = picture([bicubic_candidate(4)], {"a": pairs}, faces=2, gap=4)
     assert sheet.size == (3 * 68 - 4, 18 + 2 * 68 - 4)
     values = np.asarray(sheet)
     np.testing.assert_array_equal(values[18 : 18 + 64, 136:], pairs.hr[0])
@@ -201,7 +213,7 @@ def test_distillation_learns_from_the_teacher_alone(
         made = run(student, data, tmp_path / name).build()
         lr = torch.full((1, 3, 8, 8), 0.5)
         assert made(lr).mean().item() > 0.65
-        assert bool(list((tmp_path / name).glob("taught-*.npy"))) == cache
+        assert bool(list((tmp_path / name).glob("teacher-output-*.npy"))) == cache
     before = (tmp_path / "kept" / "last.pt").stat().st_mtime
     run(student, data, tmp_path / "kept")  # a finished run resumes and ends at once
     assert (tmp_path / "kept" / "last.pt").stat().st_mtime >= before
@@ -211,6 +223,6 @@ def test_distillation_learns_from_the_teacher_alone(
 
 
 def test_pictures_are_saved_whole(pairs: Pairs, tmp_path: Path) -> None:
-    picture([bicubic_upscaler(4)], {"a": pairs}).save(tmp_path / "p.png")
+    picture([bicubic_candidate(4)], {"a": pairs}).save(tmp_path / "p.png")
     with Image.open(tmp_path / "p.png") as sheet:
         assert sheet.mode == "RGB"

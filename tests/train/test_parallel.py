@@ -41,6 +41,7 @@ gradient_penalty = 0.0
 steps = 4
 batch = 4
 learning_rate = 1e-4
+precision = "fp32"
 checkpoint_every = 2
 evaluate_every = 2
 """

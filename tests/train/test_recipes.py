@@ -15,7 +15,7 @@ from srtrain.loop import run
 from srtrain.losses import build_objective
 from srtrain.models import build_adversary, build_generator, growth_levels
 
-from .conftest import write_shard
+from .conftest import descriptor_state, write_shard
 from .test_losses import short_state, vgg19_state
 
 RECIPES = Path(__file__).parents[2] / "train" / "srtrain" / "recipes"
@@ -41,9 +41,9 @@ def test_recipes_load_and_build(path: Path) -> None:
 def test_every_row_of_the_report_has_its_recipe_and_a_quick_one() -> None:
     rows = [f"{kind}-{x}" for kind in ("srresnet", "srgan", "srwgan-gp", "srpggan")
             for x in ("x4", "x8")]  # fmt: skip
-    rows += ["srresnet-vgg-x4", "srresnet-mix-x4", "edge-x2", "edge-x4", "edge-x8", "portrait-x4"]
-    wanted = {*rows, *(f"{row}-quick" for row in rows), "srresnet-x4-start", "portrait-x4-start"}
-    assert set(NAMES) == wanted
+    rows += ["srresnet-vgg-x4", "srresnet-mix-x4", "edge-x2", "edge-x4", "edge-x8"]
+    others = {"srresnet-x4-start", "portrait-x2-start", "portrait-x2", "portrait-x4", "edge-m-x4"}
+    assert set(NAMES) == {*rows, *(f"{row}-quick" for row in rows), *others}
 
 
 def test_the_reports_numbers() -> None:
@@ -85,7 +85,12 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
             picture(n).save(root / "folder" / part / f"{n}.png")
     torch.save(vgg19_state(), root / "long.pt")
     torch.save(short_state(), root / "short.pt")
+    torch.save(descriptor_state(), root / "descriptor.pt")
     return root
+
+
+def describer(faces: Path) -> str:
+    return f"identity.weights={faces / 'descriptor.pt'}"
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +101,8 @@ def trained(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     for name, options in (
         ("srresnet-x4", []),
         ("srresnet-x4-start", []),
-        ("portrait-x4-start", ["run.start_from=", f"vgg.weights={faces / 'short.pt'}"]),
+        ("edge-m-x4", []),
+        ("portrait-x2-start", [f"vgg.weights={faces / 'short.pt'}", describer(faces)]),
         ("srresnet-x8", []),
         ("srpggan-x8", [f"vgg.weights={faces / 'long.pt'}"]),
     ):
@@ -108,14 +114,15 @@ def trained(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 def tiny(name: str, options: list[str]) -> Recipe:
     """A bundled recipe made small: narrower networks, fewer and smaller faces, two steps."""
     path = RECIPES / f"{name}.toml"
-    scale, edge = load_recipe(path).model.scale, name.startswith("edge")
-    features = 8 if edge else 48
+    model = load_recipe(path).model
+    scale, features = model.scale, 8 if model.architecture == "edge" else 48
+    clips = ["data.clips=6"] if load_recipe(path).data.clips else []
     return load_recipe(
         path,
         [
             f"model.features={features}", "model.blocks=1", "data.hr_side=64", "data.views=1",
             f"data.lr_patch={64 // scale // 2}", "data.workers=0", "adversary.features=2",
-            "adversary.dense=4", "run.steps=2", "run.batch=2", *options,
+            "adversary.dense=4", "run.steps=2", "run.batch=2", *clips, *options,
         ],
     )  # fmt: skip
 
@@ -128,6 +135,8 @@ def test_every_recipe_runs(name: str, faces: Path, trained: dict[str, str], tmp_
     if recipe.loss.vgg:
         file = "short.pt" if recipe.vgg.layers == ("conv3_1",) else "long.pt"
         options.append(f"vgg.weights={faces / file}")
+    if recipe.loss.identity:
+        options.append(describer(faces))
     for key in ("start_from", "teacher"):
         path = getattr(recipe.run, key)
         if path:
@@ -140,8 +149,9 @@ def test_every_recipe_runs(name: str, faces: Path, trained: dict[str, str], tmp_
     saved = Checkpoint.load(tmp_path / "last.pt")
     assert saved.step == 2
     kinds, sets = ({name.partition("/")[part] for name in saved.scores} for part in (0, 2))
-    assert len(sets) == (2 if recipe.data.degradation == "camera" else 1)
-    assert kinds == {"psnr_rgb", "ssim", "spectrum"} | ({"vgg"} if recipe.loss.vgg else set())
+    assert len(sets) == (2 if recipe.data.degradation == "camera" or recipe.data.clips else 1)
+    assert kinds >= {"psnr_rgb", "ssim", "spectrum", "grid"}
+    assert ("vgg" in kinds) == bool(recipe.loss.vgg)
     assert all(v > 5 for name, v in saved.scores.items() if name.startswith("psnr_rgb/"))
     assert len(saved.history) == bool(recipe.run.start_from)
 

@@ -108,17 +108,17 @@ def test_recipes_choose_memory_degradation_and_patches(data: Path) -> None:
 @pytest.mark.parametrize("workers", [1, 3])
 def test_prefetched_batches_are_those_drawn_in_place(data: Path, workers: int) -> None:
     pairs = load_pairs([data / "train-b-00.tar"], 4, 64)
-    plain = Batches(pairs, 4, 8, 5, turns=3)
-    with Batches(pairs, 4, 8, 5, turns=3, workers=workers) as ahead:
-        # as the loop asks: the critic's turns, then the generator's, which is number 0
+    plain = Batches(pairs, 4, 8, 5, per_step=3)
+    with Batches(pairs, 4, 8, 5, per_step=3, workers=workers) as ahead:
+        # as the loop asks: the critic's per_step, then the generator's, which is number 0
         for step in (0, 1, 2, 7):
-            for turn in (1, 2, 0):
-                a, b = plain.at(step, turn), ahead.at(step, turn)
+            for critic_step in (1, 2, 0):
+                a, b = plain.at(step, critic_step), ahead.at(step, critic_step)
                 np.testing.assert_array_equal(a.lr, b.lr)
 
 
-@pytest.mark.parametrize("turns", [1, 4])
-def test_nothing_is_drawn_twice(data: Path, turns: int) -> None:
+@pytest.mark.parametrize("per_step", [1, 4])
+def test_nothing_is_drawn_twice(data: Path, per_step: int) -> None:
     """Asked in the loop's order, every batch that was made ahead is used."""
     encoded = Encoded([data / "train-b-00.tar"], 4, 64)
     drawn = []
@@ -129,12 +129,12 @@ def test_nothing_is_drawn_twice(data: Path, turns: int) -> None:
         return face(*arguments)
 
     encoded.face = counted  # type: ignore[assignment, method-assign]
-    with Batches(encoded, 2, 8, 5, turns=turns, workers=2) as batches:
+    with Batches(encoded, 2, 8, 5, per_step=per_step, workers=2) as batches:
         for step in range(6):
-            for turn in [*range(1, turns), 0]:
-                batches.at(step, turn)
+            for critic_step in [*range(1, per_step), 0]:
+                batches.at(step, critic_step)
     ahead = 4  # two for each worker
-    assert 6 * turns * 2 <= len(drawn) <= (6 * turns + ahead) * 2
+    assert 6 * per_step * 2 <= len(drawn) <= (6 * per_step + ahead) * 2
 
 
 def test_processes_share_the_batch_of_one(data: Path) -> None:

@@ -46,7 +46,7 @@ def camera(hr: Pixels, scale: int, random: Random) -> Pixels:
         image = motion_blur(image, random.uniform(1.0, 2.5) * scale, random.uniform(0, np.pi))
     # Sensor and codecs work near the low resolution: the face is small in the camera's frame.
     between = random.uniform(1.0, 1.5)
-    image = _resize(image, round(width * between), round(height * between), random)
+    image = resize_randomly(image, round(width * between), round(height * between), random)
     damages: list[tuple[float, Callable[[Pixels], Pixels]]] = [
         (0.7, lambda x: noise(x, random.uniform(1, 10), random)),
         (0.5, lambda x: resize_chain(x, random.uniform(0.6, 1.5), random)),
@@ -57,7 +57,7 @@ def camera(hr: Pixels, scale: int, random: Random) -> Pixels:
         chance, damage = damages[number]
         if random.random() < chance:
             image = damage(image)
-    return _resize(image, width, height, random)
+    return resize_randomly(image, width, height, random)
 
 
 def optics_blur(image: Pixels, sigma: float) -> Pixels:
@@ -91,8 +91,10 @@ def noise(image: Pixels, sigma: float, random: Random) -> Pixels:
 def resize_chain(image: Pixels, factor: float, random: Random) -> Pixels:
     """Resize by `factor` and back, each time with a kernel drawn at random."""
     height, width = image.shape[:2]
-    small = _resize(image, max(round(width * factor), 4), max(round(height * factor), 4), random)
-    return _resize(small, width, height, random)
+    small = resize_randomly(
+        image, max(round(width * factor), 4), max(round(height * factor), 4), random
+    )
+    return resize_randomly(small, width, height, random)
 
 
 def jpeg(image: Pixels, quality: int) -> Pixels:
@@ -134,7 +136,8 @@ _KERNELS = (
 )
 
 
-def _resize(image: Pixels, width: int, height: int, random: Random) -> Pixels:
+def resize_randomly(image: Pixels, width: int, height: int, random: Random) -> Pixels:
+    """Resize with a kernel drawn at random."""
     kernel = _KERNELS[random.integers(len(_KERNELS))]
     return np.asarray(Image.fromarray(image).resize((width, height), kernel))
 

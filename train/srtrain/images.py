@@ -10,9 +10,10 @@ from torch.nn import functional as F
 from srtrain.degrade import Pixels
 
 
-def to_tensor(pixels: Pixels, device: torch.device) -> Tensor:
+def to_tensor(pixels: Pixels | Tensor, device: torch.device) -> Tensor:
     """`(N, H, W, 3)` u8 to `(N, 3, H, W)` float32 in [0, 1], channels last in memory."""
-    return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float().div_(255)
+    images = pixels if isinstance(pixels, Tensor) else torch.from_numpy(pixels)
+    return images.to(device).permute(0, 3, 1, 2).float().div_(255)
 
 
 def to_pixels(images: Tensor) -> Pixels:

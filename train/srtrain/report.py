@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from srtrain.candidates import Candidate
 from srtrain.data import Pairs
 from srtrain.degrade import Pixels
 from srtrain.judge import Scores
-from srtrain.upscalers import Upscaler
 
 Results = Mapping[str, Mapping[str, Scores]]
 """Set name to generator name to scores."""
@@ -20,10 +20,15 @@ Results = Mapping[str, Mapping[str, Scores]]
 _COLUMNS = (
     ("psnr", "PSNR, dB", 2),
     ("ssim", "SSIM", 4),
+    ("ssimulacra2", "SSIMULACRA2", 1),
+    ("identity", "identity distance", 3),
     ("vgg", "VGG distance", 4),
     ("spectrum", "spectrum distance, dB", 2),
+    ("grid", "grid", 2),
     ("lpips", "LPIPS", 4),
 )
+
+_HIGHER = ("psnr", "ssim", "ssimulacra2")
 
 
 def to_json(results: Results, **about: object) -> str:
@@ -44,7 +49,7 @@ def to_markdown(results: Results) -> str:
         lines.append("| generator | " + " | ".join(title for _, title, _ in columns) + " |")
         lines.append("| --- |" + " ---: |" * len(columns))
         best = {
-            key: (max if key in ("psnr", "ssim") else min)(getattr(s, key) for s in rows.values())
+            key: (max if key in _HIGHER else min)(getattr(s, key) for s in rows.values())
             for key, _, _ in columns
         }
         for generator, scores in rows.items():
@@ -59,7 +64,7 @@ def to_markdown(results: Results) -> str:
 
 
 def picture(
-    upscalers: Sequence[Upscaler], sets: Mapping[str, Pairs], faces: int = 3, gap: int = 4
+    upscalers: Sequence[Candidate], sets: Mapping[str, Pairs], faces: int = 3, gap: int = 4
 ) -> Image.Image:
     """The report's comparison: a row for each face, LR, then the generators, then HR.
 

@@ -83,7 +83,10 @@ class PinnedResults:
 
 def is_pinned(array: Pixels) -> bool:
     """Whether the GPU can write into an array by itself: contiguous, of `PinnedResults.empty`."""
-    return array.flags.c_contiguous and isinstance(array.base, _Lease)
+    base = array.base
+    while isinstance(base, np.ndarray):  # of views of views
+        base = base.base
+    return array.flags.c_contiguous and isinstance(base, _Lease)
 
 
 def copy(target: Pixels, source: Pixels) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from srsdk import zoo
-from srsdk.errors import InputError
+from srsdk.errors import InputError, ModelFormatError
 from srsdk.timing import Turns, summarise
 from srsdk.types import Pixels
 from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
@@ -174,6 +174,7 @@ def beyond(name: str, error: Exception) -> bool:
     What torch cannot compile is no fault of srsdk's.
     """
     missing = isinstance(error, (ImportError, FileNotFoundError, InputError))
+    missing = missing or (isinstance(error, ModelFormatError) and "cannot run" in str(error))
     small = any(sign in str(error) for sign in ("too little memory", "out of memory"))
     return missing or small or name in TORCH
 

@@ -9,9 +9,11 @@ from srsdk.errors import InputError
 from srtrain.config import Recipe
 from srtrain.losses.adversarial import Objective
 from srtrain.losses.content import ContentLoss
+from srtrain.losses.identity import IdentityLoss
 from srtrain.losses.nsgan import Minimax, NonSaturating
 from srtrain.losses.vgg import VggLoss, load_vgg
 from srtrain.losses.wgan_gp import WassersteinGP
+from srtrain.models.descriptor import load_descriptor
 
 
 def build_content(recipe: Recipe) -> tuple[ContentLoss, ContentLoss]:
@@ -31,10 +33,18 @@ def build_content(recipe: Recipe) -> tuple[ContentLoss, ContentLoss]:
                 "(torchvision's vgg19 state dict, or the shorter normalised one)"
             )
         vgg = VggLoss(load_vgg(Path(recipe.vgg.weights), recipe.vgg.layers))
-    whole = ContentLoss(recipe.loss, vgg)
-    if vgg is None or not recipe.model.grows:
+    identity = None
+    if recipe.loss.identity:
+        if not recipe.data.clips:
+            raise InputError("loss.identity needs whole faces, which data.clips gives")
+        identity = IdentityLoss(load_descriptor(recipe.identity.weights or None))
+    if recipe.loss.flicker and not recipe.data.clips:
+        raise InputError("loss.flicker needs clips of two frames: set data.clips")
+    whole = ContentLoss(recipe.loss, vgg, identity, scale=recipe.model.scale)
+    if not recipe.model.grows:
         return whole, whole
-    pixels = dataclasses.replace(recipe.loss, vgg=0.0)
+    # The grid of a smaller resolution has another period.
+    pixels = dataclasses.replace(recipe.loss, vgg=0.0, identity=0.0, flicker=0.0, grid=0.0)
     if not pixels.mse and not pixels.l1:
         pixels = dataclasses.replace(pixels, mse=1.0)
     return ContentLoss(pixels), whole

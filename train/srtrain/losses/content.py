@@ -1,4 +1,4 @@
-"""Content losses: pixels, VGG19 features, and their mix."""
+"""Content losses: pixels, VGG19 features, identity, flicker, grid, and their mix."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from torch.nn import functional as F
 
 from srsdk.errors import InputError
 from srtrain.config import LossConfig
+from srtrain.losses.grid import flicker_loss, grid_loss
+from srtrain.losses.identity import IdentityLoss
 from srtrain.losses.vgg import VggLoss
 
 
 class ContentLoss(nn.Module):
-    """Weighted sum of mean absolute, mean squared and VGG19 error (report: "content loss").
+    """Weighted sum of all losses that compare a result with its high resolution.
 
     The report's mix loss is `mse` and `vgg` together: VGG alone leaves a checkerboard, which the
     pixels' term removes.
@@ -20,25 +22,52 @@ class ContentLoss(nn.Module):
     Args:
         config: The weights.
         vgg: Needed where the weight of `vgg` is not 0.
+        identity: Needed where the weight of `identity` is not 0.
+        scale: Upscaling factor, the period of the grid that `grid` is about.
     """
 
-    def __init__(self, config: LossConfig, vgg: VggLoss | None = None) -> None:
+    def __init__(
+        self,
+        config: LossConfig,
+        vgg: VggLoss | None = None,
+        identity: IdentityLoss | None = None,
+        *,
+        scale: int = 4,
+    ) -> None:
         super().__init__()
-        self.config, self.vgg = config, vgg
+        self.config, self.scale, self.vgg, self.identity = config, scale, vgg, identity
         if not config.l1 and not config.mse and not config.vgg:
             raise InputError("the recipe's [loss] table has no l1, mse or vgg above 0")
         if config.vgg and vgg is None:
             raise InputError("loss.vgg needs VGG19 weights: set vgg.weights to their file")
+        if config.identity and identity is None:
+            raise InputError("loss.identity needs a face descriptor: set identity.weights")
 
-    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """Scalar loss of `(N, 3, H, W)` images in [0, 1]."""
+    def forward(self, sr: Tensor, hr: Tensor, clips: int = 0, whole: int = 0) -> Tensor:
+        """Scalar loss.
+
+        Args:
+            sr: `(N, 3, H, W)` in [0, 1].
+            hr: The same.
+            clips: Clips of two frames that the images are: first all first frames, then all second
+                ones; 0 for single images.
+            whole: Images, from the first, that show a whole aligned face.
+        """
+        config = self.config
+        first, first_hr = (sr[:clips], hr[:clips]) if clips else (sr, hr)
         terms = []
-        if self.config.l1:
-            terms.append(self.config.l1 * F.l1_loss(sr, hr))
-        if self.config.mse:
-            terms.append(self.config.mse * F.mse_loss(sr, hr))
-        if self.config.vgg and self.vgg is not None:
-            terms.append(self.config.vgg * self.vgg(*at_phases(sr, hr)))
+        if config.l1:
+            terms.append(config.l1 * F.l1_loss(sr, hr))
+        if config.mse:
+            terms.append(config.mse * F.mse_loss(sr, hr))
+        if config.vgg and self.vgg is not None:
+            terms.append(config.vgg * self.vgg(*at_phases(first, first_hr)))
+        if config.identity and self.identity is not None and whole:
+            terms.append(config.identity * self.identity(first[:whole], first_hr[:whole]))
+        if config.flicker and clips:
+            terms.append(config.flicker * flicker_loss(sr, hr))
+        if config.grid:
+            terms.append(config.grid * grid_loss(sr, hr, self.scale))
         return sum(terms[1:], terms[0])
 
 

@@ -7,7 +7,7 @@ shuffle and the base image), `forward(lr)` the upscaled image in [0, 1].
 from srtrain.models.base import Generator
 from srtrain.models.build import build_adversary, build_generator, growth_levels
 from srtrain.models.critic import Critic
-from srtrain.models.discriminator import Discriminator
+from srtrain.models.discriminator import Discriminator, PatchDiscriminator
 from srtrain.models.edge import Edge, RepConv
 from srtrain.models.srpggan import SRPGGAN
 from srtrain.models.srresnet import SRResNet
@@ -18,6 +18,7 @@ __all__ = [
     "Discriminator",
     "Edge",
     "Generator",
+    "PatchDiscriminator",
     "RepConv",
     "SRResNet",
     "build_adversary",

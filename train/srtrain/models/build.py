@@ -10,7 +10,7 @@ from srsdk.errors import InputError
 from srtrain.config import ModelConfig, Recipe
 from srtrain.models.base import Generator
 from srtrain.models.critic import Critic
-from srtrain.models.discriminator import Discriminator
+from srtrain.models.discriminator import Discriminator, PatchDiscriminator
 from srtrain.models.edge import Edge
 from srtrain.models.srpggan import SRPGGAN
 from srtrain.models.srresnet import SRResNet
@@ -45,6 +45,10 @@ def build_adversary(recipe: Recipe) -> nn.Module:
     config = recipe.adversary
     if recipe.model.grows and not recipe.loss.wgan_gp:
         raise InputError("srpggan trains with loss.wgan_gp: SRGAN's discriminator cannot grow")
+    if config.architecture == "patch":
+        if recipe.loss.wgan_gp:
+            raise InputError("loss.wgan_gp needs adversary.architecture = 'report'")
+        return PatchDiscriminator(config.features)
     levels = growth_levels(recipe)
     side = recipe.data.lr_patch * recipe.model.scale
     try:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from srtrain.models.conv import TwiceDifferentiableConv2d, convolve
+
 
 class Critic(nn.Module):
     """Scores images without sigmoid or batch norm.
@@ -122,13 +124,13 @@ class PixelNorm(nn.Module):
         return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
 
 
-class EqualisedConv2d(nn.Conv2d):
+class EqualisedConv2d(TwiceDifferentiableConv2d):
     """Convolution whose weights, drawn from N(0, 1), are scaled as they are used."""
 
     def forward(self, x: Tensor) -> Tensor:
         """See `nn.Conv2d`."""
         gain = math.sqrt(2 / self.weight[0].numel())
-        return F.conv2d(x, self.weight * gain, self.bias, self.stride, self.padding)
+        return convolve(x, self.weight * gain, self.bias)
 
 
 class EqualisedLinear(nn.Linear):
@@ -147,7 +149,7 @@ def _deviation(x: Tensor) -> Tensor:
 
 
 def _conv(inputs: int, outputs: int, kernel: int, equalised: bool) -> nn.Conv2d:
-    kind = EqualisedConv2d if equalised else nn.Conv2d
+    kind = EqualisedConv2d if equalised else TwiceDifferentiableConv2d
     conv = kind(inputs, outputs, kernel, padding=kernel // 2)
     if equalised:
         nn.init.normal_(conv.weight)

@@ -135,7 +135,7 @@ def read_dlib(data: bytes, name: str = "the file") -> tuple[list[tuple[Tensor, T
     try:
         parts = list(_layers(data))
         convs = []
-        sizes = _conv_shapes()
+        sizes = conv_shapes()
         for shape, (kind, conv), (then, affine) in zip(
             sizes, parts[0:-1:2], parts[1:-1:2], strict=True
         ):
@@ -185,7 +185,8 @@ def _integer(data: bytes, at: int) -> tuple[int, int]:
     return (-value if data[at] & 0x80 else value), at + 1 + length
 
 
-def _conv_shapes() -> list[tuple[int, int, int, int]]:
+def conv_shapes() -> list[tuple[int, int, int, int]]:
+    """Shapes of the convolutions' weights, in order."""
     shapes = [(32, 3, 7, 7)]
     inputs = 32
     for features, count in _BLOCKS:
@@ -204,7 +205,7 @@ def _conv(layer: tuple[Tensor, Tensor], *, stride: int, padding: int) -> nn.Conv
 
 
 def _from_state_dict(path: Path) -> FaceDescriptor:
-    zeros = [(torch.zeros(shape), torch.zeros(shape[0])) for shape in _conv_shapes()]
+    zeros = [(torch.zeros(shape), torch.zeros(shape[0])) for shape in conv_shapes()]
     network = FaceDescriptor(zeros, torch.zeros(128, 256))
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
