@@ -69,8 +69,7 @@ TOOLS: dict[str, Callable[[Path, Path], None]] = {
 def score(clip: Clip, source: Path, result: Path, tool: Callable[[Path, Path], None]) -> str:
     """What a tool makes of a clip: "right", what is wrong, or "not judged".
 
-    A clip that srsdk refuses, as it says, is right for srsdk if it does so; what others make of such
-    a clip is a matter of taste, so it is not judged.
+    What others make of a clip that srsdk refuses, as it says, is a matter of taste: not judged.
     """
     try:
         tool(source, result)
