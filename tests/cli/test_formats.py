@@ -234,7 +234,7 @@ def test_raw_pixels_through_pipes() -> None:
 
 def test_hardware_that_is_not_there_is_an_error(tmp_path: Path, run: Run) -> None:
     source = clip(tmp_path / "in.mp4", frames=2)
-    for codec in ("h264_v4l2m2m", "h264_videotoolbox"):
+    for codec in ("h264_v4l2m2m", "h264_videotoolbox", "h264_nvenc"):
         result = run("enhance", source, "-o", tmp_path / "out.mp4", *FAST, "--codec", codec)
         if result.code == 0:
             pytest.skip("it is there")
@@ -278,3 +278,19 @@ def test_sound_that_does_not_fit_is_refused_with_what_would_do(tmp_path: Path, r
     assert none.code == 0
     assert "left out audio track 1 (adpcm_ms), as asked" in none.err
     assert count_frames(tmp_path / "n.mp4") == (12, (128, 96), 0)
+
+
+def test_network_addresses_are_refused_as_such(tmp_path: Path, run: Run) -> None:
+    result = run("enhance", "https://example.org/a.mp4", "-o", tmp_path / "out.mp4")
+    assert result.code == 2
+    assert "https://example.org/a.mp4 is a network address" in result.error
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "libvpx-vp9"])
+def test_encoders_write_nothing_on_stderr(tmp_path: Path, codec: str) -> None:
+    source = clip(tmp_path / "in.mp4", frames=3)
+    target = str(tmp_path / "out.mkv")
+    code = "from srsdk.cli import main; main()"
+    command = [sys.executable, "-c", code, "enhance", str(source), "-o", target, "-q", *FAST]
+    done = subprocess.run([*command, "--codec", codec], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,12 @@ def plan(
         raise InputError("the output has no name; give -o FILE or FOLDER")
     if "" in inputs:
         raise InputError("an input has no name")
+    for given in (*inputs, output):
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", given):
+            raise InputError(
+                f"{given} is a network address; download the file first (for streams there is "
+                "`srsdk live`)"
+            )
     sources = [typed_path(given) for given in inputs]
     target = typed_path(output)
     if STANDARD in (target, *sources) or is_pattern(target):

@@ -29,9 +29,6 @@ HARDWARE = {
 # Default speed setting of each encoder, fit for encoding while a generator has the processor.
 _PRESETS = {"libx264": "superfast", "libx265": "ultrafast", "libsvtav1": "10", "libvpx-vp9": "8"}
 
-# Constant quality of each encoder that looks alike: VP9 and AV1 count to 63, the others to 51.
-_CRF = {"libx264": 18.0, "libx265": 20.0, "libsvtav1": 24.0, "libvpx-vp9": 24.0}
-
 #: Encoders of HEVC.
 HEVC = ("libx265", "hevc_nvenc", "hevc_videotoolbox", "hevc_qsv", "hevc_amf")
 
@@ -97,7 +94,8 @@ class EncodeOptions:
     @classmethod
     def for_format(cls, kind: str) -> EncodeOptions:
         """The defaults for a format, as FFmpeg calls it: WebM holds no H.264."""
-        return cls(codec="libvpx-vp9", crf=_CRF["libvpx-vp9"]) if kind == "webm" else cls()
+        # VP9 counts to 63, where H.264 counts to 51.
+        return cls(codec="libvpx-vp9", crf=24) if kind == "webm" else cls()
 
     def settings(self) -> dict[str, str]:
         """The encoder's own options."""

@@ -157,6 +157,8 @@ class VideoWriter:
                 f"FFmpeg here has no encoder {codec}{needs}; choose another codec, for instance "
                 "libx264"
             ) from error
+        if codec == "libsvtav1":
+            os.environ.setdefault("SVT_LOG", "1")  # else it writes pages on stderr
         self._stored.configure(stream.codec_context)
         if self._container.format.name in ("mp4", "mov") and codec in HEVC:
             stream.codec_context.codec_tag = "hvc1"  # Apple's players take no "hev1"
@@ -166,13 +168,13 @@ class VideoWriter:
         try:
             self._container.start_encoding()
         except (av.error.FFmpegError, OSError, ValueError, RuntimeError) as error:
-            if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
-                raise self._failure(error) from error
             if self._options.codec in HARDWARE:
                 raise VideoError(
                     f"{self._options.codec} cannot be used here ({reason(error)}): it needs "
                     f"{HARDWARE[self._options.codec]}; choose codec libx264"
                 ) from error
+            if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+                raise self._failure(error) from error
             raise VideoError(
                 f"{self.path} cannot be started ({reason(error)}); check codec "
                 f"{self._options.codec}, preset {self._options.preset} and pixel format "
