@@ -189,6 +189,10 @@ def _killed_job(source: Path, target: Path, moments: random.Random, limit: int) 
             process.send_signal(signal.SIGKILL)
             process.communicate()
             kills += 1
+            if target.exists():  # killed after all was done
+                with pytest.raises(VideoError, match="exists already"):
+                    enhance_video(source, target, Counting(), identity={})
+                return kills
             continue
         assert process.returncode == 0, err
         return kills

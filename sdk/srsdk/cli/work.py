@@ -82,6 +82,10 @@ class Worker:
             begun = True
             on_progress(done, total)
 
+        if job.kind in ("video", "pictures") and job.target.exists():
+            from srsdk.video.job import remove_finished
+
+            remove_finished(job.target)
         if self.skip_existing and job.target != STANDARD and job.target.exists():
             return Outcome(job, skipped=True)
         try:

@@ -14,7 +14,7 @@ from srsdk.video.comparison import SideBySide
 from srsdk.video.conversion import TrackOptions
 from srsdk.video.encoding import EncodeOptions
 from srsdk.video.identity import identity_of
-from srsdk.video.job import JobFolder
+from srsdk.video.job import JobFolder, remove_finished
 from srsdk.video.pipeline import Pipeline
 from srsdk.video.reader import ReadOptions, VideoReader
 from srsdk.video.report import VideoReport, make_report
@@ -95,6 +95,7 @@ def enhance_video(
     if scale < 1 or depth < 1:
         raise InputError(f"scale {scale} and depth {depth} must be at least 1")
     _check_distinct(outputs)
+    remove_finished(outputs.target)
     kind = check_target(outputs.target, overwrite=overwrite)
     job = _Job(encode or EncodeOptions.for_format(kind), tracks or TrackOptions(), kind, overwrite)
     if isinstance(source, (str, os.PathLike)):
@@ -126,6 +127,7 @@ def enhance_video(
                 depth,
             )
             pipeline.run()
+            folder.finish()
             for writer in writers:
                 writer.publish()
         except BaseException:

@@ -32,9 +32,26 @@ if TYPE_CHECKING:
     from srsdk.video.picture import EncodedPacket
 
 
+_FINISHED = {"finished": True}
+
+
 def folder_of(target: Path) -> Path:
     """Where the unfinished work on an output is."""
     return target.with_name(f".{target.name[:200]}.srsdk-job")
+
+
+def remove_finished(target: Path) -> None:
+    """Remove the folder of a job that was killed after its output had got its name."""
+    folder = folder_of(target)
+    if not target.exists() or not folder.is_dir():
+        return
+    if list(_lines(folder / "journal"))[-1:] != [_FINISHED]:
+        return
+    with contextlib.suppress(OSError):
+        lock = FileLock.acquire(folder / "lock")
+        if lock is not None:
+            shutil.rmtree(folder)
+            lock.release()
 
 
 @dataclass(frozen=True)
@@ -198,6 +215,15 @@ class JobFolder:
             self._write_line(asdict(chunk))
             self.chunks.append(chunk)
             self._number += 1
+
+    def finish(self) -> None:
+        """Note that all is done and only the outputs' names are to be given.
+
+        Raises:
+            VideoError: The disk does not take it.
+        """
+        with self._failing():
+            self._write_line(_FINISHED)
 
     def _write_line(self, line: dict[str, Any]) -> None:
         assert self._journal is not None
