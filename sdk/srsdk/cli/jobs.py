@@ -94,10 +94,10 @@ def plan(
         raise InputError("the output has no name; give -o FILE or FOLDER")
     if "" in inputs:
         raise InputError("an input has no name")
-    for given in (*inputs, output):
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", given):
+    for typed in (*inputs, output):
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", typed):
             raise InputError(
-                f"{given} is a network address; download the file first (for streams there is "
+                f"{typed} is a network address; download the file first (for streams there is "
                 "`srsdk live`)"
             )
     sources = [typed_path(given) for given in inputs]
