@@ -16,7 +16,7 @@ def uses_bf16(config: RunConfig, device: torch.device) -> bool:
     if config.precision != "auto":
         return config.precision == "bf16"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return device.type == "cpu" and supported is not None and bool(supported())
 

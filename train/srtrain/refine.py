@@ -129,7 +129,7 @@ def _grid(model: Generator, smooth: Tensor) -> Tensor:
     """`(N, 3, scale, scale)`: what each place of a cell is off by in the middle of each patch."""
     scale, halo = model.scale, model.halo
     grids = []
-    for part in smooth.split(4):
+    for part in torch.split(smooth, 4):
         plain = F.interpolate(part, scale_factor=scale, mode="bicubic", align_corners=False)
         error = (model(part) - plain)[
             :, :, halo * scale : -halo * scale, halo * scale : -halo * scale

@@ -126,7 +126,7 @@ class Step:
                 losses["adversarial"] = adversary.objective.generator_loss(adversary.network, made)
                 loss = loss + adversary.weight * losses["adversarial"]
         state.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         average_gradients(self.processes, state.generator)
         state.optimiser.step()
         return {name: value.detach().float() for name, value in losses.items()}

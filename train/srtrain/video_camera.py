@@ -91,7 +91,7 @@ def through_codecs(clips: Sequence[Pixels], random: Random) -> list[Pixels]:
     if len(streamed):
         crf = int(random.integers(18, 37))
         first_is_key = bool(random.random() < 0.3)
-        made = h264_clips([clips[n] for n in streamed], crf, first_is_key=first_is_key)
+        made = h264_clips([clips[n] for n in streamed.tolist()], crf, first_is_key=first_is_key)
         for n, clip in zip(streamed.tolist(), made, strict=True):
             result[n] = clip
     for n in np.flatnonzero(chosen == 1).tolist():

@@ -10,6 +10,7 @@ StyleGAN2-ADA's `conv2d_gradfix`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if torch.is_autocast_enabled(x.device.type):
         dtype = torch.get_autocast_dtype(x.device.type)
         x, weight = x.to(dtype), weight.to(dtype)
-    result: Tensor = _Convolution.apply(x, weight)  # type: ignore[no-untyped-call]
+    result = _convolution(x, weight)
     return result if bias is None else result + bias.to(result.dtype)[:, None, None]
 
 
@@ -59,8 +60,8 @@ class _Convolution(Function):
         x, weight = ctx.saved_tensors
         by_x, by_weight = ctx.needs_input_grad
         return (
-            _InputGradient.apply(gradient, weight, x) if by_x else None,
-            _WeightGradient.apply(gradient, x, weight) if by_weight else None,
+            _input_gradient(gradient, weight, x) if by_x else None,
+            _weight_gradient(gradient, x, weight) if by_weight else None,
         )
 
 
@@ -77,8 +78,8 @@ class _InputGradient(Function):
         gradient, weight = ctx.saved_tensors
         by_gradient, by_weight, _ = ctx.needs_input_grad
         return (
-            _Convolution.apply(second, weight) if by_gradient else None,
-            _WeightGradient.apply(gradient, second, weight) if by_weight else None,
+            _convolution(second, weight) if by_gradient else None,
+            _weight_gradient(gradient, second, weight) if by_weight else None,
             None,
         )
 
@@ -96,7 +97,12 @@ class _WeightGradient(Function):
         gradient, x = ctx.saved_tensors
         by_gradient, by_x, _ = ctx.needs_input_grad
         return (
-            _Convolution.apply(x, second) if by_gradient else None,
-            _InputGradient.apply(gradient, second, x) if by_x else None,
+            _convolution(x, second) if by_gradient else None,
+            _input_gradient(gradient, second, x) if by_x else None,
             None,
         )
+
+
+_convolution: Callable[[Tensor, Tensor], Tensor] = _Convolution.apply
+_input_gradient: Callable[[Tensor, Tensor, Tensor], Tensor] = _InputGradient.apply
+_weight_gradient: Callable[[Tensor, Tensor, Tensor], Tensor] = _WeightGradient.apply
