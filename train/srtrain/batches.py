@@ -143,7 +143,7 @@ class ClipBatches:
             self._whole_count = batch
 
     def at(self, step: int, critic_step: int = 0) -> Batch:
-        """See `BatchSource.at`."""
+        """A batch of a step: the critic's are 1, 2, ..., the generator's is 0."""
         random = np.random.default_rng([self._seed, step, critic_step])
         whole = random.choice(self._whole, self._whole_count)
         parts = random.choice(self._parts, self._batch - self._whole_count)

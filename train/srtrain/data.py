@@ -87,11 +87,11 @@ class Pairs:
 
     @property
     def lr_side(self) -> int:
-        """See `Faces.lr_side`."""
+        """Side of the low-resolution faces."""
         return int(self.lr.shape[1])
 
     def face(self, index: int, random: np.random.Generator) -> tuple[Pixels, Pixels, Pixels | None]:
-        """See `Faces.face`."""
+        """Low resolution, high resolution and teacher output of one face."""
         lr = camera(self.hr[index], self.scale, random) if self.camera else self.lr[index]
         return (
             lr,
@@ -140,11 +140,11 @@ class Encoded:
 
     @property
     def lr_side(self) -> int:
-        """See `Faces.lr_side`."""
+        """Side of the low-resolution faces."""
         return self.side // self.scale
 
     def face(self, index: int, random: np.random.Generator) -> tuple[Pixels, Pixels, Pixels | None]:
-        """See `Faces.face`; in place of a corrupt picture comes the next one."""
+        """One face, decoded and degraded; in place of a corrupt picture comes the next one."""
         for offset in range(len(self)):
             number = (index + offset) % len(self)
             picture = decode(self.entries[number].read())

@@ -24,11 +24,11 @@ from srtrain.metrics import mean_psnr
 from srtrain.models import SRPGGAN, growth_levels
 from srtrain.parallel import Alone, Processes
 from srtrain.precision import uses_bf16
-from srtrain.record import Record
 from srtrain.schedule import growth, learning_rate, progress
 from srtrain.scoring import load_sets
 from srtrain.state import State, TrainingDivergedError, check_losses, set_rate
 from srtrain.steps import Growth, Step
+from srtrain.training_log import TrainingLog
 
 __all__ = ["TrainingDivergedError", "evaluate", "load_dev", "run", "to_pixels", "to_tensor"]
 
@@ -91,7 +91,7 @@ def run(
     read_every = _READ_EVERY if state.device.type == "cuda" else 1
     started = time.monotonic() - state.seconds
     done = progress(config, state.step, state.seconds, budget)
-    with batches, Record(output, enabled=tensorboard and processes.rank == 0) as record:
+    with batches, TrainingLog(output, enabled=tensorboard and processes.rank == 0) as record:
         while done < 1:
             now = Growth(levels, *growth(done, levels, recipe.grow.fade))
             losses = _train(state, step_of, batches, now, done)
@@ -181,7 +181,7 @@ def _save(state: State, summary: str, path: Path, processes: Processes) -> Check
     return now
 
 
-def _report(state: State, dev: dict[str, Pairs], record: Record) -> None:
+def _report(state: State, dev: dict[str, Pairs], record: TrainingLog) -> None:
     """Scores of the first faces of each dev set, and sample pictures."""
     few = evaluate(state.ema.module, dev, limit=48)
     for name, score in few.items():

@@ -60,7 +60,7 @@ class FabricProcesses:
         self.rank, self.count = int(fabric.global_rank), int(fabric.world_size)
 
     def average(self, tensors: Iterable[Tensor]) -> None:
-        """See `Processes.average`."""
+        """Replace float tensors by their means over the processes."""
         parts = [tensor for tensor in tensors if tensor.is_floating_point()]
         if not parts:
             return
@@ -71,7 +71,7 @@ class FabricProcesses:
             start += part.numel()
 
     def agree(self, value: float) -> float:
-        """See `Processes.agree`."""
+        """The first process's value."""
         return float(self.fabric.broadcast(value))
 
 

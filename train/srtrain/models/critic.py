@@ -128,7 +128,7 @@ class EqualisedConv2d(TwiceDifferentiableConv2d):
     """Convolution whose weights, drawn from N(0, 1), are scaled as they are used."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """See `nn.Conv2d`."""
+        """Convolve with the scaled weights."""
         gain = math.sqrt(2 / self.weight[0].numel())
         return convolve(x, self.weight * gain, self.bias)
 
@@ -137,7 +137,7 @@ class EqualisedLinear(nn.Linear):
     """Dense layer whose weights, drawn from N(0, 1), are scaled as they are used."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """See `nn.Linear`."""
+        """Multiply by the scaled weights."""
         return F.linear(x, self.weight * math.sqrt(2 / self.weight[0].numel()), self.bias)
 
 

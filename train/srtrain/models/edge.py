@@ -140,7 +140,7 @@ class Edge(Generator):
         return max(len(self.convs) + self.out.kernel_size[0] // 2, 1)
 
     def graph(self, lr: Tensor) -> Tensor:
-        """See `Generator.graph`."""
+        """The network without its last pixel shuffle and base."""
         x = lr
         for conv in self.convs:
             x = F.relu(conv(x))

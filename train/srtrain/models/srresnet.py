@@ -97,7 +97,7 @@ class SRResNet(Generator):
         return math.ceil(4 + 2 * len(self.trunk) + 1 + tail)
 
     def graph(self, lr: Tensor) -> Tensor:
-        """See `Generator.graph`."""
+        """The network without its last pixel shuffle and base."""
         first = self.head(lr)
         x = first + self.trunk_end(self.trunk(first))
         result: Tensor = self.out(self.stages(x))

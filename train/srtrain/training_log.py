@@ -19,7 +19,7 @@ from srtrain.images import to_tensor
 _FACES = 4
 
 
-class Record:
+class TrainingLog:
     """Writes to `folder/tensorboard`, or nothing at all.
 
     Raises:
