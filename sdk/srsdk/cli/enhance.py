@@ -1,3 +1,4 @@
+# Longer than other functions here: typer reads each option from the signature.
 """`srsdk enhance`: images, videos and folders in, sharper ones out."""
 
 from __future__ import annotations
