@@ -57,8 +57,8 @@ def grown(folder: Path, scene: object, frames: int, warm_up: int, later: bool) -
 @pytest.mark.parametrize(
     ("frames", "warm_up"),
     [
-        (600, 200),
-        pytest.param(10_000, 300, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+        (900, 500),
+        pytest.param(10_000, 1000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
     ],
 )
 def test_memory_is_flat_with_faces_on(
