@@ -13,7 +13,7 @@ from srsdk.backends import open_backend
 from srsdk.errors import CudaError
 from srsdk.types import Backend, Pixels
 from tests.gpu.pictures import frames
-from tests.sdk.agreement import assert_any_layout
+from tests.sdk.backends.agreement import assert_any_layout
 
 pytestmark = pytest.mark.gpu
 

@@ -18,7 +18,7 @@ from srsdk.errors import SrsdkError
 from srsdk.tensorrt.building import Options, build_engine
 from srsdk.tensorrt.flavour import find_flavour
 from srsdk.tensorrt.profiles import profiles
-from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
+from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, JsonObject, step
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.output.parent / "engines"
     folder.mkdir(exist_ok=True)
-    files: dict[str, Record] = {}
+    files: dict[str, JsonObject] = {}
     for name in options.models:
         onnx = folder / f"{name}-fp16.onnx"
         save(convert(load(Path(zoo.find(name))), "fp16").model, onnx)

@@ -12,7 +12,7 @@ import numpy as np
 
 from srsdk.backends import BACKENDS, open_backend
 from srsdk.types import Pixels
-from tests.benchmarks.gpu.report import Record
+from tests.benchmarks.gpu.report import JsonObject
 
 ENGINES = {"tensorrt"}  # backends that take an engine
 HALVES = {"onnxruntime-cuda"}  # backends that take an ONNX file in float16
@@ -135,7 +135,7 @@ class Torch:
 
 
 def open_all(
-    names: list[str], model: Path, files: Record, batch: Pixels
+    names: list[str], model: Path, files: JsonObject, batch: Pixels
 ) -> Iterator[tuple[str, Runner | Exception]]:
     """Each runner, or why there is none."""
     shared: list[Torch] = []

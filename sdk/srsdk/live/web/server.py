@@ -136,12 +136,18 @@ class Server:
         return web.Response(text=text, content_type=_FILES[name], charset="utf-8")
 
     async def _config(self, _: web.Request) -> web.StreamResponse:
-        """Whether the page sends its camera, and its models, the one to begin with first."""
+        """What the page begins with: the first of its models, and how strong faces are."""
         models = [
             {"name": c.name, "scale": c.scale, "faces": c.faces is not None}
             for c in self._models.choices.values()
         ]
-        return web.json_response({"camera": self._open_source is None, "models": models})
+        return web.json_response(
+            {
+                "camera": self._open_source is None,
+                "models": models,
+                "strength": self._models.strength,
+            }
+        )
 
     async def _offer(self, request: web.Request) -> web.StreamResponse:
         """Answer a page's WebRTC offer."""
