@@ -112,8 +112,9 @@ class VideoReader:
         #: Seconds at which the part that is read begins, and its length; None: to the end.
         self.section: tuple[float, float | None] = (options.start, options.duration)
         self._log = DamageLog()
+        self._missing = 0
         if file is None:
-            check_file(self.path, whole=options.on_damage != "salvage")
+            self._missing = check_file(self.path, whole=options.on_damage != "salvage")
         self.container = open_container(self.path, file)
         try:
             self._video: Any = video_stream(self.container, self.path)
@@ -153,6 +154,8 @@ class VideoReader:
     def warnings(self) -> list[str]:
         """What a viewer of the frames read so far should know, one line each."""
         lines = []
+        if self._missing:
+            lines.append(f"cut short, {self._missing} bytes are missing at its end")
         if self._decoder.lead_in:
             lines.append(
                 f"the first {self._decoder.lead_in:.2f} s, before the first key frame, "

@@ -297,5 +297,5 @@ def _checksum(frame: av.VideoFrame) -> int | None:
             buffer=plane,  # type: ignore[arg-type]  # av.Plane supports the buffer protocol
             strides=(plane.line_size, 1),
         )
-        checksum = zlib.crc32(np.ascontiguousarray(rows), checksum)
+        checksum = zlib.crc32(np.ascontiguousarray(rows).data, checksum)
     return checksum
