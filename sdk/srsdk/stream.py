@@ -26,7 +26,8 @@ _IN_FLIGHT = 2
 class UpscalerStream:
     """The frames of one video, in order, from one thread at a time; made by `Upscaler.stream`.
 
-    A context manager: it ends with `close`. A stream that is not closed costs memory, nothing else.
+    A context manager: it ends with `close`. A stream that is not closed costs memory, and with
+    `detect_later` an idle thread, until it is collected.
 
     Args:
         generator: Upscales frames.
@@ -143,7 +144,8 @@ class UpscalerStream:
         """What the stream remembers of the frames whose results are there: tracks and counts.
 
         Raises:
-            InputError: A detector of the caller's own holds what cannot be kept.
+            InputError: A detector of the caller's own holds what cannot be kept, or faces are
+                looked for between frames (`detect_later`).
         """
         tracked = None if self._enhancer is None else self._enhancer.state()
         return snapshot.dump((self.faces_total, tracked))
@@ -163,6 +165,8 @@ class UpscalerStream:
         self._closed = True
         if self._queue:
             self._finish_through(self._queue[-1])
+        if self._enhancer is not None:
+            self._enhancer.close()
 
     def __enter__(self) -> UpscalerStream:
         return self

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from srsdk import snapshot
+from srsdk.errors import InputError
 from srsdk.faces.budget import FaceBudget
 from srsdk.faces.crop import CropPlan, box_of_square, face_squares
 from srsdk.faces.enhance import FaceEnhancer, FaceResult, FrameFace
@@ -33,7 +35,7 @@ class FaceSummary:
         comparisons: How often the identity guard compared a face.
         mean_distance: Mean of the distances it found; 0 without comparisons.
         held_back: Tracks of which it let less than all be shown.
-        guard_seconds: Time it took.
+        guard_seconds: Time it took within the frames.
     """
 
     tracks: int = 0
@@ -52,6 +54,10 @@ class FaceStream:
     over a few frames, so nothing pops. With a guard, a face is compared when it comes up and every
     three seconds; the decision takes effect within a second.
 
+    With an executor, detection and the guard run there between the frames, so no frame takes longer
+    than another. Faces then come up a frame or two later, a face is not shown before the guard has
+    compared it, and the results depend on when the executor is done.
+
     Args:
         enhancer: Does everything that has no memory; several streams may share it.
         every: Frames from one detection to the next. With 1, the detector is the one for images,
@@ -59,6 +65,7 @@ class FaceStream:
         budget_ms: Milliseconds a frame that faces may take on average. Which faces are enhanced and
             how often faces are looked for then follows from what they cost on this machine, as
             measured. None: no limit.
+        executor: Runs detection and the guard; `close` shuts it down. None: they run in `enhance`.
 
     Attributes:
         strength: How much of the face generator's result to blend in, 0 to 1; may be changed
@@ -70,11 +77,17 @@ class FaceStream:
     """
 
     def __init__(
-        self, enhancer: FaceEnhancer, *, every: int = 5, budget_ms: float | None = None
+        self,
+        enhancer: FaceEnhancer,
+        *,
+        every: int = 5,
+        budget_ms: float | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._enhancer = enhancer
         detector = enhancer.detector if every == 1 else enhancer.video_detector
-        self._tracker = FaceTracker(detector, every=every)
+        self._tracker = FaceTracker(detector, every=every, executor=executor)
+        self._executor = executor
         self._every = every
         self._states: dict[int, _State] = {}
         self._frame = 0
@@ -105,6 +118,7 @@ class FaceStream:
             return self._judge(tracks, squares, plan, crops, sr)
 
         result = self._enhancer.apply(lr, sr, plans, judge=judge, detect=detect)
+        self._tracker.detect_later(self._enhancer.bgr(lr))
         faces = tuple(
             FrameFace(track.id, track.box, state.shown, state.distance)
             for track in tracks
@@ -126,8 +140,11 @@ class FaceStream:
         """Everything that the stream remembers, for `restore` in another process.
 
         Raises:
-            InputError: A detector of the caller's own holds what cannot be kept.
+            InputError: A detector of the caller's own holds what cannot be kept, or there is an
+                executor.
         """
+        if self._executor is not None:
+            raise InputError("faces are looked for beside the frames: there is no state to keep")
         return snapshot.dump(vars(self), self._shared())
 
     def restore(self, state: bytes) -> None:
@@ -137,6 +154,11 @@ class FaceStream:
             InputError: The bytes are damaged, or come from another version.
         """
         vars(self).update(snapshot.load(state, self._shared()))
+
+    def close(self) -> None:
+        """Shut the executor down; what it runs is finished and not used."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _shared(self) -> list[object]:
         """What has no memory: the enhancer, and the models that it holds."""
@@ -149,6 +171,9 @@ class FaceStream:
             self._tracker.every = self._budget.detect_every(self._every)
         tracks = self._tracker.update(self._enhancer.bgr(lr))
         self._frame += 1
+        for state in self._states.values():
+            if state.running is not None and state.running.done():
+                self._decide(state, state.running.result())
         boxes = [track.box for track in tracks]
         sides = face_squares(boxes)[:, 2]
         wanted = self._enhancer.limits.weights(sides)
@@ -181,14 +206,24 @@ class FaceStream:
         for row, index in enumerate(plan.faces.tolist()):
             track = tracks[index]
             state = self._states[track.id]
-            if self._enhancer.guard is not None and state.is_due(self._frame):
+            guard = self._enhancer.guard
+            if guard is not None and state.is_due(self._frame):
                 origin = plan.origins[row].tolist()
-                far = self._enhancer.distance(squares[index], track.roll, crops[row], origin, sr)
-                held_before = state.wanted_share < 1
-                state.compare(self._frame, far)
-                self._count_comparison(far, held=state.wanted_share < 1 and not held_before)
-            state.shown = strengths[row] = self.strength * state.fade * state.share
+                chips = self._enhancer.chips(squares[index], track.roll, crops[row], origin, sr)
+                if self._executor is None:
+                    self._decide(state, guard.distance(*chips))
+                else:
+                    state.running = self._executor.submit(guard.distance, *chips)
+            unknown = state.running is not None and state.distance is None
+            share = 0.0 if unknown else state.share
+            state.shown = strengths[row] = self.strength * state.fade * share
         return strengths
+
+    def _decide(self, state: _State, distance: float) -> None:
+        """Take a comparison into account."""
+        held_before = state.wanted_share < 1
+        state.compare(self._frame, distance)
+        self._count_comparison(distance, held=state.wanted_share < 1 and not held_before)
 
     def _count_comparison(self, distance: float, *, held: bool) -> None:
         old = self.summary
@@ -214,7 +249,10 @@ class FaceStream:
         if self._budget is not None:
             pixels = sum(len(plan) * plan.side**2 for plan in plans)
             self._budget.spent_on_crops(pixels, result.generate + result.blend)
-            self._budget.spent_around(result.detect + result.guard, detected=self._tracker.detected)
+            around = result.detect + result.guard
+            if self._tracker.detected:
+                around += self._tracker.later_seconds
+            self._budget.spent_around(around, detected=self._tracker.detected)
 
     def _per_pixel(self) -> float:
         """Seconds that the generator takes for a pixel of a crop: the best of three, once warm."""
@@ -238,11 +276,13 @@ class _State:
     distance: float | None = None
     compared: int = 0
     next_comparison: int = 0
+    running: Future[float] | None = None  # a comparison beside the frames
 
     def is_due(self, frame: int) -> bool:
-        return self.fade > 0 and frame >= self.next_comparison
+        return self.fade > 0 and frame >= self.next_comparison and self.running is None
 
     def compare(self, frame: int, distance: float) -> None:
+        self.running = None
         first = self.distance is None
         # A blink or a turn of the head changes a distance; two comparisons are steadier than one.
         self.distance = distance if self.distance is None else (self.distance + distance) / 2

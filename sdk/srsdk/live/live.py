@@ -268,6 +268,7 @@ class Live:
             # Nobody can wake a thread that waits for a camera; it ends with its next frame.
             thread.join(None if index == 0 else _READ_TIMEOUT)
         self._outbox.close()
+        self._renderer.close()
 
     def __enter__(self) -> Live:
         worker = threading.Thread(target=self._work, name="srsdk-live", daemon=True)

@@ -121,7 +121,6 @@ class SrsdkUpscale(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer ha
         self._color = structure.get_string("format").lower()
         known, numerator, denominator = structure.get_fraction("framerate")
         self._fps = numerator / denominator if known and numerator else None
-        self._stream = self._live = None
         try:
             self._open_stream()
         except Exception as error:
@@ -196,6 +195,7 @@ class SrsdkUpscale(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer ha
         )
 
     def _open_stream(self) -> None:
+        self._close_stream()
         if self._upscaler is None or self._upscaler.info.color != self._color:
             self._close()
             self._open(self._color)
@@ -208,9 +208,15 @@ class SrsdkUpscale(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer ha
         else:
             self._stream = self._upscaler.stream()
 
-    def _close(self) -> None:
-        upscaler, self._upscaler = self._upscaler, None
+    def _close_stream(self) -> None:
+        for opened in (self._live, self._stream):
+            if opened is not None:
+                opened.close()
         self._stream = self._live = None
+
+    def _close(self) -> None:
+        self._close_stream()
+        upscaler, self._upscaler = self._upscaler, None
         self._failed = ""
         if upscaler is not None:
             upscaler.close()

@@ -23,7 +23,6 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 
 from srsdk.errors import InputError, SrsdkError
-from srsdk.live.live import Live
 from srsdk.live.sources import Source
 from srsdk.live.web.encoder import Codec, Encoder, Packet
 from srsdk.live.web.models import Models
@@ -67,7 +66,7 @@ class Session:
         self._encode = Encoder("VP8")
         self._packets: deque[Packet] = deque()
         self.model = next(iter(models.choices))
-        self.live = Live(models.get(self.model)).__enter__()
+        self.live = models.live(self.model).__enter__()
         self._peer.on("track", self._on_track)
         self._peer.on("datachannel", self._on_channel)
         self._peer.on("connectionstatechange", self._on_state)
@@ -225,8 +224,8 @@ class Session:
     async def _use(self, model: str) -> None:
         """Go on with another model."""
         loop = asyncio.get_running_loop()
-        upscaler = await loop.run_in_executor(self._threads, self._models.get, model)
-        before, after = self.live, Live(upscaler).__enter__()
+        live = await loop.run_in_executor(self._threads, self._models.live, model)
+        before, after = self.live, live.__enter__()
         after.faces, after.strength = before.faces, before.strength
         self.model, self.live = model, after
         await loop.run_in_executor(None, before.close)
