@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -89,6 +90,23 @@ def test_a_job_goes_on_and_the_bytes_are_the_same(
     assert not folder_of(tmp_path / target).exists()
 
 
+def test_transparency_is_gone_on_with_too(make: Any, tmp_path: Path) -> None:
+    opacity = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (48, 1))
+    clear = np.dstack([np.full((48, 64, 3), 90, np.uint8), opacity])
+    frames = [av.VideoFrame.from_ndarray(clear, format="bgra") for _ in range(620)]
+    source = long_clip(
+        make, "in.mkv", codec="ffv1", pixel_format="bgra", video_frames=frames, audio=()
+    )
+    (tmp_path / "whole").mkdir()
+    whole = tmp_path / "whole" / "out.webm"
+    enhance_video(source, whole, Counting(), identity={})
+    with pytest.raises(RuntimeError):
+        enhance_video(source, tmp_path / "out.webm", Counting(fail_at=550), identity={})
+    report = enhance_video(source, tmp_path / "out.webm", Counting(), identity={})
+    assert report.resumed_frames >= 480
+    assert (tmp_path / "out.webm").read_bytes() == whole.read_bytes()
+
+
 def test_comparisons_are_gone_on_with_too(make: Any, tmp_path: Path) -> None:
     source = long_clip(make)
     (tmp_path / "whole").mkdir()
@@ -155,6 +173,16 @@ def test_damaged_left_overs_are_not_used(make: Any, tmp_path: Path, damage: str)
     expected = {"journal": 1, "packets": 1, "state": 0, "shorter": 0}[damage]
     assert (report.resumed_frames > 0) == (expected > 0)
     assert target.read_bytes() == (tmp_path / "whole" / "out.mp4").read_bytes()
+
+
+def test_a_folder_that_was_being_taken_away_is_taken_away(make: Any, tmp_path: Path) -> None:
+    source, target = make("in.mp4", frames=5), tmp_path / "out.mp4"
+    enhance_video(source, target, Counting())
+    folder_of(target).mkdir()
+    (folder_of(target) / "lock").touch()
+    with pytest.raises(VideoError, match="exists already"):
+        enhance_video(source, target, Counting())
+    assert not folder_of(target).exists()
 
 
 def test_two_jobs_on_one_output(make: Any, tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def _profiled(upscaler: Upscaler, choice: Choice) -> ProfiledBackend | None:
 def _encoding(upscaler: Upscaler, material: BenchFrames, source: Path) -> dict[str, StageSummary]:
     """Encoding as `srsdk enhance` does it, what the encoder owes at the end shared out evenly."""
     from srsdk.video import VideoReader, VideoWriter
-    from srsdk.video.colour import FrameBuffer
+    from srsdk.video.samples import FrameBuffer
 
     seconds: list[float] = []
     stream = upscaler.stream(detect_every=material.detect_every)

@@ -14,9 +14,10 @@ import av
 from srsdk.errors import VideoError
 from srsdk.live.sources import Pace
 from srsdk.types import Pixels
-from srsdk.video.colour import Colour, Converter, FrameBuffer
+from srsdk.video.colour import Colour, Converter
 from srsdk.video.opening import orientation_of, reason
 from srsdk.video.orientation import Orientation
+from srsdk.video.samples import FrameBuffer
 
 _LOW_DELAY = {"analyzeduration": "500000"}  # microseconds of a stream that are read to know it
 _RTSP = {"rtsp_transport": "tcp"}  # UDP loses packets in most home networks

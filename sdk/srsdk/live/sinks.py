@@ -151,7 +151,7 @@ class Recording:
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         if path.exists() and not overwrite:
-            raise VideoError(f"{path} exists; give --overwrite, or another name")
+            raise VideoError(f"{path} exists; give overwrite=True, or another name")
         self._open: Callable[[int, int], VideoWriter] = lambda width, height: VideoWriter(
             path, width, height, _TIME_BASE, options=EncodeOptions(preset="ultrafast"),
             overwrite=overwrite,

@@ -81,6 +81,7 @@ class Decoder:
         on_damage: See `srsdk.video.damage.OnDamage`.
         log: Where damage is noted.
         section: What part of the file is wanted, on the timeline.
+        context: Decodes the picture (PyAV codec context).
 
     Attributes:
         frames: Frames decoded so far.
@@ -100,8 +101,10 @@ class Decoder:
         on_damage: OnDamage,
         log: DamageLog,
         section: Section,
+        context: Any,
     ) -> None:
         self._path, self._container, self._video, self._side = path, container, video, side
+        self._context = context
         self._timeline, self._stops, self._log = timeline, on_damage == "stop", log
         self._section = section
         self._complete = False  # all frames of the section are decoded
@@ -114,7 +117,7 @@ class Decoder:
         self._last: float | None = None
         if self._stops:
             # The decoder then raises where it would repair.
-            video.codec_context.options = {"err_detect": "explode"}
+            context.options = {"err_detect": "explode"}
 
     def __iter__(self) -> Iterator[Any]:
         """Yield packets (`av.Packet`) of the side streams and decoded frames (`av.VideoFrame`).
@@ -166,6 +169,8 @@ class Decoder:
                 raise self._unreadable(error) from error
 
     def _decode(self, packet: Any) -> Iterator[Any]:
+        if not packet.size and packet.pts is not None:
+            return  # Theora's way to say that the frame before stays
         if packet.size and not packet.is_discard:
             self._count(packet)
         self._keyed = self._keyed or packet.is_keyframe
@@ -174,7 +179,7 @@ class Decoder:
                 raise VideoError(f"{self._path} is damaged or cut short at {time_of(packet)}")
             self._log.add(_seconds(packet))
         try:
-            frames = packet.decode()
+            frames = self._context.decode(packet)
         except av.error.FFmpegError as error:
             if self._keyed or self.frames:
                 self._damaged(error, _seconds(packet))

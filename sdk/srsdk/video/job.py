@@ -45,7 +45,9 @@ def remove_finished(target: Path) -> None:
     folder = folder_of(target)
     if not target.exists() or not folder.is_dir():
         return
-    if list(_lines(folder / "journal"))[-1:] != [_FINISHED]:
+    journal = folder / "journal"
+    # Without one the job was killed when it took the folder away.
+    if journal.exists() and list(_lines(journal))[-1:] != [_FINISHED]:
         return
     with contextlib.suppress(OSError):
         lock = FileLock.acquire(folder / "lock")

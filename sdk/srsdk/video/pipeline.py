@@ -22,9 +22,9 @@ import numpy as np
 from srsdk.errors import InputError, VideoError
 from srsdk.futures import in_flight
 from srsdk.timing import StageTimer
-from srsdk.video.colour import FrameBuffer
 from srsdk.video.info import Frame
 from srsdk.video.processor import FrameQueue, RememberingProcessor
+from srsdk.video.samples import Composer, FrameBuffer
 from srsdk.video.stages import Stages
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class Pipeline:
         # Every result waits in one of these, is being filled or is being encoded: memory is fixed.
         buffers = depth + 1 + self._in_flight
         self._buffers = self._stages.channel(buffers)
+        self._composer = Composer(writer.frame_size, writer.samples)
         scale, info = int(process.scale), reader.info
         for _ in range(buffers):
             self._buffers.put(FrameBuffer.empty(scale * info.width, scale * info.height))
@@ -250,7 +251,8 @@ class Pipeline:
                 chunks.repeat(frame)
         else:
             with self.timer("encode"):
-                chunks.add(0, self._writer.encode(item.result, frame.pts, frame.duration))
+                whole = self._composer.compose(frame, item.result)
+                chunks.add(0, self._writer.encode(whole, frame.pts, frame.duration))
             if self._comparison is not None:
                 with self.timer("compare"):
                     both = self._comparison.compose(frame.pixels, item.result.pixels)

@@ -15,7 +15,7 @@ import av.error
 import numpy as np
 
 from srsdk.errors import InputError, VideoError
-from srsdk.video.colour import Colour, Converter, FrameBuffer, refuse_unsupported
+from srsdk.video.colour import Colour, Converter, is_opaque, refuse_unsupported
 from srsdk.video.damage import DamageLog, OnDamage, check_on_damage
 from srsdk.video.decode import Decoder, Section
 from srsdk.video.info import Frame, VideoInfo
@@ -25,9 +25,11 @@ from srsdk.video.opening import (
     is_cover,
     open_container,
     orientation_of,
+    picture_decoder,
     time_of,
     video_stream,
 )
+from srsdk.video.samples import PLAIN, Parts, Samples, take_apart
 from srsdk.video.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from srsdk.types import Pixels
     from srsdk.video.damage import Damage
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ _BROADCAST = {"mpegts", "mpeg"}
 # Before a key frame there may be frames that are shown after it.
 _SEEK_MARGIN = 0.5
 
-_NO_PIXELS: Pixels = np.empty((0, 0, 3), np.uint8)
+_NO_PARTS = Parts(np.empty((0, 0, 3), np.uint8))
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ class VideoReader:
             its name in messages.
 
     Raises:
-        VideoError: There is no such file, it is damaged or cut short, has no video, is HDR, has
-            more than 8 bits per component, transparency, or interlaced fields.
+        VideoError: There is no such file, it is damaged or cut short, has no video, is HDR, or
+            has interlaced fields.
     """
 
     def __init__(
@@ -127,7 +128,8 @@ class VideoReader:
                 for stream in self.container.streams
                 if stream.type in ("audio", "subtitle", "data") or is_cover(stream)
             ]
-            self._video.codec_context.thread_count = options.threads
+            self._context = picture_decoder(self._video, self.path)
+            self._context.thread_count = options.threads
             self._set_up()
         except BaseException:
             self.container.close()
@@ -170,7 +172,7 @@ class VideoReader:
 
     def _set_up(self) -> None:
         """Decode up to the first frame: only that tells format, orientation and colour."""
-        stream, context = self._video, self._video.codec_context
+        stream, context = self._video, self._context
         self._last_pts: int | None = None
         self._resized, self._resized_at = 0, ""
         self._skip = 0
@@ -183,6 +185,7 @@ class VideoReader:
             self._options.on_damage,
             self._log,
             Section(self._options.start > 0, self._options.duration),
+            context,
         )
         self._source = iter(self._decoder)
         self._ahead: deque[Any] = deque()
@@ -199,8 +202,12 @@ class VideoReader:
         first = self._ahead[-1]
         self._refuse(first)
         colour = Colour.of(first, context, source=str(self.path))
+        samples = Samples.of(first.format)
+        if self._animation and is_opaque(first):
+            samples = PLAIN
+        self._layout, self._white = samples.layout, colour.white(first.format)
         self._shape = (first.width, first.height, first.format.name)
-        self._convert = Converter.to_bgr(first, colour)
+        self._convert = Converter.to_bgr(first, colour, layout=self._layout)
         self._converters = {self._shape: self._convert}
         orientation = orientation_of(first, stream, self.path)
         width, height = first.width, first.height
@@ -223,11 +230,12 @@ class VideoReader:
             rate=rate,
             frames=frames,
             duration=duration,
-            codec=context.name,
+            codec=stream.codec_context.name,
             pixel_format=first.format.name,
             colour=colour,
             orientation=orientation,
             sample_aspect_ratio=aspect,
+            samples=samples,
         )
         self._step = max(1, round(1 / (rate * stream.time_base))) if rate else 1
 
@@ -236,9 +244,7 @@ class VideoReader:
         refuse_unsupported(
             frame,
             source=str(self.path),
-            tags=self._video.metadata,
             progressive=self._options.progressive,
-            animation=self._animation,
         )
 
     def _seek(self) -> None:
@@ -277,8 +283,13 @@ class VideoReader:
 
     def _frame(self, frame: av.VideoFrame, *, wanted: bool) -> Frame:
         """Convert, turn, and settle the timestamp."""
-        if frame.interlaced_frame or self._animation:
+        if frame.interlaced_frame:
             self._refuse(frame)
+        if self._animation and not self.info.samples.alpha and not is_opaque(frame):
+            raise VideoError(
+                f"{self.path} becomes transparent at {time_of(frame)}, which would be lost; "
+                "flatten it first: ffmpeg -i IN -pix_fmt yuv420p OUT"
+            )
         stored = frame.pts
         durations = self._decoder.durations
         duration = durations.pop(stored, 0) if stored is not None else 0
@@ -286,10 +297,16 @@ class VideoReader:
             durations.clear()
         pts = self._settle(stored)
         convert = self._converter(frame)
-        pixels = _NO_PIXELS
-        if wanted:
-            pixels = self.info.orientation.apply(FrameBuffer(convert(frame)).pixels)
-        return Frame(pixels, pts, duration, bool(frame.key_frame))
+        parts = take_apart(convert(frame), self._white) if wanted else _NO_PARTS
+        turned = self.info.orientation.apply
+        return Frame(
+            turned(parts.pixels),
+            pts,
+            duration,
+            bool(frame.key_frame),
+            None if parts.deep is None else turned(parts.deep),
+            None if parts.alpha is None else turned(parts.alpha),
+        )
 
     def _converter(self, frame: av.VideoFrame) -> Converter:
         """The conversion for a frame; one of another size is fitted to the first, as players do."""
@@ -309,7 +326,7 @@ class VideoReader:
                 self._converters = {self._shape: self._convert}
             width, height, _ = self._shape
             self._converters[shape] = Converter.to_bgr(
-                frame, self.info.colour, size=(width, height)
+                frame, self.info.colour, size=(width, height), layout=self._layout
             )
         return self._converters[shape]
 

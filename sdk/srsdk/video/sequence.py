@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import cv2
 
 from srsdk.errors import InputError, VideoError
-from srsdk.video.colour import Colour, FrameBuffer
+from srsdk.video.colour import Colour
 from srsdk.video.info import Frame, VideoInfo
 from srsdk.video.opening import reason
 from srsdk.video.orientation import Orientation
+from srsdk.video.samples import FrameBuffer
 from srsdk.video.source import PlainOutput
 
 if TYPE_CHECKING:

@@ -178,6 +178,7 @@ class HostDevice:
     """See `srsdk.cuda.device.Device`."""
 
     name, index = "host", 0
+    stream_type = HostStream
 
     def __init__(self) -> None:
         self.kernels = HostKernels()
@@ -202,7 +203,7 @@ class HostDevice:
     def stream(self) -> HostStream:
         self._check()
         self._handles += 1
-        stream = HostStream(self._handles)
+        stream = self.stream_type(self._handles)
         self.kernels.streams[stream.handle] = stream
         return stream
 

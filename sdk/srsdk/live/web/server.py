@@ -76,8 +76,8 @@ class Server:
     ) -> None:
         if token is None and not _is_local(host):
             raise InputError(
-                f"others can reach {host}: give --token, for instance "
-                f"--token {secrets.token_urlsafe(12)}"
+                f"others can reach {host}: give a token, for instance "
+                f'token="{secrets.token_urlsafe(12)}"'
             )
         self._models, self._host, self._token, self._say = models, host, token, say
         self._open_source = open_source
@@ -103,7 +103,7 @@ class Server:
                 await site.start()
             except OSError as error:
                 raise VideoError(
-                    f"cannot listen on {self._host}:{port} ({error.strerror}); give another --port"
+                    f"cannot listen on {self._host}:{port} ({error.strerror}); give another port"
                 ) from error
             number = runner.addresses[0][1]
             host = f"[{self._host}]" if ":" in self._host else self._host
