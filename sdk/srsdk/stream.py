@@ -8,6 +8,8 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from srsdk import snapshot
 from srsdk.errors import InputError
 from srsdk.futures import DeferredFuture, in_flight
@@ -235,5 +237,5 @@ def check_strength(strength: float) -> None:
     Raises:
         InputError: It is below 0 or above 1, or no number.
     """
-    if not 0 <= strength <= 1:
-        raise InputError(f"strength is {strength:g}, expected 0 to 1")
+    if not isinstance(strength, (int, float, np.number)) or not 0 <= strength <= 1:
+        raise InputError(f"strength is {strength!r}, expected a number from 0 to 1")

@@ -151,8 +151,10 @@ class Live:
             captured: When the camera took it, in seconds of the clock; None: now.
 
         Returns:
-            Whether the frame could be used.
+            Whether the frame could be used; False also after `close`.
         """
+        if self._inbox.closed:
+            return False
         try:
             pixels = to_frame(frame)
         except InputError as error:
@@ -271,6 +273,8 @@ class Live:
         self._renderer.close()
 
     def __enter__(self) -> Live:
+        if self._threads or self._inbox.closed:
+            raise InputError("a Live is entered once: make a new one")
         worker = threading.Thread(target=self._work, name="srsdk-live", daemon=True)
         self._threads.append(worker)
         worker.start()
