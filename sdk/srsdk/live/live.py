@@ -17,7 +17,7 @@ from srsdk.live.levels import Level
 from srsdk.live.render import Renderer, UpscalerRenderer
 from srsdk.live.scheduler import Scheduler
 from srsdk.live.slot import Slot
-from srsdk.live.stats import Counts, LiveStats, State
+from srsdk.live.stats import Counts, LiveState, LiveStats
 from srsdk.stream import check_strength
 
 if TYPE_CHECKING:
@@ -329,7 +329,7 @@ class Live:
                 raise
             return None
 
-    def _state(self, now: float) -> State:
+    def _state(self, now: float) -> LiveState:
         if self._inbox.closed:
             return "ended"
         if self._arrived == float("-inf"):
