@@ -170,18 +170,7 @@ def read_chain(path: Path, file: OnnxFile, spec: ModelSpec) -> tuple[list[Convol
 
 def _convolution(path: Path, file: OnnxFile, node: Node) -> Convolution:
     weight = file.weights.get(node.inputs[1]) if len(node.inputs) > 1 else None
-    if weight is None or weight.ndim != 4:
-        raise _unsupported(path, node)
-    size = weight.shape[-1]
-    expected = {
-        "kernel_shape": (size, size),
-        "pads": (size // 2,) * 4,
-        "strides": (1, 1),
-        "dilations": (1, 1),
-        "group": 1,
-    }
-    written = {"pads": (0, 0, 0, 0), **node.attributes}
-    if any(written[name] != expected.get(name) for name in written):
+    if weight is None or weight.ndim != 4 or not node.keeps_size(weight.shape[-1]):
         raise _unsupported(path, node)
     if len(node.inputs) < 3:
         return weight, np.zeros(len(weight), np.float32)

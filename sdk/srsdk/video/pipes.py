@@ -87,7 +87,7 @@ class RawReader:
         return []
 
     def read(self, *, skip: int = 0) -> Iterator[Frame]:
-        """See `FrameSource.read`.
+        """The frames in order, without the first `skip`.
 
         Raises:
             VideoError: The last frame is not whole.

@@ -90,7 +90,7 @@ class PictureReader:
         return []
 
     def read(self, *, skip: int = 0) -> Iterator[Frame]:
-        """See `FrameSource.read`.
+        """The pictures in order, without the first `skip`.
 
         Raises:
             VideoError: A picture is damaged, or not of the first one's size.
