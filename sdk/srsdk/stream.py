@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from time import perf_counter
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from srsdk import snapshot
 from srsdk.errors import InputError
@@ -171,12 +172,7 @@ class UpscalerStream:
     def __enter__(self) -> UpscalerStream:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _finish_through(self, last: _FrameFuture) -> None:
@@ -235,5 +231,5 @@ def check_strength(strength: float) -> None:
     Raises:
         InputError: It is below 0 or above 1, or no number.
     """
-    if not 0 <= strength <= 1:
-        raise InputError(f"strength is {strength:g}, expected 0 to 1")
+    if not isinstance(strength, (int, float, np.number)) or not 0 <= strength <= 1:
+        raise InputError(f"strength is {strength!r}, expected a number from 0 to 1")

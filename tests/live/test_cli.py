@@ -72,6 +72,7 @@ def test_ctrl_c_ends_it_with_a_summary_and_a_whole_file(tmp_path: Path) -> None:
         (("nothing.mp4", "--web"), "no file nothing.mp4"),
         (("nothing.mp4", "--no-output"), "no file nothing.mp4"),
         (("IN", "--no-output", "--duration", "0"), "--duration"),
+        (("IN", "--no-output", "--duration", "nan"), "--duration"),
         (("IN", "--no-output", "--output", "x.mp4"), "one of"),
         (("IN", "--no-output", "--deadline", "-5"), "deadline"),
         (("IN", "--no-output", "--model", "none-x2"), "no model is called"),

@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 
 from srsdk import InputError, Upscaler, VideoError
-from tests.cli.conftest import program
+from tests.cli.conftest import clip, program
 
 aiohttp = pytest.importorskip("aiohttp")
 aiortc = pytest.importorskip("aiortc")
 
-from srsdk.live import Source  # noqa: E402
+from srsdk.live import Source, open_source  # noqa: E402
 from srsdk.live.web.models import Models  # noqa: E402
 from srsdk.live.web.server import Server  # noqa: E402
 
@@ -182,6 +182,20 @@ def test_controls_switch_the_model_and_reports_come(models: Models) -> None:
         seen = visit(url, talk)
     assert seen[0]["model"] == "bicubic-x2"
     assert any("not understood" in s["problem"] or "no model" in s["problem"] for s in seen)
+
+
+def test_the_end_of_a_source_is_said(models: Models, tmp_path: Path) -> None:
+    film = clip(tmp_path / "film.mp4", frames=20)
+
+    async def talk(_: Any, channel: Any) -> None:
+        reports: asyncio.Queue[str] = asyncio.Queue()
+        channel.on("message", reports.put_nowait)
+        while (report := json.loads(await reports.get()))["state"] != "ended":
+            pass
+        assert report["problem"] == ""
+
+    with served(models, source=lambda: open_source(film)) as url:
+        visit(url, talk)
 
 
 def test_options_of_the_command_reach_every_model_of_the_page() -> None:

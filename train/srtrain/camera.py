@@ -18,9 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from srtrain.degrade import Pixels
-
-Random = np.random.Generator
+from srtrain.degrade import Pixels, Random
 
 
 def camera(hr: Pixels, scale: int, random: Random) -> Pixels:

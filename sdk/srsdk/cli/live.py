@@ -85,7 +85,7 @@ def live(
     """
     from srsdk.live import Live, open_source
 
-    if duration is not None and duration <= 0:
+    if duration is not None and not duration > 0:
         raise InputError(f"--duration is {duration}, expected more than 0 seconds")
     late = None if deadline is None else deadline / 1e3
     plain = partial(options.open_upscaler, backend=backend, threads=threads, precision=precision)

@@ -36,7 +36,7 @@ _ENCODED = 60
 
 
 @dataclass(frozen=True)
-class Choice:
+class BenchChoice:
     """What to open; the attributes are the options of the command."""
 
     model: str
@@ -56,7 +56,7 @@ class _Candidate:
     """One `Upscaler` on its way through the frames."""
 
     def __init__(
-        self, name: str, choice: Choice, upscaler: Upscaler, material: BenchFrames
+        self, name: str, choice: BenchChoice, upscaler: Upscaler, material: BenchFrames
     ) -> None:
         self.name, self.choice, self.upscaler = name, choice, upscaler
         self.profiled = _profiled(upscaler, choice)
@@ -115,7 +115,7 @@ class _Candidate:
 
 
 def measure(
-    chosen: dict[str, tuple[Choice, Upscaler]], material: BenchFrames, meter: Meter
+    chosen: dict[str, tuple[BenchChoice, Upscaler]], material: BenchFrames, meter: Meter
 ) -> tuple[tuple[int, int], list[Row]]:
     """Run the frames through streams of all, in turns of `_TURN` and in a new order each time.
 
@@ -161,7 +161,7 @@ def measure(
     return size, rows
 
 
-def _profiled(upscaler: Upscaler, choice: Choice) -> ProfiledBackend | None:
+def _profiled(upscaler: Upscaler, choice: BenchChoice) -> ProfiledBackend | None:
     """A backend like the upscaler's own, if it can say where its time goes."""
     info = upscaler.info
     backend = open_backend(
@@ -205,7 +205,7 @@ def _encoding(upscaler: Upscaler, material: BenchFrames, source: Path) -> dict[s
     return {"encode": summarise([value + owed for value in seconds])}
 
 
-def _peak_memory(choice: Choice, material: BenchFrames) -> int | None:
+def _peak_memory(choice: BenchChoice, material: BenchFrames) -> int | None:
     """Of a process that only runs a few of these frames; see `srsdk.cli.memory_probe`."""
     arguments = {
         "choice": asdict(choice),

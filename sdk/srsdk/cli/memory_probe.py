@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from srsdk.cli.bench_frames import BenchFrames
-from srsdk.cli.measure import Choice
+from srsdk.cli.measure import BenchChoice
 from srsdk.cli.record import peak_memory
 
 _FRAMES = 12
@@ -24,7 +24,7 @@ def main(text: str) -> None:
     source, every = arguments["source"], arguments["detect_every"]
     path = None if source is None else Path(source)
     given = BenchFrames(path, tuple(arguments["size"]), _FRAMES, 0, every)
-    with Choice(**arguments["choice"]).open() as upscaler:
+    with BenchChoice(**arguments["choice"]).open() as upscaler:
         stream, out = upscaler.stream(detect_every=every), None
         for frame in islice(given.pictures(), _FRAMES):
             out = stream(frame, out=out)

@@ -13,9 +13,10 @@ from srsdk.errors import InputError
 from srsdk.faces.budget import FaceBudget
 from srsdk.faces.crop import CropPlan, box_of_square, face_squares
 from srsdk.faces.enhance import FaceEnhancer, FaceResult, FrameFace
-from srsdk.faces.frames import Pixels, Vector, check_frame
+from srsdk.faces.frames import Vector, check_frame
 from srsdk.faces.identity import share_to_show
 from srsdk.faces.track import FaceTracker, Track
+from srsdk.types import Pixels
 
 _FADE = 1 / 6  # a frame: how fast a face comes and goes
 _GUARD_FADE = 1 / 30  # a frame: how fast the guard's decision takes effect

@@ -92,7 +92,7 @@ class RawReader:
     def read(
         self, *, skip: int = 0, past: Sequence[Callable[[], bytes]] | None = None
     ) -> Iterator[Frame]:
-        """See `FrameSource.read`.
+        """The frames in order, all of them: a pipe cannot be gone on with.
 
         Raises:
             VideoError: The last frame is not whole.

@@ -99,7 +99,7 @@ class PictureReader:
     def read(
         self, *, skip: int = 0, past: Sequence[Callable[[], bytes]] | None = None
     ) -> Iterator[Frame]:
-        """See `FrameSource.read`.
+        """The pictures in order, the first `skip` without pixels.
 
         Raises:
             VideoError: A picture is damaged, or not of the first one's size.

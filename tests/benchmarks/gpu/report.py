@@ -256,8 +256,10 @@ def _generators(rows: list[JsonObject]) -> list[str]:
         "## Generators",
         "",
         'Clock "device": CUDA events, frames and results stay on the GPU. "host": wall clock from',
-        "frames in host memory to results in host memory, transfers included. Runners took turns;",
-        "warm-up is left out. off: largest difference from torch eager, in grey levels.",
+        "frames in host memory to results in host memory, transfers included. Clock",
+        '"stream": the same, of a batch while another is in flight, with results in pinned memory.',
+        "Runners took turns; warm-up is left out. off: largest difference from torch eager, in",
+        "grey levels.",
         "",
         *_table(head, cells, right=set(range(4, 10))),
     ]

@@ -57,6 +57,7 @@ class Session:
     ) -> None:
         self._models, self._ended, self._open_source = models, ended, open_source
         self._source: Source | None = None
+        self._source_ended = False
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         # One thread waits for pictures and converts them, one opens models.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="srsdk-web")
@@ -175,6 +176,7 @@ class Session:
                     self.live.put(frame)
         except SrsdkError as error:
             self._problem = str(error)
+        self._source_ended = True
 
     def _fits(self, width: int, height: int) -> bool:
         """Whether frames are small enough; says so if not."""
@@ -197,7 +199,7 @@ class Session:
                         "age": round(1e3 * stats.p50, 1),
                         "faces": stats.faces,
                         "dropped": stats.dropped,
-                        "state": stats.state,
+                        "state": "ended" if self._source_ended else stats.state,
                         "problem": self._problem or self._source_status() or stats.problem,
                     }
                 )
