@@ -125,7 +125,7 @@ def _size(text: str) -> tuple[int, int]:
 def _open(
     choices: dict[str, BenchChoice], stack: ExitStack
 ) -> tuple[dict[str, tuple[BenchChoice, Upscaler]], tuple[tuple[str, str], ...]]:
-    """What can be opened; of several choices some may not go together, and are left out."""
+    """Open the choices. One that cannot be opened is left out, and the reason returned."""
     chosen: dict[str, tuple[BenchChoice, Upscaler]] = {}
     skipped: list[tuple[str, str]] = []
     last: Exception | None = None

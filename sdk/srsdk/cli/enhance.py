@@ -151,8 +151,8 @@ def enhance(
 
     One file in, one file out. A folder or several inputs give a folder, under the same names.
     Files that fail do not stop the others; they are listed, and the exit code says so: 2 if they
-    were refused before any work, 1 if the work itself failed. A video whose work was cut off, by
-    whatever, goes on where it was with the same command.
+    were refused before any work, 1 if the work itself failed. A video that was
+    interrupted continues where it stopped when the same command is run again.
     """
     from srsdk.cli.jobs import STANDARD, plan
     from srsdk.cli.progress import Bar
