@@ -172,7 +172,8 @@ def enhance(
     )
     tracks = TrackOptions(audio=audio, subtitles=subtitles, data=data)  # type: ignore[arg-type]
     jobs, skipped = plan(inputs, output, recursive=recursive, compare=compare)
-    given = {"codec": codec, "crf": crf, "preset": preset, "pixel_format": pixel_format}
+    given: dict[str, Any] = {"codec": codec, "crf": crf, "preset": preset}
+    given["pixel_format"] = pixel_format
     encode = {name: value for name, value in given.items() if value is not None}
     EncodeOptions(**encode)  # refuses bad options before any work
     if report == "-" and any(job.target == STANDARD for job in jobs):

@@ -135,7 +135,7 @@ def refuse_unsupported(frame: av.VideoFrame, *, source: str, progressive: bool =
         )
 
 
-def _is_dolby_vision(frame: av.VideoFrame) -> bool:
+def _is_dolby_vision(frame: Any) -> bool:
     """Whether a frame is HDR of a kind that no tag tells."""
     try:
         kinds = [getattr(data.type, "name", "") for data in frame.side_data]
