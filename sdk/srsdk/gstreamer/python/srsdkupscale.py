@@ -63,7 +63,7 @@ class SrsdkUpscale(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer ha
 
     def __init__(self) -> None:
         super().__init__()
-        self._options = {name: spec[-2] for name, spec in _PROPERTIES.items()}
+        self._options: dict[str, Any] = {name: spec[-2] for name, spec in _PROPERTIES.items()}
         self._started = False
         self._upscaler: Upscaler | None = None
         self._stream: Any = None
