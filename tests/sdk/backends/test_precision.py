@@ -22,7 +22,7 @@ from srsdk import (
 )
 from srsdk.backends import open_backend
 from srsdk.int8 import METADATA_KEY, Int8Certificate, Int8Record, read_int8
-from tests.sdk.agreement import noise
+from tests.sdk.backends.agreement import noise
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from srsdk import (
 from srsdk.backends import open_backend
 from srsdk.backends.native import NativeBackend
 from srsdk.types import Color, ComputePrecision, Pixels
-from tests.sdk.agreement import (
+from tests.sdk.backends.agreement import (
     assert_close,
     assert_same_from_threads,
     beside_onnxruntime,
