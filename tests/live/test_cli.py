@@ -68,7 +68,7 @@ def test_ctrl_c_ends_it_with_a_summary_and_a_whole_file(tmp_path: Path) -> None:
         (("IN", "--web", "--detector", "nothing.onnx"), "nothing.onnx"),
         (("IN", "--web", "--deadline", "-5"), "deadline"),
         (("IN", "--no-output", "--guard"), "need --faces"),
-        (("IN", "--no-output", "--strength", "2"), "strength is 2"),
+        (("IN", "--no-output", "--strength", "0.5"), "need --faces"),
         (("nothing.mp4", "--web"), "no file nothing.mp4"),
         (("nothing.mp4", "--no-output"), "no file nothing.mp4"),
         (("IN", "--no-output", "--duration", "0"), "--duration"),

@@ -119,7 +119,7 @@ def live(
     if source is None:
         raise InputError("give a SOURCE: a camera number such as 0, a video file or a URL")
     with ExitStack() as stack:
-        upscaler = stack.enter_context(full(model, faces=faces))
+        upscaler = stack.enter_context(full(model, faces=faces, strength=strength))
         quick = None if fast is None else stack.enter_context(plain(fast))
         frames = open_source(source, loop=loop)
         sink = stack.enter_context(
