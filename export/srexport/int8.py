@@ -133,8 +133,8 @@ class _Network:
             f"{images.name}: {len(images.lr)} of {images.lr.shape[2]}x{images.lr.shape[1]}"
             for images in sets
         )
-        least = min(min(nearness), 99.0)  # equal pixels have no PSNR that JSON can hold
-        return Int8Record(steps, Int8Certificate(round(least, 2), round(max(loss), 4), names))
+        lowest = min(min(nearness), 99.0)  # equal pixels have no PSNR that JSON can hold
+        return Int8Record(steps, Int8Certificate(round(lowest, 2), round(max(loss), 4), names))
 
     def _kernel(
         self, steps: tuple[LayerSteps, ...] | None

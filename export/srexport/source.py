@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from srsdk.errors import BackendUnavailableError, InputError
+from srsdk.onnxfile import Array
 from srsdk.spec import Base, ModelSpec, TrainingSummary
 
 if TYPE_CHECKING:
     from srtrain.checkpoint import Checkpoint
     from srtrain.models import Edge, Generator, SRResNet
-
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

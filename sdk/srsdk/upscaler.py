@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, get_args, overload
 
 import numpy as np
@@ -262,12 +261,7 @@ class Upscaler:
     def __enter__(self) -> Upscaler:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _on_device(self, image: Any, out: Any) -> Any:
@@ -275,7 +269,8 @@ class Upscaler:
             name = self._info.frames.name
             raise InputError(
                 f"the image is in device memory and backend {name!r} takes host memory: copy it "
-                'to the host, or make an Upscaler with backend="tensorrt" or "onnxruntime-cuda"'
+                'to the host, or make an Upscaler with backend="cuda-native", "tensorrt", '
+                '"onnxruntime-cuda" or, where torch sees the GPU, "torch"'
             )
         if self._faces is not None:
             raise InputError(

@@ -14,8 +14,8 @@ from srsdk import Upscaler
 from srsdk.errors import InputError
 from srsdk.faces import FaceDescriptor, FaceEnhancer, FaceStream, IdentityGuard, face_squares
 from srsdk.faces.detect import Box
-from srsdk.faces.frames import Pixels
 from srsdk.faces.identity import cut_chip, share_to_show
+from srsdk.types import Pixels
 
 Scene = Callable[..., tuple[Pixels, list[Box]]]
 

@@ -23,7 +23,7 @@ from srsdk.faces import (
     Track,
 )
 from srsdk.faces.detect import Box
-from srsdk.faces.frames import Pixels
+from srsdk.types import Pixels
 from tests.faces.test_identity import another, enlarge, same
 
 Scene = Callable[..., tuple[Pixels, list[Box]]]

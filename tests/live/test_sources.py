@@ -17,7 +17,7 @@ import pytest
 
 from srsdk import InputError, Upscaler, VideoError
 from srsdk.live import Live, network, open_source
-from srsdk.live.network import Stream
+from srsdk.live.network import NetworkStream
 from srsdk.live.sources import Camera, ReconnectingSource
 from tests.cli.conftest import clip, program
 
@@ -155,7 +155,7 @@ def stream(tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_network_stream_that_breaks_off_is_opened_again(stream: str) -> None:
-    source = ReconnectingSource("stream", lambda: Stream(stream), back_off=(0.05,))
+    source = ReconnectingSource("stream", lambda: NetworkStream(stream), back_off=(0.05,))
     frames = [source.read() for _ in range(40)]
     assert all(frame is not None and frame.shape == (48, 64, 3) for frame in frames)
     source.close()

@@ -37,7 +37,7 @@ class Growth:
 
     @property
     def factor(self) -> int:
-        """What is missing to the full resolution."""
+        """Factor from the present resolution to the full one."""
         return 1 << (self.levels - 1 - self.level)
 
     @property

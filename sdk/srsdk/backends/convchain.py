@@ -143,16 +143,7 @@ def _follow(
 
 def _convolution(file: OnnxFile, node: Node) -> tuple[Array, Array]:
     weight = _weight(file, node, 1)
-    size = weight.shape[-1]
-    expected = {
-        "kernel_shape": (size, size),
-        "pads": (size // 2,) * 4,
-        "strides": (1, 1),
-        "dilations": (1, 1),
-        "group": 1,
-    }
-    written = {"pads": (0, 0, 0, 0), **node.attributes}
-    if any(written[name] != expected.get(name) for name in written) or weight.ndim != 4:
+    if weight.ndim != 4 or not node.keeps_size(weight.shape[-1]):
         raise _unsupported(node)
     bias = _weight(file, node, 2) if len(node.inputs) > 2 else np.zeros(len(weight), np.float32)
     return weight, bias

@@ -151,8 +151,8 @@ def enhance(
 
     One file in, one file out. A folder or several inputs give a folder, under the same names.
     Files that fail do not stop the others; they are listed, and the exit code says so: 2 if they
-    were refused before any work, 1 if the work itself failed. A video whose work was cut off, by
-    whatever, goes on where it was with the same command.
+    were refused before any work, 1 if the work itself failed. A video that was
+    interrupted continues where it stopped when the same command is run again.
     """
     from srsdk.cli.jobs import STANDARD, plan
     from srsdk.cli.progress import Bar
@@ -172,7 +172,8 @@ def enhance(
     )
     tracks = TrackOptions(audio=audio, subtitles=subtitles, data=data)  # type: ignore[arg-type]
     jobs, skipped = plan(inputs, output, recursive=recursive, compare=compare)
-    given = {"codec": codec, "crf": crf, "preset": preset, "pixel_format": pixel_format}
+    given: dict[str, Any] = {"codec": codec, "crf": crf, "preset": preset}
+    given["pixel_format"] = pixel_format
     encode = {name: value for name, value in given.items() if value is not None}
     EncodeOptions(**encode)  # refuses bad options before any work
     if report == "-" and any(job.target == STANDARD for job in jobs):

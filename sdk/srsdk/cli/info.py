@@ -107,7 +107,7 @@ def _int8(found: Path | str) -> str:
 
 
 def _spec(found: Path | str) -> ModelSpec:
-    """Of a model that can be opened, or that is for TensorRT's plugin, which needs a GPU."""
+    """Read a model's spec. The model is opened, unless it needs TensorRT's plugin and so a GPU."""
     from contextlib import suppress
 
     from srsdk.backends import open_backend

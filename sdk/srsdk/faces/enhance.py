@@ -16,9 +16,10 @@ from srsdk.faces.blazeface import BlazeFaceDetector
 from srsdk.faces.blend import blend_faces, match_tone
 from srsdk.faces.crop import LARGEST, SMALLEST, CropPlan, extract, face_squares, plan_crops
 from srsdk.faces.detect import Box, Face, FaceDetector
-from srsdk.faces.frames import Pixels, Vector, check_frame
+from srsdk.faces.frames import Vector, check_frame
 from srsdk.faces.identity import IdentityGuard, cut_chip, share_to_show
 from srsdk.faces.limits import SizeLimits
+from srsdk.types import Pixels
 
 _STILL_SIDE = 960  # an image has more time than a frame of a video
 

@@ -10,8 +10,8 @@ from time import perf_counter
 import numpy as np
 
 from srsdk.faces.detect import Face, FaceDetector
-from srsdk.faces.frames import Pixels
 from srsdk.faces.motion import Move, View, measure
+from srsdk.types import Pixels
 
 
 @dataclass(frozen=True)

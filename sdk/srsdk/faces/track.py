@@ -10,9 +10,10 @@ import numpy as np
 
 from srsdk.errors import InputError
 from srsdk.faces.detect import Box, Face, FaceDetector
-from srsdk.faces.frames import Pixels, Vector, check_frame
+from srsdk.faces.frames import Vector, check_frame
 from srsdk.faces.later import DetectionLater
 from srsdk.faces.motion import Move, View, measure
+from srsdk.types import Pixels
 
 _CUT = 18.0  # grey levels between thumbnails: sway and pans stay below 10, cuts lie above 25
 _MIN_GAIN = 0.1  # share of a detection's noise that reaches a track known for long

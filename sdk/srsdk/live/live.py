@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from srsdk.errors import InputError, SrsdkError
@@ -17,7 +16,7 @@ from srsdk.live.levels import Level
 from srsdk.live.render import Renderer, UpscalerRenderer
 from srsdk.live.scheduler import Scheduler
 from srsdk.live.slot import Slot
-from srsdk.live.stats import Counts, LiveStats, State
+from srsdk.live.stats import Counts, LiveState, LiveStats
 from srsdk.stream import check_strength
 
 if TYPE_CHECKING:
@@ -280,12 +279,7 @@ class Live:
         worker.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _work(self) -> None:
@@ -329,7 +323,7 @@ class Live:
                 raise
             return None
 
-    def _state(self, now: float) -> State:
+    def _state(self, now: float) -> LiveState:
         if self._inbox.closed:
             return "ended"
         if self._arrived == float("-inf"):

@@ -25,17 +25,17 @@ _OPEN_TIMEOUT, _READ_TIMEOUT = 10.0, 5.0  # seconds
 _POLL = 0.02  # seconds
 
 
-def connect(address: str) -> Stream:
+def connect(address: str) -> NetworkStream:
     """Open a network stream; Ctrl-C ends the wait for a host that does not answer.
 
     Raises:
-        VideoError: As `Stream`.
+        VideoError: As `NetworkStream`.
     """
-    opened: Future[Stream] = Future()
+    opened: Future[NetworkStream] = Future()
 
     def work() -> None:
         try:
-            opened.set_result(Stream(address))
+            opened.set_result(NetworkStream(address))
         except BaseException as error:
             opened.set_exception(error)
 
@@ -46,7 +46,7 @@ def connect(address: str) -> Stream:
     return opened.result()
 
 
-class Stream:
+class NetworkStream:
     """A file or a network stream.
 
     Args:

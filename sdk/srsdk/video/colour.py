@@ -135,7 +135,7 @@ def refuse_unsupported(frame: av.VideoFrame, *, source: str, progressive: bool =
         )
 
 
-def _is_dolby_vision(frame: av.VideoFrame) -> bool:
+def _is_dolby_vision(frame: Any) -> bool:
     """Whether a frame is HDR of a kind that no tag tells."""
     try:
         kinds = [getattr(data.type, "name", "") for data in frame.side_data]
@@ -145,7 +145,7 @@ def _is_dolby_vision(frame: av.VideoFrame) -> bool:
 
 
 def is_opaque(frame: av.VideoFrame) -> bool:
-    """Whether no pixel of a frame with alpha lets anything shine through."""
+    """Whether all pixels of a frame with alpha are opaque."""
     if frame.format.name not in ("bgra", "rgba", "argb", "abgr"):
         return False
     pixels = frame.to_ndarray()

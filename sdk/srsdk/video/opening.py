@@ -26,8 +26,12 @@ def is_cover(stream: Any) -> bool:
     return stream.type == "video" and bool(getattr(stream, "disposition", 0) & 0x400)
 
 
-def check_file(path: Path, *, whole: bool = True) -> None:
-    """Raise `VideoError` for what is no file or empty; with `whole`, also for what is cut short."""
+def check_file(path: Path, *, whole: bool = True) -> int:
+    """Raise `VideoError` for what is no file or empty; with `whole`, also for what is cut short.
+
+    Returns:
+        The number of bytes that are missing at its end.
+    """
     if not path.exists():
         raise VideoError(f"{path} does not exist; check the path")
     if path.is_dir():
@@ -45,6 +49,7 @@ def check_file(path: Path, *, whole: bool = True) -> None:
             f"{path} is cut short, {missing} bytes are missing at its end; copy or download it "
             'again, or take what there is of it with on_damage="salvage"'
         )
+    return missing
 
 
 def open_container(path: Path, file: BinaryIO | None = None) -> Any:

@@ -98,7 +98,8 @@ class EncodedPacket:
         if self.beside:
             from av.packet import PacketSideData
 
-            held: Any = PacketSideData(_BLOCK_ADDITIONAL, len(self.beside))
+            side_data: Any = PacketSideData  # PyAV's stubs lack its arguments
+            held = side_data(_BLOCK_ADDITIONAL, len(self.beside))
             held.update(self.beside)
             packet.set_sidedata(held)
         return packet

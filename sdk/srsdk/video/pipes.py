@@ -20,7 +20,7 @@ from srsdk.video.samples import PLAIN, FrameBuffer, Samples
 from srsdk.video.source import PlainOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from srsdk.types import Pixels
     from srsdk.video.damage import Damage
@@ -86,8 +86,13 @@ class RawReader:
         """None."""
         return []
 
-    def read(self, *, skip: int = 0) -> Iterator[Frame]:
-        """See `FrameSource.read`.
+    def take_notes(self) -> None:
+        """Nothing is needed to go on."""
+
+    def read(
+        self, *, skip: int = 0, past: Sequence[Callable[[], bytes]] | None = None
+    ) -> Iterator[Frame]:
+        """The frames in order, all of them: a pipe cannot be gone on with.
 
         Raises:
             VideoError: The last frame is not whole.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from srsdk.video.samples import PLAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from srsdk.types import Pixels
@@ -35,8 +35,14 @@ class FrameSource(Protocol):
         """The damaged spots found so far."""
         ...
 
-    def read(self, *, skip: int = 0) -> Iterator[Frame | Any]:
+    def read(
+        self, *, skip: int = 0, past: Sequence[Callable[[], bytes]] | None = None
+    ) -> Iterator[Frame | Any]:
         """The frames, and packets of other tracks between them; see `VideoReader.read`."""
+        ...
+
+    def take_notes(self) -> bytes | None:
+        """What a later run needs to go on with the latest frame; see `VideoReader`."""
         ...
 
     def close(self) -> None:

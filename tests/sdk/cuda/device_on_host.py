@@ -175,7 +175,7 @@ class HostKernels:
 
 
 class HostDevice:
-    """See `srsdk.cuda.device.Device`."""
+    """A `srsdk.cuda.device.Device` of host memory."""
 
     name, index = "host", 0
     stream_type = HostStream

@@ -77,7 +77,7 @@ class FaceDescriptor(nn.Module):
 
 
 class DescriptorBlock(nn.Module):
-    """Two convolutions and the way around them, which is pooled where the block halves."""
+    """Two convolutions and a shortcut, average-pooled where the block halves the resolution."""
 
     def __init__(
         self, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], *, halve: bool

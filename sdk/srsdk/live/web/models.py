@@ -14,7 +14,7 @@ from srsdk.upscaler import Upscaler
 
 
 @dataclass(frozen=True)
-class Choice:
+class PageModel:
     """A model on the page.
 
     Attributes:
@@ -68,10 +68,10 @@ class Models:
 
         with self._open(model, None) as first:
             scale = first.scale
-        choices = [Choice(model, scale, faces or portrait(scale))]
+        choices = [PageModel(model, scale, faces or portrait(scale))]
         for entry in bundled.values():
             if entry.use == "frames" and entry.name != model:
-                choices.append(Choice(entry.name, entry.scale, portrait(entry.scale)))
+                choices.append(PageModel(entry.name, entry.scale, portrait(entry.scale)))
         self.choices = {choice.name: choice for choice in choices}
         """What the page offers, the one to begin with first."""
         self.live(model).close()  # options that cannot be used are said now
