@@ -40,16 +40,22 @@ class Layer:
     add: int = -1
 
     def kernel(self, steps: LayerSteps | None = None) -> _kernels.Convolution:
-        """As the kernels take it, with steps for int8."""
-        int8 = None
+        """As the kernels take it, with steps for int8.
+
+        Raises:
+            ValueError: The steps are not this layer's.
+        """
+        int8, weight = None, self.weight
         if steps is not None:
+            if steps.weight is not None:
+                weight = self._levels(steps, steps.weight)
             int8 = _kernels.Quantization(
                 input_step=np.array(steps.input_step, np.float32),
                 input_zero=np.array(steps.input_zero, np.uint8),
                 weight_step=np.array(steps.weight_step, np.float32),
             )
         return _kernels.Convolution(
-            self.weight,
+            weight,
             self.bias,
             source=self.source,
             slope=self.slope,
@@ -57,6 +63,21 @@ class Layer:
             add=self.add,
             int8=int8,
         )
+
+    def _levels(self, steps: LayerSteps, levels: bytes) -> Array:
+        """The weights of which the kernels make these bytes, which stand for `self.weight`."""
+        outputs, inputs, size, _ = shape = self.weight.shape
+        if (len(levels), len(steps.weight_step), len(steps.input_step)) != (
+            self.weight.size,
+            outputs,
+            inputs,
+        ):
+            raise ValueError(f"int8 weights or steps that do not fit weights of shape {shape}")
+        weight_step = np.array(steps.weight_step, np.float32).astype(np.float64)
+        input_step = np.array(steps.input_step, np.float32).astype(np.float64)
+        exact = np.frombuffer(levels, np.int8).reshape(outputs, inputs, size, size)
+        scale = weight_step[:, None] / input_step
+        return (exact * scale[:, :, None, None]).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def enhance(
         str | None, typer.Option(help="Size of the result: 1920x1080, 1920x or x1080.")
     ] = None,
     report: Annotated[
-        str | None, typer.Option("--report", help="Write a JSON account; - for stdout.")
+        str | None, typer.Option("--report", help="Write a JSON report; - for stdout.")
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that exist.")
@@ -144,7 +144,7 @@ def enhance(
     ] = "bgr",
     jpeg_quality: Annotated[
         int,
-        typer.Option(help="Of JPEG, WebP and AVIF, 1 to 100.", rich_help_panel=_IMAGE),
+        typer.Option(help="Quality of JPEG, WebP and AVIF, 1 to 100.", rich_help_panel=_IMAGE),
     ] = 95,
 ) -> None:
     """Upscale images and videos; sound, subtitles, timing and metadata of videos go along.

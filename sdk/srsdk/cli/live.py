@@ -56,20 +56,20 @@ def live(
     ] = False,
     web: Annotated[
         bool,
-        typer.Option("--web", help="Serve a page: of SOURCE, or of the browser's own camera."),
+        typer.Option("--web", help="Serve a page that shows SOURCE or the browser's camera."),
     ] = False,
     host: Annotated[str, typer.Option(help="For --web: address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="For --web: port; 0 for any free one.")] = 8080,
     token: Annotated[
         str | None,
-        typer.Option(help="For --web on other addresses: what the page's URL must carry."),
+        typer.Option(help="For --web on other addresses: secret that the page's URL must contain."),
     ] = None,
     fps: Annotated[
         float | None, typer.Option(help="Frames a second of the source.", show_default="measured")
     ] = None,
     deadline: Annotated[
         float | None,
-        typer.Option(help="Milliseconds that a picture may be old.", show_default="two frames"),
+        typer.Option(help="Largest age of a picture in milliseconds.", show_default="two frames"),
     ] = None,
     duration: Annotated[
         float | None, typer.Option(help="Seconds after which to end.", show_default="never")
