@@ -192,6 +192,7 @@ def enhance(
         max_face=max_face,
         guard=guard,
         face_budget=face_budget,
+        strength=strength,
     ) as upscaler:
         worker = Worker(
             upscaler,

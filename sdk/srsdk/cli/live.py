@@ -13,6 +13,7 @@ import typer
 
 from srsdk.cli import entry, options
 from srsdk.errors import InputError
+from srsdk.signals import signals_held
 
 if TYPE_CHECKING:
     from srsdk.live import Live, LiveStats, Source
@@ -119,7 +120,7 @@ def live(
     if source is None:
         raise InputError("give a SOURCE: a camera number such as 0, a video file or a URL")
     with ExitStack() as stack:
-        upscaler = stack.enter_context(full(model, faces=faces))
+        upscaler = stack.enter_context(full(model, faces=faces, strength=strength))
         quick = None if fast is None else stack.enter_context(plain(fast))
         frames = open_source(source, loop=loop)
         sink = stack.enter_context(
@@ -141,7 +142,9 @@ def _run(live: Live, source: Source, sink: Sink, duration: float | None, quiet: 
     until = float("inf") if duration is None else time.perf_counter() + duration
     try:
         for result in live.follow(source):
-            if not sink.show(result) or time.perf_counter() >= until:
+            with signals_held():  # an encoder that is torn from a frame cannot finish its file
+                wanted = sink.show(result)
+            if not wanted or time.perf_counter() >= until:
                 break
     except KeyboardInterrupt:
         pass  # how a camera is usually ended
