@@ -158,7 +158,7 @@ class ClipBatches:
 
 
 def _on_device(pixels: Pixels, device: torch.device) -> Tensor:
-    """Copied there, or as it is on the CPU: files that are mapped into memory are read as drawn."""
+    """Copy pixels to the device. On the CPU nothing is copied: a memory-mapped file stays one."""
     writable = np.array(pixels) if device.type != "cpu" else pixels
     with warnings.catch_warnings():  # torch warns of read-only memory; nothing writes into it
         warnings.simplefilter("ignore", UserWarning)

@@ -110,7 +110,7 @@ def level(
     ] = None,
     faces: Annotated[int, typer.Option(min=1, help="Faces of each set.")] = 16,
 ) -> None:
-    """Take a grid in flat skin out of a generator by its biases."""
+    """Remove a grid in flat skin from a generator's output by changing its biases."""
     import numpy as np
 
     from srtrain.checkpoint import Checkpoint
@@ -200,8 +200,12 @@ def prepare(
     source: Annotated[Path, typer.Argument(help="Folder of pictures, CelebA-HQ, or a shard.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the shards.")],
     name: Annotated[str, typer.Option(help="Name of the set.")] = "faces",
-    sizes: Annotated[str, typer.Option(help="Sides.")] = "16,32,64,128,256,512",
-    split: Annotated[str, typer.Option(help="Train, dev, test.")] = "28000,1000,1000",
+    sizes: Annotated[
+        str, typer.Option(help="Sides in pixels, comma-separated.")
+    ] = "16,32,64,128,256,512",
+    split: Annotated[
+        str, typer.Option(help="Pictures for train, dev and test.")
+    ] = "28000,1000,1000",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
 ) -> None:
     """Write shards in several resolutions, split for training and judging."""

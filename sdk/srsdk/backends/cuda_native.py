@@ -71,7 +71,7 @@ class NetworkGenerator:
 
 
 class NetworkStep:
-    """The network on a stream; see `srsdk.cuda.workspace.FrameStep`."""
+    """The network on a stream: a `FrameStep`."""
 
     inner: Callable[[], None] | None = None  # one or a few launches, whose arguments are the frames
 
@@ -109,7 +109,7 @@ class NetworkStep:
 
 
 def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa: A001
-    """Make the backend; see `open_backend`. `threads` has no meaning here.
+    """Open the backend; called by `open_backend`. `threads` is not used.
 
     Raises:
         BackendUnavailableError: The CUDA kernels, the driver or the GPU is missing.

@@ -46,7 +46,7 @@ class TensorStream(Protocol):
         ...
 
     def keep(self, tensors: Sequence[Tensor]) -> None:
-        """Have torch use the memory of these again only after the stream's work at that time."""
+        """Tell torch that the stream uses these tensors: their memory is reused after its work."""
         ...
 
 

@@ -46,7 +46,7 @@ class TorchStream(Stream):
             work()
 
     def keep(self, tensors: Sequence[Tensor]) -> None:
-        """Have torch use the memory of these again only after the stream's work at that time."""
+        """Tell torch that the stream uses these tensors: their memory is reused after its work."""
         for tensor in tensors:
             tensor.record_stream(self.stream)
 
@@ -135,7 +135,7 @@ class TorchOperations:
         )
 
     def know(self, memory: TorchMemory) -> None:
-        """Make a memory one that `DeviceArray` finds by its pointer."""
+        """Register a memory, so that `DeviceArray` finds it by its pointer."""
         self._memories[memory.pointer] = memory
 
     def DeviceArray(self, pointer: int, shape: Sequence[int], dtype: Any) -> TorchArray:  # noqa: N802

@@ -60,10 +60,9 @@ def bench(
 ) -> None:
     """Time whole frames and their stages: p50, p95, p99 in milliseconds.
 
-    Every model runs on every backend in every precision, on the same frames and in turn. fps is of
-    whole frames, u8 in to u8 out, one after another; decoding and encoding are stages of their own
-    and not in it (`srsdk enhance` says how fast a whole job was). The graph alone is a part, never
-    called fps.
+    Every model runs on every backend in every precision, on the same frames and in turn. fps
+    counts whole frames, u8 in to u8 out, one after another. Decoding and encoding are separate
+    stages that fps leaves out; `srsdk enhance` shows how fast a whole job was.
     """
     from srsdk import zoo
     from srsdk.cli.bench_frames import BenchFrames
@@ -125,7 +124,7 @@ def _size(text: str) -> tuple[int, int]:
 def _open(
     choices: dict[str, BenchChoice], stack: ExitStack
 ) -> tuple[dict[str, tuple[BenchChoice, Upscaler]], tuple[tuple[str, str], ...]]:
-    """What can be opened; of several choices some may not go together, and are left out."""
+    """Open the choices. One that cannot be opened is left out, and the reason returned."""
     chosen: dict[str, tuple[BenchChoice, Upscaler]] = {}
     skipped: list[tuple[str, str]] = []
     last: Exception | None = None

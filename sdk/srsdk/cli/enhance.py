@@ -60,7 +60,7 @@ def enhance(
         str | None, typer.Option(help="Size of the result: 1920x1080, 1920x or x1080.")
     ] = None,
     report: Annotated[
-        str | None, typer.Option("--report", help="Write a JSON account; - for stdout.")
+        str | None, typer.Option("--report", help="Write a JSON report; - for stdout.")
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that exist.")
@@ -144,15 +144,15 @@ def enhance(
     ] = "bgr",
     jpeg_quality: Annotated[
         int,
-        typer.Option(help="Of JPEG, WebP and AVIF, 1 to 100.", rich_help_panel=_IMAGE),
+        typer.Option(help="Quality of JPEG, WebP and AVIF, 1 to 100.", rich_help_panel=_IMAGE),
     ] = 95,
 ) -> None:
     """Upscale images and videos; sound, subtitles, timing and metadata of videos go along.
 
     One file in, one file out. A folder or several inputs give a folder, under the same names.
     Files that fail do not stop the others; they are listed, and the exit code says so: 2 if they
-    were refused before any work, 1 if the work itself failed. A video whose work was cut off, by
-    whatever, goes on where it was with the same command.
+    were refused before any work, 1 if the work itself failed. A video that was
+    interrupted continues where it stopped when the same command is run again.
     """
     from srsdk.cli.jobs import STANDARD, plan
     from srsdk.cli.progress import Bar
@@ -192,6 +192,7 @@ def enhance(
         max_face=max_face,
         guard=guard,
         face_budget=face_budget,
+        strength=strength,
     ) as upscaler:
         worker = Worker(
             upscaler,

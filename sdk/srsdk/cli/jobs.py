@@ -195,7 +195,7 @@ def _job(source: Path, target: Path, compare: bool, in_folder: bool) -> Job:
 
 
 def _named(target: Path, kind: JobKind) -> Path:
-    """The name of a result that is called after its input."""
+    """The path of a result that takes the name of its input."""
     if kind == "image":
         return (
             target if target.suffix.lower() in WRITTEN else target.with_name(f"{target.name}.png")

@@ -13,6 +13,7 @@ import typer
 
 from srsdk.cli import entry, options
 from srsdk.errors import InputError
+from srsdk.signals import signals_held
 
 if TYPE_CHECKING:
     from srsdk.live import Live, LiveStats, Source
@@ -55,20 +56,20 @@ def live(
     ] = False,
     web: Annotated[
         bool,
-        typer.Option("--web", help="Serve a page: of SOURCE, or of the browser's own camera."),
+        typer.Option("--web", help="Serve a page that shows SOURCE or the browser's camera."),
     ] = False,
     host: Annotated[str, typer.Option(help="For --web: address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="For --web: port; 0 for any free one.")] = 8080,
     token: Annotated[
         str | None,
-        typer.Option(help="For --web on other addresses: what the page's URL must carry."),
+        typer.Option(help="For --web on other addresses: secret that the page's URL must contain."),
     ] = None,
     fps: Annotated[
         float | None, typer.Option(help="Frames a second of the source.", show_default="measured")
     ] = None,
     deadline: Annotated[
         float | None,
-        typer.Option(help="Milliseconds that a picture may be old.", show_default="two frames"),
+        typer.Option(help="Largest age of a picture in milliseconds.", show_default="two frames"),
     ] = None,
     duration: Annotated[
         float | None, typer.Option(help="Seconds after which to end.", show_default="never")
@@ -119,7 +120,7 @@ def live(
     if source is None:
         raise InputError("give a SOURCE: a camera number such as 0, a video file or a URL")
     with ExitStack() as stack:
-        upscaler = stack.enter_context(full(model, faces=faces))
+        upscaler = stack.enter_context(full(model, faces=faces, strength=strength))
         quick = None if fast is None else stack.enter_context(plain(fast))
         frames = open_source(source, loop=loop)
         sink = stack.enter_context(
@@ -141,7 +142,9 @@ def _run(live: Live, source: Source, sink: Sink, duration: float | None, quiet: 
     until = float("inf") if duration is None else time.perf_counter() + duration
     try:
         for result in live.follow(source):
-            if not sink.show(result) or time.perf_counter() >= until:
+            with signals_held():  # an encoder that is torn from a frame cannot finish its file
+                wanted = sink.show(result)
+            if not wanted or time.perf_counter() >= until:
                 break
     except KeyboardInterrupt:
         pass  # how a camera is usually ended

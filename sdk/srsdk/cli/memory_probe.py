@@ -1,4 +1,4 @@
-"""A process that runs a few frames and writes the most bytes it had resident to stdout.
+"""A process that runs a few frames and writes its largest resident memory in bytes to stdout.
 
 Memory of a candidate can only be told apart from that of others, and from the benchmark's own, in a
 process that has nothing else in it.

@@ -162,7 +162,7 @@ class FaceStream:
             self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _shared(self) -> list[object]:
-        """What has no memory: the enhancer, and the models that it holds."""
+        """The enhancer and its models, which remember nothing of the frames."""
         held = [self._enhancer, *vars(self._enhancer).values()]
         return [item for item in held if not isinstance(item, (int, float, str, type(None)))]
 
@@ -195,7 +195,7 @@ class FaceStream:
         return tracks, self._enhancer.plan(lr, boxes, [self._needed(states[t.id]) for t in tracks])
 
     def _needed(self, state: _State) -> float:
-        """The strength that a face is planned with: also of one that is to be compared again."""
+        """The strength to plan a face with; one that is due for comparison is planned in full."""
         compared = self._enhancer.guard is not None and state.is_due(self._frame)
         return self.strength * state.fade * (1.0 if compared else state.share)
 
@@ -268,7 +268,7 @@ class FaceStream:
 
 @dataclass
 class _State:
-    """What is shown of one track: `fade` by coming, going and size, `share` by the guard."""
+    """How much of a track is shown: `fade` as it comes, goes and grows, `share` by the guard."""
 
     fade: float
     share: float = 1.0

@@ -145,7 +145,7 @@ def _is_dolby_vision(frame: Any) -> bool:
 
 
 def is_opaque(frame: av.VideoFrame) -> bool:
-    """Whether no pixel of a frame with alpha lets anything shine through."""
+    """Whether all pixels of a frame with alpha are opaque."""
     if frame.format.name not in ("bgra", "rgba", "argb", "abgr"):
         return False
     pixels = frame.to_ndarray()

@@ -41,7 +41,7 @@ class Section:
 
     @property
     def is_limited(self) -> bool:
-        """Whether it is not the whole file."""
+        """Whether the section is less than the whole file."""
         return self.begins or self.duration is not None
 
     def side_of(self, frame: Any) -> int:

@@ -70,7 +70,7 @@ class Pipeline:
         folder: Where finished chunks are kept; None keeps none.
         on_progress: Called after each frame with the number of frames and of all, None if unknown.
         depth: Frames that may wait between two stages.
-        chunk_frames: Least and most frames of a chunk.
+        chunk_frames: Smallest and largest number of frames of a chunk.
 
     Attributes:
         frames: Frames written so far.
@@ -133,13 +133,13 @@ class Pipeline:
         source = self._reader.read(skip=self.resumed, past=notes)
         item = _Item()
         in_chunk = 0
-        least, most = self._chunk_frames
+        min_frames, max_frames = self._chunk_frames
         while True:
             with self.timer("decode"):
                 entry = next(source, None)
             if isinstance(entry, Frame):
                 item.frame = entry
-                item.begins_chunk = in_chunk >= (least if entry.key else most)
+                item.begins_chunk = in_chunk >= (min_frames if entry.key else max_frames)
                 in_chunk = 1 if item.begins_chunk else in_chunk + 1
                 if item.begins_chunk:
                     item.notes = self._reader.take_notes()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VideoReport:
-    """Account of one finished video.
+    """What was done to one finished video.
 
     Attributes:
         source: The input.

@@ -24,7 +24,7 @@ _CAPS = Gst.Caps.from_string(
 _LARGEST = 2**31 - 1
 _DEFAULT, _BLAZEFACE = "edge-x4", "blazeface"
 _BOTH = GObject.ParamFlags.READWRITE
-_PROPERTIES = {
+_PROPERTIES: dict[str, tuple[Any, ...]] = {
     "model": (str, "Model", "Name or file of the model", _DEFAULT, _BOTH),
     "faces": (str, "Faces", "Model for faces; empty: none", "", _BOTH),
     "detector": (str, "Detector", "blazeface, or a YuNet ONNX file", _BLAZEFACE, _BOTH),
@@ -63,7 +63,7 @@ class SrsdkUpscale(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer ha
 
     def __init__(self) -> None:
         super().__init__()
-        self._options = {name: spec[-2] for name, spec in _PROPERTIES.items()}
+        self._options: dict[str, Any] = {name: spec[-2] for name, spec in _PROPERTIES.items()}
         self._started = False
         self._upscaler: Upscaler | None = None
         self._stream: Any = None

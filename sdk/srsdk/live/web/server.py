@@ -115,7 +115,7 @@ class Server:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Only those who may, and only what the page needs."""
+        """Refuse requests without the token, or from another site; add the security headers."""
         given = request.query.get("token", "") or request.headers.get("X-Token", "")
         if self._token is not None:
             secret = request.path in ("/", "/config", "/offer")

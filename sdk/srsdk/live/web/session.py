@@ -169,7 +169,7 @@ class Session:
                 self.live.put(_to_bgr(frame))
 
     def _read(self, source: Source) -> None:
-        """The same for a source."""
+        """Hand the frames of a source on; `Live` takes the newest."""
         try:
             while not self._closed and (frame := source.read()) is not None:
                 if self._fits(frame.shape[1], frame.shape[0]):
@@ -210,7 +210,7 @@ class Session:
         return "" if self._source is None else self._source.status
 
     async def _control(self, message: object) -> None:
-        """What the visitor switches."""
+        """Apply the settings that the visitor changed."""
         try:
             wanted = _parse(message)
             if wanted.get("model", self.model) != self.model:
