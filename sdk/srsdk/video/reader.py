@@ -194,17 +194,7 @@ class VideoReader:
         )
         self._source = iter(self._decoder)
         self._ahead: deque[Any] = deque()
-        for item in self._source:
-            self._ahead.append(item)
-            if isinstance(item, av.VideoFrame):
-                break
-        else:
-            where = f" after {self._options.start:g} s" if self._options.start else ""
-            raise VideoError(
-                f"{self.path} has a video track without a single frame that can be decoded{where}; "
-                "copy or download it again"
-            )
-        first = self._ahead[-1]
+        first = self._first_frame()
         colour = Colour.of(first, context, source=str(self.path))
         orientation = orientation_of(first, stream, self.path)
         self._upright = UprightFrames(
@@ -244,6 +234,18 @@ class VideoReader:
             samples=self._upright.samples,
         )
         self._step = max(1, round(1 / (rate * stream.time_base))) if rate else 1
+
+    def _first_frame(self) -> av.VideoFrame:
+        """Decode up to the first frame; it waits in `_ahead`, behind the packets before it."""
+        for item in self._source:
+            self._ahead.append(item)
+            if isinstance(item, av.VideoFrame):
+                return item
+        where = f" after {self._options.start:g} s" if self._options.start else ""
+        raise VideoError(
+            f"{self.path} has a video track without a single frame that can be decoded{where}; "
+            "copy or download it again"
+        )
 
     def _seek(self, container: Any) -> None:
         """Go to a key frame before the start, or stay at the beginning where that fails."""
