@@ -59,7 +59,7 @@ Layer = Conv | Relu | PRelu | Shuffle | Residual
 
 
 @dataclass(frozen=True)
-class Source:
+class LayeredGenerator:
     """A generator, ready for export.
 
     Attributes:
@@ -71,7 +71,7 @@ class Source:
     spec: ModelSpec
 
 
-def read_checkpoint(path: Path) -> Source:
+def read_checkpoint(path: Path) -> LayeredGenerator:
     """Read and fold a checkpoint of srsdk-train.
 
     Raises:
@@ -86,7 +86,7 @@ def read_checkpoint(path: Path) -> Source:
         ) from error
     saved = Checkpoint.load(path)
     model = saved.build()
-    return Source(fold(model), _spec(saved, model))
+    return LayeredGenerator(fold(model), _spec(saved, model))
 
 
 def fold(model: Generator) -> tuple[Layer, ...]:

@@ -1,20 +1,122 @@
 // The functions of conv.h, in vectors of eight floats that the compiler maps to what the CPU has,
-// or of sixteen where that has AVX-512.
+// or of sixteen where that has AVX-512. Winograd's algorithm is in winograd_generic.h.
 //
 // Included by every conv_*.cpp, each compiled for another instruction set with kPanel defined;
 // everything is in an anonymous namespace, since the linker would merge inline functions across
 // them.
 #pragma once
 
+#include <algorithm>
+#include <cstring>
 #include <type_traits>
 
 #include "conv.h"
-#include "conv_panels.h"
 #include "vectors.h"
-#include "winograd_generic.h"
 
 namespace srsdk::cpu {
 namespace {
+
+constexpr int kWidest = sizeof(Widest) / sizeof(float);
+constexpr int kParts = kBlock / kWidest;  // vectors that a block of outputs takes
+
+// acc[m] += a[m * stride + t] * b[t], over t: the loop that all the time goes into. All of acc is
+// in registers.
+template <int M>
+SRSDK_INLINE void multiply(Widest (&acc)[M][kParts], const float* a, std::int64_t stride,
+                           const float* b, std::int64_t depth) {
+    for (std::int64_t t = 0; t < depth; ++t, b += kBlock) {
+        Widest part[kParts];
+        SRSDK_UNROLL
+        for (int v = 0; v < kParts; ++v) part[v] = load<Widest>(b + v * kWidest);
+        SRSDK_UNROLL
+        for (int m = 0; m < M; ++m) {
+            const Widest value = splat<Widest>(a[m * stride + t]);
+            SRSDK_UNROLL
+            for (int v = 0; v < kParts; ++v) acc[m][v] += value * part[v];
+        }
+    }
+}
+
+// f(index, Count<n>) over [begin, end), n = kPanel at a time and what is left at the end.
+template <int N>
+struct Count {
+    static constexpr int value = N;
+};
+template <int N, typename F>
+SRSDK_INLINE void rest(std::int64_t at, std::int64_t left, const F& f) {
+    if constexpr (N > 0) {
+        if (left == N) return f(at, Count<N>{});
+        rest<N - 1>(at, left, f);
+    }
+}
+template <typename F>
+SRSDK_INLINE void panels(std::int64_t begin, std::int64_t end, const F& f) {
+    for (; end - begin >= kPanel; begin += kPanel) f(begin, Count<kPanel>{});
+    rest<kPanel - 1>(begin, end - begin, f);
+}
+
+template <Activation A, typename V>
+SRSDK_INLINE V activate(V value, V slope) {
+    if constexpr (A == Activation::kNone) return value;
+    if constexpr (A == Activation::kRelu) return positive(value);
+    return positive(value) + slope * (value - positive(value));
+}
+
+// Where the outputs from vector v of eight on go: the address of source pixel (0, 0), and the steps
+// to the next ones.
+template <typename V>
+struct Target {
+    std::int64_t begin, row, image, pixel;
+    V bias, slope;
+};
+template <typename V>
+SRSDK_INLINE Target<V> target(const ConvTask& task, int v) {
+    const int r = task.shuffle, each = task.vectors / (r * r), phase = v / each;
+    Target<V> to;
+    to.begin = phase / r * task.dst_row + phase % r * task.dst_channels + v % each * kLanes;
+    to.row = r * task.dst_row;
+    to.image = task.dst_image;
+    to.pixel = std::int64_t{r} * task.dst_channels;
+    to.bias = load<V>(task.bias + v * kLanes);
+    to.slope = load<V>(task.slope + v * kLanes);
+    return to;
+}
+
+template <Activation A, typename V>
+SRSDK_INLINE void epilogue(const ConvTask& task, const Target<V>& to, std::int64_t at, V value) {
+    value = activate<A>(value + to.bias, to.slope);
+    if (task.add) value += load<V>(task.add + at);
+    store(task.dst + at, value);
+}
+
+// Where a block's outputs go: as one vector where they can, else as one or two of eight.
+class Targets {
+ public:
+    Targets(const ConvTask& task, int block) : count_(std::min(2, task.vectors - 2 * block)) {
+        const int first = 2 * block, each = task.vectors / (task.shuffle * task.shuffle);
+        for (int v = 0; v < count_; ++v) halves_[v] = target<Vector>(task, first + v);
+        if constexpr (kWidest == kBlock) {
+            joined_ = count_ == 2 && first / each == (first + 1) / each;
+            if (joined_) whole_ = target<Widest>(task, first);
+        }
+    }
+
+    // f(lane, target) for each of them.
+    template <typename F>
+    SRSDK_INLINE void each(const F& f) const {
+        if constexpr (kWidest == kBlock) {
+            if (joined_) return f(0, whole_);
+        }
+        f(0, halves_[0]);
+        if (count_ == 2) f(kLanes, halves_[1]);
+    }
+
+ private:
+    int count_;
+    bool joined_ = false;
+    Target<Widest> whole_;
+    Target<Vector> halves_[2];
+};
 
 // ---- the plain sum
 

@@ -1,9 +1,8 @@
-// Winograd's algorithm, over conv_panels.h: a part of conv_generic.h.
+// Winograd's algorithm for 3x3 and 5x5 convolutions, in the vectors of conv_generic.h and included
+// as that is.
 #pragma once
 
-#include <algorithm>
-
-#include "conv_panels.h"
+#include "conv_generic.h"
 #include "winograd.h"
 
 namespace srsdk::cpu {

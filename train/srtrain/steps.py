@@ -47,7 +47,7 @@ class Growth:
 
 
 @dataclass(frozen=True)
-class Step:
+class StepContext:
     """What steps need besides the state and a batch.
 
     Attributes:

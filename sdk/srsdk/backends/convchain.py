@@ -20,7 +20,7 @@ class UnsupportedGraphError(ModelFormatError):
 
 
 @dataclass
-class Layer:
+class ChainLayer:
     """One convolution: `activation(pixel_shuffle(convolve(source, weight) + bias)) + add`.
 
     Attributes:
@@ -90,7 +90,7 @@ class Chain:
         shuffle: Factor of the pixel shuffle behind the last, which writing the frame does.
     """
 
-    layers: list[Layer]
+    layers: list[ChainLayer]
     shuffle: int
 
 
@@ -101,13 +101,13 @@ def read_chain(file: OnnxFile, spec: ModelSpec) -> Chain:
         UnsupportedGraphError: The kernels cannot run it.
         ModelFormatError: It does not do what its spec says.
     """
-    layers: list[Layer] = []
+    layers: list[ChainLayer] = []
     values = {file.input: 0}
     uses = [name for node in file.nodes for name in node.inputs]
     for node in file.nodes:
         if node.kind == "Conv":
             weight, bias = _convolution(file, node)
-            layers.append(Layer(_value(values, node, 0), weight, bias))
+            layers.append(ChainLayer(_value(values, node, 0), weight, bias))
         elif node.kind in ("Relu", "PRelu", "DepthToSpace", "Add") and layers:
             _follow(file, node, layers, values, uses)
         else:
@@ -131,7 +131,7 @@ def read_chain(file: OnnxFile, spec: ModelSpec) -> Chain:
 def _follow(
     file: OnnxFile,
     node: Node,
-    layers: list[Layer],
+    layers: list[ChainLayer],
     values: dict[str, int],
     uses: list[str],
 ) -> None:
