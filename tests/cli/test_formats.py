@@ -315,7 +315,7 @@ def test_frames_at_uneven_times_are_told_where_only_a_rate_is_kept(tmp_path: Pat
     subprocess.run([*drop, "-vsync", "vfr", str(tmp_path / "vfr.mkv")], check=True)
     for name, told in (("in.mp4", False), ("vfr.mkv", True)):
         process = program("enhance", tmp_path / name, "-o", "-", *FAST, text=False)
-        out, err = process.communicate()
+        out, err = map(bytes, process.communicate())
         assert process.returncode == 0
         assert out.startswith(b"YUV4MPEG2")
         assert (b"not evenly spaced" in err) == told

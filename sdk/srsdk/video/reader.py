@@ -115,10 +115,10 @@ class VideoReader:
         self._missing = 0
         if file is None:
             self._missing = check_file(self.path, whole=options.on_damage != "salvage")
-        self._pipe = None
+        self._pipe: CountingPipe | None = None
         if file is not None and not file.seekable():
-            file = self._pipe = CountingPipe(file)
-        self.container = open_container(self.path, file)
+            self._pipe = CountingPipe(file)
+        self.container = open_container(self.path, file if self._pipe is None else self._pipe)
         try:
             self._video: Any = video_stream(self.container, self.path)
             names = set(self.container.format.name.split(","))
