@@ -290,9 +290,10 @@ def flicker(frames: Pixels, hr: Pixels) -> float:
         frames: `(N, H, W, 3)` u8, N even: frames 2n and 2n + 1 follow each other in a video.
         hr: What they should be.
     """
-    flat = (pixels.reshape(len(pixels), -1) for pixels in (frames, hr))
-    error = cv2.subtract(*flat, dtype=cv2.CV_16S)
-    return cv2.norm(error[1::2].copy(), error[::2].copy(), cv2.NORM_L1) * 2 / error.size
+    flat, flat_hr = frames.reshape(len(frames), -1), hr.reshape(len(hr), -1)
+    error = cv2.subtract(flat, flat_hr, dtype=cv2.CV_16S)
+    changed = cv2.norm(error[1::2].copy(), error[::2].copy(), cv2.NORM_L1)
+    return float(changed * 2 / error.size)
 
 
 def _short(steps: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -198,13 +198,7 @@ class VideoReader:
         )
         self._source = iter(self._decoder)
         self._ahead: deque[Any] = deque()
-        for item in self._source:
-            self._ahead.append(item)
-            if isinstance(item, av.VideoFrame):
-                break
-        else:
-            raise self._empty()
-        first = self._ahead[-1]
+        first = self._first_frame()
         colour = Colour.of(first, context, source=str(self.path))
         orientation = orientation_of(first, stream, self.path)
         self._upright = UprightFrames(
@@ -244,6 +238,14 @@ class VideoReader:
             samples=self._upright.samples,
         )
         self._step = max(1, round(1 / (rate * stream.time_base))) if rate else 1
+
+    def _first_frame(self) -> av.VideoFrame:
+        """Decode up to the first frame; it waits in `_ahead`, behind the packets before it."""
+        for item in self._source:
+            self._ahead.append(item)
+            if isinstance(item, av.VideoFrame):
+                return item
+        raise self._empty()
 
     def _empty(self) -> VideoError:
         """The error for a video without a frame."""
