@@ -254,6 +254,8 @@ class VideoReader:
             lasts = "" if duration is None else f"; it lasts {duration:g} s"
             return VideoError(f"{self.path} has no frame after {self._options.start:g} s{lasts}")
         advice = "copy or download it again"
+        if self._video.codec_context.name == "webp":
+            advice = "FFmpeg cannot decode WebP that moves: give the animation as .png or .gif"
         if self._pipe is not None:
             advice = (
                 "some MP4 files cannot be read from a pipe: give the file itself, or send "
