@@ -314,8 +314,8 @@ def test_frames_at_uneven_times_are_told_where_only_a_rate_is_kept(tmp_path: Pat
         pytest.skip("needs ffmpeg")
     subprocess.run([*drop, "-vsync", "vfr", str(tmp_path / "vfr.mkv")], check=True)
     for name, told in (("in.mp4", False), ("vfr.mkv", True)):
-        process: Any = program("enhance", tmp_path / name, "-o", "-", *FAST, text=False)
-        out, err = process.communicate()
+        process = program("enhance", tmp_path / name, "-o", "-", *FAST, text=False)
+        out, err = map(bytes, process.communicate())
         assert process.returncode == 0
         assert out.startswith(b"YUV4MPEG2")
         assert (b"not evenly spaced" in err) == told

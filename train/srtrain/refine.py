@@ -69,7 +69,7 @@ def interpolate(first: Checkpoint, second: Checkpoint, share: float) -> Checkpoi
 def level_grid(checkpoint: Checkpoint, faces: Pixels, iterations: int = 40) -> Checkpoint:
     """Take the grid in flat skin out of a generator, by biases of sub-pixel convolutions alone.
 
-    Each pixel of a low-resolution cell is made by filters of its own. Where the picture is smooth
+    Each pixel of a low-resolution cell is made by its own filters. Where the picture is smooth
     all of them should agree with a plain enlargement; what one of them is off by on average is a
     grid, and a constant for each place in the cell, which biases can take away. Nothing else of
     the picture changes.

@@ -118,7 +118,7 @@ class VideoReader:
         self._pipe: CountingPipe | None = None
         if file is not None and not file.seekable():
             self._pipe = CountingPipe(file)
-        self.container = open_container(self.path, self._pipe or file)
+        self.container = open_container(self.path, file if self._pipe is None else self._pipe)
         try:
             self._video: Any = video_stream(self.container, self.path)
             names = set(self.container.format.name.split(","))

@@ -140,7 +140,7 @@ class PictureReader:
 
 
 class PictureWriter(PlainOutput):
-    """Writes each frame as a picture of its own (`FrameOutput`); the folder appears when whole.
+    """Writes each frame as one picture (`FrameOutput`); the folder appears when whole.
 
     Args:
         pattern: For instance frames/%06d.png; the folder must be new, or empty.
