@@ -97,7 +97,10 @@ def judge(
         stored = _probe(result, "-select_streams", "v:0", "-show_entries", "stream=pix_fmt")
         marks["bits"] = f"p{bits}" in stored["streams"][0]["pix_fmt"]
     if alpha:
-        marks["alpha"] = _error(source, result, scale, "gray") <= 1.0
+        try:
+            marks["alpha"] = _error(source, result, scale, "gray") <= 1.0
+        except subprocess.CalledProcessError:  # there is none to extract
+            marks["alpha"] = False
     return marks
 
 

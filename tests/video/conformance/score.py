@@ -5,6 +5,7 @@ The others are the OpenCV script that people write, and FFmpeg's own scale filte
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -75,7 +76,7 @@ def score(clip: Clip, source: Path, result: Path, tool: Callable[[Path, Path], N
         tool(source, result)
     except (SrsdkError, ValueError, OSError, subprocess.SubprocessError) as error:
         if clip.refused:
-            return "refuses" if clip.refused in str(error) else "not judged"
+            return "refuses" if re.search(clip.refused, str(error)) else "not judged"
         return "fails"
     if clip.refused:
         return "not judged"
