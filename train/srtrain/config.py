@@ -82,6 +82,8 @@ class DataConfig:
         clean_share: Share of the clips whose low resolution is a plain reduction, no camera's.
         whole_share: Share of the clips that show a whole aligned face; `loss.identity` is taken of
             these.
+        defocus_share: Share of the clips of parts of faces that lie out of focus and are to stay
+            so.
         face_size: Side of the low-resolution faces, written into the `ModelSpec` of a generator of
             faces; 0 for one of whole frames.
         terms: Terms of the training data, for the model card.
@@ -100,6 +102,7 @@ class DataConfig:
     clip_folder: str = ""
     clean_share: float = 0.35
     whole_share: float = 0.3
+    defocus_share: float = 0.0
     face_size: int = 0
     terms: str = ""
 
@@ -140,10 +143,13 @@ class VggConfig:
     Attributes:
         weights: File of its state dict, see `srtrain.losses.vgg`.
         layers: Layers to compare; SRGAN's VGG54 is conv5_4.
+        stride: One of so many images of a batch is compared. VGG19 up to conv3_1 costs ten times
+            what a real-time generator does; with 4, a CPU takes half of the time for a step.
     """
 
     weights: str = ""
     layers: tuple[str, ...] = ("conv5_4",)
+    stride: int = 1
 
 
 @dataclass(frozen=True)
