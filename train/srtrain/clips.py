@@ -27,7 +27,7 @@ from srtrain.views import draw_view
 
 log = logging.getLogger(__name__)
 
-_VERSION = 2  # of what clips look like; part of the name under which they are kept
+_VERSION = 3  # of what clips look like; part of the name under which they are kept
 _PICTURES = 16  # of one task
 _PARTS = ("hr", "clean", "camera", "whole")
 

@@ -117,7 +117,7 @@ class LossConfig:
         vgg: Squared difference of VGG19 features; with `mse` beside it, the report's mix loss.
         identity: Distance of face descriptors, of whole faces; needs `identity.weights`.
         flicker: Mean absolute error of the difference of a clip's two frames; needs `data.clips`.
-        grid: Mean absolute error that repeats with the period of the scale where HR is flat.
+        grid: Mean absolute error that repeats with the period of the scale where HR is smooth.
         teacher: Mean absolute difference to a teacher's output (knowledge distillation).
         nsgan: Adversarial, non-saturating.
         minimax: Adversarial, the report's literal form; at most one of the three is above 0.

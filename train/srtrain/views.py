@@ -19,7 +19,7 @@ Random = np.random.Generator
 _LARGEST = 2.0  # heads up to this many times the picture's own pixels: large heads are soft
 _MOTION = 3.0  # high-resolution pixels between the two frames, at most
 _TURN = 35.0  # degrees
-_DEFOCUS = (2.0, 8.0)  # high-resolution pixels, standard deviation
+_DEFOCUS = (3.0, 8.0)  # high-resolution pixels, standard deviation
 
 
 @dataclass(frozen=True)
