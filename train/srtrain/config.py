@@ -284,6 +284,14 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     return recipe_from_dict(tables)
 
 
+def overridden(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """A recipe with `section.key=value` overrides; raises `InputError` as `load_recipe` does."""
+    tables = recipe.to_dict()
+    for override in overrides:
+        _apply(tables, override)
+    return recipe_from_dict(tables)
+
+
 def recipe_from_dict(tables: Mapping[str, Any]) -> Recipe:
     """The inverse of `Recipe.to_dict`; raises `InputError` as `load_recipe` does."""
     return _build(Recipe, tables, "")
