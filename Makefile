@@ -44,7 +44,7 @@ bench: $(VENV)/tests
 
 # On a machine with an NVIDIA GPU: build with CUDA, run tests/gpu, measure; see tests/benchmarks/gpu.
 OUT ?= gpu-check
-# QUICK=1: 150 seconds, with srsdk as it is installed.
+# QUICK=1: four minutes, with srsdk as it is installed.
 gpu-check: $(VENV)/tests
 	$(BIN)/python -m tests.benchmarks.gpu $(if $(QUICK),--quick) $(OUT)
 

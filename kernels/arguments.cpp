@@ -17,8 +17,8 @@ bool holds(const py::dtype& dtype) {
 
 std::string text(const py::handle& value) { return py::str(value).cast<std::string>(); }
 
-void require_ndim(const py::array& array, const char* name, const char* shapes, int least) {
-    require(array.ndim() == least || array.ndim() == least + 1, [&] {
+void require_ndim(const py::array& array, const char* name, const char* shapes, int min_ndim) {
+    require(array.ndim() == min_ndim || array.ndim() == min_ndim + 1, [&] {
         return std::string(name) + " must be " + shapes + ", got shape " + shape_text(array);
     });
 }

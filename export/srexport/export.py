@@ -11,7 +11,7 @@ from srexport import card
 from srexport.images import probe_frames, read_images
 from srexport.onnx import annotate, build, read_spec, save
 from srexport.plugin import use_plugin
-from srexport.precision import Conversion, convert
+from srexport.precision import Converted, convert
 from srexport.runtimes import open_runner
 from srexport.source import read_checkpoint
 from srexport.verify import Certificate, certify
@@ -97,7 +97,7 @@ def _faces(source: Path, spec: ModelSpec) -> Pixels:
     return read_images(source, spec.face_size or 64)
 
 
-def _compared_on(conversion: Conversion, calibration: Path | None) -> tuple[Pixels, str]:
+def _compared_on(conversion: Converted, calibration: Path | None) -> tuple[Pixels, str]:
     """Frames for the certificate: held-out faces for int8, synthetic frames otherwise."""
     if conversion.held_out is None or calibration is None:
         return probe_frames(), "built-in"

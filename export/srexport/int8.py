@@ -1,38 +1,50 @@
-"""Steps for the native backend's int8, found on images and proven on others.
+"""Steps and weights for the native backend's int8, found on images and proven on others.
 
-A layer's input is quantised with one step for all its channels, its weights with one step for each
-output. Where to clip is first chosen for each input alone, by the squared error of its values, and
-then tried on pixels, layer by layer: what counts is the picture.
+A layer's input has a step for each channel, its weights one for each output. Where to clip is tried
+on pixels, layer by layer: what counts is the picture, and that it does not flicker. A step that is
+too wide flickers, since a change of the frame that is smaller than the step moves some values by a
+whole one; a step that is too narrow clips.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import cv2
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from srexport.observed import Observed, observe
 from srexport.onnx import annotate, load, save
-from srexport.variants import plain_session
+from srexport.rounding import LEVELS, rounded
+from srexport.verify import certificate_path
 from srsdk import _kernels, onnxfile
 from srsdk.backends.convchain import Chain, read_chain
 from srsdk.errors import ModelFormatError
-from srsdk.int8 import METADATA_KEY, Int8Certificate, Int8Record, LayerSteps
+from srsdk.files import write_whole
+from srsdk.int8 import (
+    MAX_FLICKER,
+    MAX_LOSS,
+    METADATA_KEY,
+    MIN_PSNR,
+    Int8Certificate,
+    Int8Record,
+    LayerSteps,
+)
 from srsdk.spec import ModelSpec
 from srsdk.types import Pixels
 
 _UNIT = float(np.float32(1 / 255))
-_LEVELS = 127
-_CLIPS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
-_TRIALS = (0.8, 0.9, 1.12, 1.25)
-"""Factors by which an input's step is tried to be changed."""
+_SHARES = (0.7, 0.8, 0.9, 1.1, 1.25)
+"""Factors by which the share of a range that is kept is tried to be changed."""
 
-_ROUNDS = 2
-_SAMPLES = 1 << 16
+_FLOORS = (0.15, 0.3, 0.5, 1.0)
+_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -43,11 +55,13 @@ class ImageSet:
         name: What to call them.
         lr: `(N, H, W, 3)` u8 RGB.
         hr: `(N, scale*H, scale*W, 3)` u8 RGB.
+        clip: Whether they are pairs of frames of a video: 2n + 1 follows 2n.
     """
 
     name: str
     lr: Pixels
     hr: Pixels
+    clip: bool = False
 
 
 def quantize_file(
@@ -75,7 +89,16 @@ def quantize_file(
     record = network.certify(network.search(proto, calibration), judged)
     annotate(proto, METADATA_KEY, record.to_metadata()[METADATA_KEY])
     save(proto, output)
+    _note(certificate_path(output), record.certificate)
     return record
+
+
+def _note(parity: Path, proof: Int8Certificate) -> None:
+    """Put the proof beside that of float32, where there is one."""
+    if parity.is_file():
+        facts = json.loads(parity.read_text("utf-8"))
+        facts["int8"] = {**dataclasses.asdict(proof), "passed": proof.passed}
+        write_whole(parity, (json.dumps(facts, indent=2) + "\n").encode("utf-8"))
 
 
 class _Network:
@@ -87,57 +110,54 @@ class _Network:
 
     def search(self, proto: onnx.ModelProto, sets: Sequence[ImageSet]) -> tuple[LayerSteps, ...]:
         """The best steps found for these images."""
-        seen = _inputs_seen(proto, self._spec, sets)
-        ranges = [
-            _Range(_UNIT, 0) if layer.source == 0 else _chosen(seen[layer.source])
-            for layer in self._chain.layers
-        ]
-        expected = [self._run(self._exact, images.lr) for images in sets]
-
-        def error(trial: list[_Range]) -> float:
-            kernel = self._kernel(self._steps(trial))
-            results = [self._run(kernel, images.lr) for images in sets]
-            return -min(psnr(a, b) for a, b in zip(expected, results, strict=True))
-
-        best = error(ranges)
+        frames = [frame for images in sets for frame in images.lr]
+        seen = observe(proto, self._chain, frames, swap_rb=self._spec.channel_order != "rgb")
+        judges = [_Judge(images, self._run(self._exact, images.lr)) for images in sets]
         sources = sorted({layer.source for layer in self._chain.layers} - {0})
+        clips = dict.fromkeys(sources, _Clip())
+        steps = [self._layer_steps(n, seen[n], _Clip()) for n in range(len(seen))]
+
+        def cost(trial: Sequence[LayerSteps]) -> float:
+            kernel = self._kernel(trial)
+            return sum(judge.cost(self._run(kernel, judge.images.lr)) for judge in judges)
+
+        best = cost(steps)
         for _ in range(_ROUNDS):
             before = best
             for source in sources:
-                for factor in _TRIALS:
+                for clip in clips[source].others():
                     trial = [
-                        one.widened(factor) if layer.source == source else one
-                        for one, layer in zip(ranges, self._chain.layers, strict=True)
+                        self._layer_steps(n, seen[n], clip) if layer.source == source else steps[n]
+                        for n, layer in enumerate(self._chain.layers)
                     ]
-                    result = error(trial)
+                    result = cost(trial)
                     if result < best:
-                        best, ranges = result, trial
-            if best > before - 0.05:
+                        best, steps, clips[source] = result, trial, clip
+            if best > 0.97 * before:
                 break
-        return self._steps(ranges)
+        return tuple(steps)
 
     def certify(self, steps: tuple[LayerSteps, ...], sets: Sequence[ImageSet]) -> Int8Record:
         """Compare int8 with float32, and both with the high-resolution images."""
         kernel = self._kernel(steps)
-        nearness, loss = [], []
-        for images in sets:
-            exact = self._run(self._exact, images.lr)
-            integer = self._run(kernel, images.lr)
-            nearness.append(psnr(exact, integer))
-            losses = [
-                psnr(a, hr) - psnr(b, hr)
-                for a, b, hr in zip(exact, integer, images.hr, strict=True)
-            ]
-            loss.append(float(np.mean([one for one in losses if np.isfinite(one)] or [0.0])))
-        names = ", ".join(
-            f"{images.name}: {len(images.lr)} of {images.lr.shape[2]}x{images.lr.shape[1]}"
-            for images in sets
+        judges = [_Judge(images, self._run(self._exact, images.lr)) for images in sets]
+        results = [self._run(kernel, judge.images.lr) for judge in judges]
+        pairs = list(zip(judges, results, strict=True))
+        flicker = [judge.flicker(pixels) for judge, pixels in pairs if judge.images.clip]
+        certificate = Int8Certificate(
+            # Equal pixels have no PSNR that JSON can hold.
+            psnr=round(min(99.0, *(judge.psnr(pixels) for judge, pixels in pairs)), 2),
+            loss=round(max(judge.loss(pixels) for judge, pixels in pairs), 4),
+            images=", ".join(
+                f"{images.name}: {len(images.lr)} of {images.lr.shape[2]}x{images.lr.shape[1]}"
+                for images in sets
+            ),
+            flicker=round(max(flicker), 4) if flicker else None,
         )
-        least = min(min(nearness), 99.0)  # equal pixels have no PSNR that JSON can hold
-        return Int8Record(steps, Int8Certificate(round(least, 2), round(max(loss), 4), names))
+        return Int8Record(steps, certificate)
 
     def _kernel(
-        self, steps: tuple[LayerSteps, ...] | None
+        self, steps: Sequence[LayerSteps] | None
     ) -> _kernels.Network | _kernels.Int8Network:
         each = [None] * len(self._chain.layers) if steps is None else steps
         layers = [layer.kernel(one) for layer, one in zip(self._chain.layers, each, strict=True)]
@@ -161,83 +181,104 @@ class _Network:
         kernel.run_into(out, lr)
         return out
 
-    def _steps(self, ranges: Sequence[_Range]) -> tuple[LayerSteps, ...]:
-        result = []
-        for layer, values in zip(self._chain.layers, ranges, strict=True):
-            inputs = layer.weight.shape[1]
-            largest = np.abs(layer.weight * np.float32(values.step)).reshape(len(layer.weight), -1)
-            steps = np.maximum(largest.max(axis=1) / _LEVELS, 1e-12).astype(np.float32)
-            result.append(
-                LayerSteps(
-                    (values.step,) * inputs,
-                    (values.zero,) * inputs,
-                    tuple(float(f"{step:.7g}") for step in steps),
-                )
-            )
-        return tuple(result)
+    def _layer_steps(self, number: int, seen: Observed, clip: _Clip) -> LayerSteps:
+        layer = self._chain.layers[number]
+        outputs, inputs, size, _ = layer.weight.shape
+        if layer.source == 0:
+            step, zero = np.full(inputs, _UNIT), np.zeros(inputs, int)
+        else:
+            step, zero = clip.steps(seen)
+        each = np.repeat(step, size * size)
+        weight = layer.weight.reshape(outputs, -1).astype(np.float64) * each
+        weight_step = _short(np.maximum(np.abs(weight).max(axis=1) / LEVELS, 1e-12))
+        levels = rounded(weight, weight_step, seen.moments / np.outer(each, each))
+        return LayerSteps(
+            tuple(step.tolist()),
+            tuple(zero.tolist()),
+            tuple(weight_step.tolist()),
+            levels.tobytes(),
+        )
 
 
 @dataclass(frozen=True)
-class _Range:
-    """How a tensor's values become bytes."""
+class _Clip:
+    """How ranges of values become steps.
 
-    step: float
-    zero: int
+    Attributes:
+        share: Of a channel's range, what bytes hold.
+        floor: No channel's range counts as less than this share of the widest one's: weights of a
+            channel with a fine step are small beside the others, and lose digits.
+    """
 
-    def widened(self, factor: float) -> _Range:
-        return replace(self, step=_rounded(self.step * factor))
+    share: float = 0.9
+    floor: float = 0.3
+
+    def others(self) -> list[_Clip]:
+        """Neighbours to try."""
+        shares = [dataclasses.replace(self, share=self.share * factor) for factor in _SHARES]
+        floors = [dataclasses.replace(self, floor=floor) for floor in _FLOORS]
+        return [clip for clip in shares + floors if clip != self]
+
+    def steps(self, seen: Observed) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
+        """For each channel its step, and what 0 is."""
+        width = seen.high - seen.low
+        step = _short(np.maximum(width, self.floor * width.max()) * self.share / 255)
+        return step, np.clip(np.rint(-seen.low * self.share / step), 0, 255).astype(int)
+
+
+class _Judge:
+    """Says how good pixels are, beside float32's of the same images."""
+
+    def __init__(self, images: ImageSet, exact: Pixels) -> None:
+        self.images = images
+        self._exact = exact
+        self._exact_psnr = [psnr(a, hr) for a, hr in zip(exact, images.hr, strict=True)]
+        self._exact_flicker = flicker(exact, images.hr) if images.clip else 0.0
+
+    def psnr(self, pixels: Pixels) -> float:
+        """Against float32, in dB."""
+        return psnr(self._exact, pixels)
+
+    def loss(self, pixels: Pixels) -> float:
+        """PSNR against the high-resolution images, float32's less that of these, mean in dB."""
+        losses = [
+            before - psnr(after, hr)
+            for before, after, hr in zip(self._exact_psnr, pixels, self.images.hr, strict=True)
+        ]
+        return float(np.mean([one for one in losses if np.isfinite(one)] or [0.0]))
+
+    def flicker(self, pixels: Pixels) -> float:
+        """Error of the change from frame to frame, as a multiple of float32's."""
+        changed = flicker(pixels, self.images.hr)
+        return changed / self._exact_flicker if self._exact_flicker else 1.0 + changed
+
+    def cost(self, pixels: Pixels) -> float:
+        """How near a certificate's limits they are, squared and summed: the less, the better."""
+        nearness = 10 ** ((MIN_PSNR - self.psnr(pixels)) / 20)
+        total = nearness**2 + max(0.0, self.loss(pixels) / MAX_LOSS) ** 2
+        if self.images.clip:
+            total += max(0.0, (self.flicker(pixels) - 1) / (MAX_FLICKER - 1)) ** 2
+        return total
 
 
 def psnr(a: Pixels, b: Pixels) -> float:
     """PSNR over all values, in dB; infinite where they are equal."""
-    error = np.mean((a.astype(np.float32) - b.astype(np.float32)) ** 2, dtype=np.float64)
-    return float("inf") if error == 0 else float(10 * np.log10(255.0**2 / error))
+    error = cv2.norm(a.reshape(len(a), -1), b.reshape(len(b), -1), cv2.NORM_L2SQR)
+    return float("inf") if error == 0 else float(10 * np.log10(255.0**2 * a.size / error))
 
 
-def _inputs_seen(
-    proto: onnx.ModelProto, spec: ModelSpec, sets: Sequence[ImageSet]
-) -> dict[int, NDArray[Any]]:
-    """Samples of what convolutions read, by the number of the convolution that made it."""
-    instrumented = onnx.ModelProto()
-    instrumented.CopyFrom(proto)
-    graph = instrumented.graph
-    numbers = {graph.input[0].name: 0}
-    for node in graph.node:  # as read_chain numbers values
-        made = int(node.op_type == "Conv")
-        numbers[node.output[0]] = max(numbers.values()) + made
-    read = {node.input[0]: numbers[node.input[0]] for node in graph.node if node.op_type == "Conv"}
-    inner = [name for name, number in read.items() if number]
-    known = {output.name for output in graph.output}
-    graph.output.extend(onnx.ValueInfoProto(name=name) for name in inner if name not in known)
-    session = plain_session(instrumented)
-    samples: dict[int, list[NDArray[Any]]] = {read[name]: [] for name in inner}
-    for images in sets:
-        for frame in images.lr:
-            planes = _kernels.unpack(frame[None], swap_rb=spec.channel_order != "rgb")
-            results = session.run(inner, {graph.input[0].name: planes.astype(np.float32)})
-            for name, values in zip(inner, results, strict=True):
-                flat = values.ravel()
-                step = max(1, flat.size * len(images.lr) // _SAMPLES)
-                extremes = np.array([flat.min(), flat.max()])
-                samples[read[name]].append(np.concatenate([flat[::step], extremes]))
-    return {number: np.concatenate(parts) for number, parts in samples.items()}
+def flicker(frames: Pixels, hr: Pixels) -> float:
+    """Mean absolute error of the change within pairs of frames, in grey levels.
+
+    Args:
+        frames: `(N, H, W, 3)` u8, N even: frames 2n and 2n + 1 follow each other in a video.
+        hr: What they should be.
+    """
+    flat = (pixels.reshape(len(pixels), -1) for pixels in (frames, hr))
+    error = cv2.subtract(*flat, dtype=cv2.CV_16S)
+    return cv2.norm(error[1::2].copy(), error[::2].copy(), cv2.NORM_L1) * 2 / error.size
 
 
-def _chosen(values: NDArray[Any]) -> _Range:
-    """The range that loses least of these values."""
-    low, high = min(float(values.min()), 0.0), max(float(values.max()), 1e-6)
-
-    def candidate(clip: float) -> _Range:
-        step = (high - low) * clip / 255
-        return _Range(_rounded(step), min(round(-low * clip / step), 255))
-
-    def error(one: _Range) -> float:
-        bytes_ = np.clip(np.rint(values / one.step) + one.zero, 0, 255)
-        return float(np.mean(((bytes_ - one.zero) * one.step - values) ** 2))
-
-    return min((candidate(clip) for clip in _CLIPS), key=error)
-
-
-def _rounded(step: float) -> float:
-    """A step that float32 holds, in few digits."""
-    return float(np.float32(f"{step:.7g}"))
+def _short(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Steps that float32 holds, in few digits."""
+    return np.array([float(np.float32(f"{step:.7g}")) for step in steps])

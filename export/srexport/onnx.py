@@ -18,9 +18,10 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
 from srexport.rewrite import shuffle_last
-from srexport.source import Array, Conv, Layer, PRelu, Relu, Residual, Shuffle, Source
+from srexport.source import Conv, Layer, LayeredGenerator, PRelu, Relu, Residual, Shuffle
 from srsdk.errors import ModelFormatError, ModelNotFoundError
 from srsdk.files import write_whole
+from srsdk.onnxfile import Array
 from srsdk.spec import ModelSpec
 
 OPSET = 17
@@ -67,7 +68,7 @@ class _Graph:
         raise TypeError(f"no operator for {type(layer).__name__}")
 
 
-def build(source: Source, *, tail: str = "subpixel") -> onnx.ModelProto:
+def build(source: LayeredGenerator, *, tail: str = "subpixel") -> onnx.ModelProto:
     """The generator as an ONNX model.
 
     Args:

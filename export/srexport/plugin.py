@@ -14,8 +14,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from srexport.onnx import annotate, read_spec, weights_sha256
-from srexport.source import Array
 from srsdk.errors import InputError
+from srsdk.onnxfile import Array
 from srsdk.tensorrt.plugin import NAMESPACE, PLUGIN, VERSION
 
 _FACTORS = (2, 3, 4, 8)

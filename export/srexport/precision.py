@@ -28,7 +28,7 @@ _JUDGED = 8
 
 
 @dataclass(frozen=True)
-class Conversion:
+class Converted:
     """A model in another precision.
 
     Attributes:
@@ -42,9 +42,7 @@ class Conversion:
     held_out: Pixels | None = None
 
 
-def convert(
-    model: onnx.ModelProto, precision: Precision, faces: Pixels | None = None
-) -> Conversion:
+def convert(model: onnx.ModelProto, precision: Precision, faces: Pixels | None = None) -> Converted:
     """Convert a float32 model to another precision.
 
     Args:
@@ -57,7 +55,7 @@ def convert(
         InputError: int8 lacks faces, or no layer is good enough in int8.
     """
     if precision == "fp32":
-        return Conversion(model)
+        return Converted(model)
     if precision == "fp16":
         return _fp16(model, faces)
     if faces is None or not len(faces):
@@ -68,15 +66,15 @@ def convert(
     return _int8(model, faces)
 
 
-def _fp16(model: onnx.ModelProto, faces: Pixels | None) -> Conversion:
+def _fp16(model: onnx.ModelProto, faces: Pixels | None) -> Converted:
     batches = [probe_frames(), *([] if faces is None else [faces[:_JUDGED]])]
     judge = VariantJudge(model, read_spec(model), batches)
     layers = [node.name for node in model.graph.node]
     kept = widen(layers, lambda keep: judge.parity(rounded(model, keep)), TOLERANCES["fp16"])
-    return Conversion(_signed(to_half(model, kept), "fp16"), _ordered(kept, layers), None)
+    return Converted(_signed(to_half(model, kept), "fp16"), _ordered(kept, layers), None)
 
 
-def _int8(model: onnx.ModelProto, faces: Pixels) -> Conversion:
+def _int8(model: onnx.ModelProto, faces: Pixels) -> Converted:
     spec = read_spec(model)
     held_out = (faces[1::2] if len(faces) > 1 else faces)[:_JUDGED]
     planes = _kernels.unpack(faces[::2], swap_rb=spec.channel_order != "rgb")
@@ -90,7 +88,7 @@ def _int8(model: onnx.ModelProto, faces: Pixels) -> Conversion:
     kept = widen(layers, trial, _INT8_GOAL)
     if len(kept) == len(layers):
         raise InputError("no layer of this generator is good enough in int8; use --precision fp16")
-    return Conversion(
+    return Converted(
         _signed(to_half(quantize(model, scales, kept)), "int8"), _ordered(kept, layers), held_out
     )
 

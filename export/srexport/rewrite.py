@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from srexport.source import Array, Conv, Layer, PRelu, Relu, Shuffle
+from srexport.source import Conv, Layer, PRelu, Relu, Shuffle
+from srsdk.onnxfile import Array
 
 
 def shuffle_last(layers: Sequence[Layer]) -> tuple[Layer, ...]:

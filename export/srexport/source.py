@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from srsdk.errors import BackendUnavailableError, InputError
+from srsdk.onnxfile import Array
 from srsdk.spec import Base, ModelSpec, TrainingSummary
 
 if TYPE_CHECKING:
     from srtrain.checkpoint import Checkpoint
     from srtrain.models import Edge, Generator, SRResNet
-
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ Layer = Conv | Relu | PRelu | Shuffle | Residual
 
 
 @dataclass(frozen=True)
-class Source:
+class LayeredGenerator:
     """A generator, ready for export.
 
     Attributes:
@@ -73,7 +71,7 @@ class Source:
     spec: ModelSpec
 
 
-def read_checkpoint(path: Path) -> Source:
+def read_checkpoint(path: Path) -> LayeredGenerator:
     """Read and fold a checkpoint of srsdk-train.
 
     Raises:
@@ -88,7 +86,7 @@ def read_checkpoint(path: Path) -> Source:
         ) from error
     saved = Checkpoint.load(path)
     model = saved.build()
-    return Source(fold(model), _spec(saved, model))
+    return LayeredGenerator(fold(model), _spec(saved, model))
 
 
 def fold(model: Generator) -> tuple[Layer, ...]:

@@ -140,7 +140,7 @@ class Certificate:
 
         The certificate is also written into an engine's sidecar, if there is one.
         """
-        target = _certificate_path(model)
+        target = certificate_path(model)
         write_whole(target, (json.dumps(self.record(), indent=2) + "\n").encode("utf-8"))
         if sidecar_path(model).is_file():
             engine = dataclasses.replace(read_record(model), parity=self.record())
@@ -148,7 +148,7 @@ class Certificate:
         return target
 
 
-def _certificate_path(model: Path) -> Path:
+def certificate_path(model: Path) -> Path:
     """Path of a model's certificate: `x.parity.json` for `x.onnx`."""
     return model.with_suffix(".parity.json")
 

@@ -23,7 +23,7 @@ from torch import nn
 from srtrain.models.descriptor import (
     CHIP_SIDE,
     DescriptorBlock,
-    FaceDescriptor,
+    DescriptorNetwork,
     load_descriptor,
 )
 
@@ -41,7 +41,7 @@ def main() -> None:
     print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")
 
 
-def build(network: FaceDescriptor, *, half: bool = True) -> onnx.ModelProto:
+def build(network: DescriptorNetwork, *, half: bool = True) -> onnx.ModelProto:
     """The network as an ONNX model; `half` stores its weights as float16."""
     graph = _Graph(half=half)
     x = graph.node("Relu", graph.conv("chips", _first(network)))
@@ -78,7 +78,7 @@ def build(network: FaceDescriptor, *, half: bool = True) -> onnx.ModelProto:
     return model
 
 
-def _first(network: FaceDescriptor) -> nn.Conv2d:
+def _first(network: DescriptorNetwork) -> nn.Conv2d:
     """The first convolution for RGB in [0, 1]; without padding, the mean folds into its bias."""
     conv = network.first
     folded = nn.Conv2d(3, conv.out_channels, 7, 2)

@@ -82,6 +82,7 @@ inline std::int64_t winograd_scratch(const ConvTask& task, int tiles) {
 const ConvKernels& portable_convs();
 #if defined(SRSDK_AVX2)
 const ConvKernels& avx2_convs();
+const ConvKernels& avx512_convs();
 #endif
 #if defined(SRSDK_NEON)
 const ConvKernels& neon_convs();

@@ -1,4 +1,5 @@
-// The functions of conv.h, in vectors of eight floats that the compiler maps to what the CPU has.
+// The functions of conv.h, in vectors of eight floats that the compiler maps to what the CPU has,
+// or of sixteen where that has AVX-512.
 //
 // Included by every conv_*.cpp, each compiled for another instruction set with kPanel defined;
 // everything is in an anonymous namespace, since the linker would merge inline functions across
@@ -7,26 +8,32 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "conv.h"
-#include "vector8.h"
+#include "vectors.h"
 #include "winograd.h"
 
 namespace srsdk::cpu {
 namespace {
 
+constexpr int kWidest = sizeof(Widest) / sizeof(float);
+constexpr int kParts = kBlock / kWidest;  // vectors that a block of outputs takes
+
 // acc[m] += a[m * stride + t] * b[t], over t: the loop that all the time goes into. All of acc is
 // in registers.
 template <int M>
-SRSDK_INLINE void multiply(Vector (&acc)[M][2], const float* a, std::int64_t stride, const float* b,
-                           std::int64_t depth) {
+SRSDK_INLINE void multiply(Widest (&acc)[M][kParts], const float* a, std::int64_t stride,
+                           const float* b, std::int64_t depth) {
     for (std::int64_t t = 0; t < depth; ++t, b += kBlock) {
-        const Vector b0 = load(b), b1 = load(b + kLanes);
+        Widest part[kParts];
+        SRSDK_UNROLL
+        for (int v = 0; v < kParts; ++v) part[v] = load<Widest>(b + v * kWidest);
         SRSDK_UNROLL
         for (int m = 0; m < M; ++m) {
-            const Vector value = splat(a[m * stride + t]);
-            acc[m][0] += value * b0;
-            acc[m][1] += value * b1;
+            const Widest value = splat<Widest>(a[m * stride + t]);
+            SRSDK_UNROLL
+            for (int v = 0; v < kParts; ++v) acc[m][v] += value * part[v];
         }
     }
 }
@@ -49,67 +56,109 @@ SRSDK_INLINE void panels(std::int64_t begin, std::int64_t end, const F& f) {
     rest<kPanel - 1>(begin, end - begin, f);
 }
 
-template <Activation A>
-SRSDK_INLINE Vector activate(Vector value, Vector slope) {
+template <Activation A, typename V>
+SRSDK_INLINE V activate(V value, V slope) {
     if constexpr (A == Activation::kNone) return value;
     if constexpr (A == Activation::kRelu) return positive(value);
     return positive(value) + slope * (value - positive(value));
 }
 
-// Where output vector v goes: the address of source pixel (0, 0), and the steps to the next ones.
+// Where the outputs from vector v of eight on go: the address of source pixel (0, 0), and the steps
+// to the next ones.
+template <typename V>
 struct Target {
     std::int64_t begin, row, image, pixel;
-    Vector bias, slope;
+    V bias, slope;
 };
-SRSDK_INLINE Target target(const ConvTask& task, int v) {
+template <typename V>
+SRSDK_INLINE Target<V> target(const ConvTask& task, int v) {
     const int r = task.shuffle, each = task.vectors / (r * r), phase = v / each;
-    Target to;
+    Target<V> to;
     to.begin = phase / r * task.dst_row + phase % r * task.dst_channels + v % each * kLanes;
     to.row = r * task.dst_row;
     to.image = task.dst_image;
     to.pixel = std::int64_t{r} * task.dst_channels;
-    to.bias = load(task.bias + v * kLanes);
-    to.slope = load(task.slope + v * kLanes);
+    to.bias = load<V>(task.bias + v * kLanes);
+    to.slope = load<V>(task.slope + v * kLanes);
     return to;
 }
 
-template <Activation A>
-SRSDK_INLINE void epilogue(const ConvTask& task, const Target& to, std::int64_t at, Vector value) {
+template <Activation A, typename V>
+SRSDK_INLINE void epilogue(const ConvTask& task, const Target<V>& to, std::int64_t at, V value) {
     value = activate<A>(value + to.bias, to.slope);
-    if (task.add) value += load(task.add + at);
+    if (task.add) value += load<V>(task.add + at);
     store(task.dst + at, value);
 }
 
+// Where a block's outputs go: as one vector where they can, else as one or two of eight.
+class Targets {
+ public:
+    Targets(const ConvTask& task, int block) : count_(std::min(2, task.vectors - 2 * block)) {
+        const int first = 2 * block, each = task.vectors / (task.shuffle * task.shuffle);
+        for (int v = 0; v < count_; ++v) halves_[v] = target<Vector>(task, first + v);
+        if constexpr (kWidest == kBlock) {
+            joined_ = count_ == 2 && first / each == (first + 1) / each;
+            if (joined_) whole_ = target<Widest>(task, first);
+        }
+    }
+
+    // f(lane, target) for each of them.
+    template <typename F>
+    SRSDK_INLINE void each(const F& f) const {
+        if constexpr (kWidest == kBlock) {
+            if (joined_) return f(0, whole_);
+        }
+        f(0, halves_[0]);
+        if (count_ == 2) f(kLanes, halves_[1]);
+    }
+
+ private:
+    int count_;
+    bool joined_ = false;
+    Target<Widest> whole_;
+    Target<Vector> halves_[2];
+};
+
 // ---- the plain sum
+
+// A block's outputs of M pixels. Not inlined: too much around it would take its registers.
+template <int M>
+SRSDK_NOINLINE void direct_sums(const ConvTask& task, const float* src, const float* weight,
+                                float (&sums)[M][kBlock]) {
+    const std::int64_t depth =
+        std::int64_t{task.size} * task.channels;  // a row of taps, contiguous
+    Widest acc[M][kParts] = {};
+    for (int tap = 0; tap < task.size; ++tap) {
+        multiply<M>(acc, src + tap * task.src_row, task.channels, weight + tap * depth * kBlock,
+                    depth);
+    }
+    SRSDK_UNROLL
+    for (int m = 0; m < M; ++m) {
+        SRSDK_UNROLL
+        for (int v = 0; v < kParts; ++v) store(sums[m] + v * kWidest, acc[m][v]);
+    }
+}
 
 template <Activation A>
 void direct_row(const ConvTask& task, std::int64_t n, std::int64_t y) {
     const int reach = task.size / 2, c = task.channels;
-    const std::int64_t depth = std::int64_t{task.size} * c;  // a row of taps is contiguous
     const float* src = task.src + n * task.src_image + (y - reach) * task.src_row - reach * c;
     for (int block = 0; block < task.blocks; ++block) {
-        const float* weight = task.weight + block * task.size * depth * kBlock;
-        const int vectors = std::min(2, task.vectors - 2 * block);
-        Target to[2];
-        for (int v = 0; v < vectors; ++v) {
-            to[v] = target(task, 2 * block + v);
-            to[v].begin += n * to[v].image + y * to[v].row;
-        }
+        const float* weight =
+            task.weight + std::int64_t{block} * task.size * task.size * c * kBlock;
+        const Targets targets(task, block);
         panels(0, task.w, [&](std::int64_t x, auto count) SRSDK_INLINE_LAMBDA {
             constexpr int kCount = decltype(count)::value;
-            Vector acc[kCount][2] = {};
-            for (int tap = 0; tap < task.size; ++tap) {
-                multiply<kCount>(acc, src + tap * task.src_row + x * c, c,
-                                 weight + tap * depth * kBlock, depth);
-            }
-            SRSDK_UNROLL
-            for (int v = 0; v < 2; ++v) {
-                if (v == vectors) break;
+            float sums[kCount][kBlock];
+            direct_sums<kCount>(task, src + x * c, weight, sums);
+            targets.each([&](int lane, const auto& to) SRSDK_INLINE_LAMBDA {
+                std::int64_t at = to.begin + n * to.image + y * to.row + x * to.pixel;
                 SRSDK_UNROLL
-                for (int m = 0; m < kCount; ++m) {
-                    epilogue<A>(task, to[v], to[v].begin + (x + m) * to[v].pixel, acc[m][v]);
+                for (int m = 0; m < kCount; ++m, at += to.pixel) {
+                    epilogue<A>(task, to, at,
+                                load<std::decay_t<decltype(to.bias)>>(sums[m] + lane));
                 }
-            }
+            });
         });
     }
 }
@@ -127,10 +176,11 @@ void direct(const ConvTask& task, std::int64_t n, std::int64_t y) {
 
 // ---- Winograd
 
-SRSDK_INLINE void transform_patch(const Vector (&d)[kPatch], Vector (&o)[kPatch]) {
+template <typename V>
+SRSDK_INLINE void transform_patch(const V (&d)[kPatch], V (&o)[kPatch]) {
     constexpr float kProduct = kNear2 * kFar2, kSum = kNear2 + kFar2;
-    const Vector near_even = d[4] - kFar2 * d[2], near_odd = d[3] - kFar2 * d[1];
-    const Vector far_even = d[4] - kNear2 * d[2], far_odd = d[3] - kNear2 * d[1];
+    const V near_even = d[4] - kFar2 * d[2], near_odd = d[3] - kFar2 * d[1];
+    const V far_even = d[4] - kNear2 * d[2], far_odd = d[3] - kNear2 * d[1];
     o[0] = kProduct * d[0] + (d[4] - kSum * d[2]);
     o[1] = near_even + kNear * near_odd;
     o[2] = near_even - kNear * near_odd;
@@ -139,10 +189,10 @@ SRSDK_INLINE void transform_patch(const Vector (&d)[kPatch], Vector (&o)[kPatch]
     o[5] = kProduct * d[1] + (d[5] - kSum * d[3]);
 }
 
-template <int Step>
-SRSDK_INLINE void transform_product(const Vector (&m)[kPatch], Vector (&y)[Step]) {
-    const Vector near_sum = m[1] + m[2], near_difference = m[1] - m[2];
-    const Vector far_sum = m[3] + m[4], far_difference = m[3] - m[4];
+template <int Step, typename V>
+SRSDK_INLINE void transform_product(const V (&m)[kPatch], V (&y)[Step]) {
+    const V near_sum = m[1] + m[2], near_difference = m[1] - m[2];
+    const V far_sum = m[3] + m[4], far_difference = m[3] - m[4];
     y[0] = m[0] + near_sum + far_sum;
     if constexpr (Step == 2) {
         y[1] = kNear * near_difference + (kFar * far_difference + m[5]);
@@ -180,39 +230,78 @@ class Tiles {
     Tile at_;
 };
 
+// The channels of one patch that a vector holds -> a vector in each of 36 planes.
+template <int Step, typename V>
+SRSDK_INLINE void transform_lanes(const ConvTask& task, const float* src, float* dst,
+                                  std::int64_t pitch) {
+    const std::int64_t row = task.src_row, c = task.channels;
+    V half[kPatch][kPatch];
+    for (int j = 0; j < kPatch; ++j) {
+        V column[kPatch], o[kPatch];
+        SRSDK_UNROLL
+        for (int i = 0; i < kPatch; ++i) {
+            const float* const pixel = src + i * row + j * c;
+            // Too many rows at once for the CPU to foresee: what the tile after the next
+            // one is the first to read.
+            if (j >= kPatch - Step) prefetch(pixel + 2 * Step * c);
+            column[i] = load<V>(pixel);
+        }
+        transform_patch(column, o);
+        SRSDK_UNROLL
+        for (int i = 0; i < kPatch; ++i) half[i][j] = o[i];
+    }
+    for (int i = 0; i < kPatch; ++i) {
+        V o[kPatch];
+        transform_patch(half[i], o);
+        SRSDK_UNROLL
+        for (int j = 0; j < kPatch; ++j) store(dst + (i * kPatch + j) * pitch, o[j]);
+    }
+}
+
 // (tiles, depth) in each of 36 planes, from the patches' channels [first, first + depth).
 template <int Step>
 void transform_patches(const ConvTask& task, std::int64_t begin, std::int64_t end, int first,
                        int depth, float* dst, std::int64_t pitch) {
     const int reach = task.size / 2, c = task.channels;
-    const std::int64_t row = task.src_row;
     Tiles<Step> tile(task, begin);
     for (std::int64_t t = begin; t < end; ++t, ++tile, dst += depth) {
         const Tile& at = *tile;
-        const float* src =
-            task.src + at.n * task.src_image + (at.y - reach) * row + (at.x - reach) * c + first;
-        for (int lane = 0; lane < depth; lane += kLanes) {
-            Vector half[kPatch][kPatch];
-            for (int j = 0; j < kPatch; ++j) {
-                Vector column[kPatch], o[kPatch];
-                SRSDK_UNROLL
-                for (int i = 0; i < kPatch; ++i) {
-                    const float* const pixel = src + i * row + j * c + lane;
-                    // Too many rows at once for the CPU to foresee: what the tile after the next
-                    // one is the first to read.
-                    if (j >= kPatch - Step && lane % kBlock == 0) prefetch(pixel + 2 * Step * c);
-                    column[i] = load(pixel);
-                }
-                transform_patch(column, o);
-                SRSDK_UNROLL
-                for (int i = 0; i < kPatch; ++i) half[i][j] = o[i];
-            }
-            for (int i = 0; i < kPatch; ++i) {
-                Vector o[kPatch];
-                transform_patch(half[i], o);
-                SRSDK_UNROLL
-                for (int j = 0; j < kPatch; ++j) store(dst + (i * kPatch + j) * pitch + lane, o[j]);
-            }
+        const float* const src = task.src + at.n * task.src_image + (at.y - reach) * task.src_row +
+                                 (at.x - reach) * c + first;
+        int lane = 0;
+        for (; lane + kWidest <= depth; lane += kWidest) {
+            transform_lanes<Step, Widest>(task, src + lane, dst + lane, pitch);
+        }
+        if (lane < depth) transform_lanes<Step, Vector>(task, src + lane, dst + lane, pitch);
+    }
+}
+
+// The outputs of one tile that a vector holds.
+template <int Step, Activation A, typename V>
+SRSDK_INLINE void finish_lanes(const ConvTask& task, const Tile& at, const float* src,
+                               std::int64_t pitch, const Target<V>& to) {
+    const std::int64_t rows = std::min<std::int64_t>(Step, task.h - at.y);
+    const std::int64_t columns = std::min<std::int64_t>(Step, task.w - at.x);
+    V half[Step][kPatch];
+    for (int j = 0; j < kPatch; ++j) {
+        V column[kPatch], y[Step];
+        SRSDK_UNROLL
+        for (int i = 0; i < kPatch; ++i) {
+            const float* const product = src + (i * kPatch + j) * pitch;
+            prefetch(product + kBlock);
+            column[i] = load<V>(product);
+        }
+        transform_product<Step>(column, y);
+        SRSDK_UNROLL
+        for (int i = 0; i < Step; ++i) half[i][j] = y[i];
+    }
+    std::int64_t address = to.begin + at.n * to.image + at.y * to.row + at.x * to.pixel;
+    for (int i = 0; i < rows; ++i, address += to.row) {
+        V y[Step];
+        transform_product<Step>(half[i], y);
+        SRSDK_UNROLL
+        for (int j = 0; j < Step; ++j) {
+            if (j < columns) epilogue<A>(task, to, address + j * to.pixel, y[j]);
         }
     }
 }
@@ -221,39 +310,13 @@ void transform_patches(const ConvTask& task, std::int64_t begin, std::int64_t en
 template <int Step, Activation A>
 void transform_products(const ConvTask& task, std::int64_t begin, std::int64_t end, int block,
                         const float* src, std::int64_t pitch) {
-    const int vectors = std::min(2, task.vectors - 2 * block);
-    Target to[2];
-    for (int v = 0; v < vectors; ++v) to[v] = target(task, 2 * block + v);
+    const Targets targets(task, block);
     Tiles<Step> tile(task, begin);
     for (std::int64_t t = begin; t < end; ++t, ++tile, src += kBlock) {
         const Tile at = *tile;
-        const std::int64_t rows = std::min<std::int64_t>(Step, task.h - at.y);
-        const std::int64_t columns = std::min<std::int64_t>(Step, task.w - at.x);
-        for (int v = 0; v < vectors; ++v) {
-            Vector half[Step][kPatch];
-            for (int j = 0; j < kPatch; ++j) {
-                Vector column[kPatch], y[Step];
-                SRSDK_UNROLL
-                for (int i = 0; i < kPatch; ++i) {
-                    const float* const product = src + (i * kPatch + j) * pitch + v * kLanes;
-                    if (v == 0) prefetch(product + kBlock);
-                    column[i] = load(product);
-                }
-                transform_product<Step>(column, y);
-                SRSDK_UNROLL
-                for (int i = 0; i < Step; ++i) half[i][j] = y[i];
-            }
-            std::int64_t address =
-                to[v].begin + at.n * to[v].image + at.y * to[v].row + at.x * to[v].pixel;
-            for (int i = 0; i < rows; ++i, address += to[v].row) {
-                Vector y[Step];
-                transform_product<Step>(half[i], y);
-                SRSDK_UNROLL
-                for (int j = 0; j < Step; ++j) {
-                    if (j < columns) epilogue<A>(task, to[v], address + j * to[v].pixel, y[j]);
-                }
-            }
-        }
+        targets.each([&](int lane, const auto& to) SRSDK_INLINE_LAMBDA {
+            finish_lanes<Step, A>(task, at, src + lane, pitch, to);
+        });
     }
 }
 
@@ -268,19 +331,23 @@ void multiply_planes(float* dst, std::int64_t dst_pitch, const float* patches, s
         float* out = dst + p * dst_pitch;
         panels(0, tiles, [&](std::int64_t t, auto count) SRSDK_INLINE_LAMBDA {
             constexpr int kCount = decltype(count)::value;
-            Vector acc[kCount][2] = {};
+            Widest acc[kCount][kParts] = {};
             if constexpr (!Fresh) {
                 SRSDK_UNROLL
                 for (int m = 0; m < kCount; ++m) {
-                    acc[m][0] = load(out + (t + m) * kBlock);
-                    acc[m][1] = load(out + (t + m) * kBlock + kLanes);
+                    SRSDK_UNROLL
+                    for (int v = 0; v < kParts; ++v) {
+                        acc[m][v] = load<Widest>(out + (t + m) * kBlock + v * kWidest);
+                    }
                 }
             }
             multiply<kCount>(acc, a + t * depth, depth, b, depth);
             SRSDK_UNROLL
             for (int m = 0; m < kCount; ++m) {
-                store(out + (t + m) * kBlock, acc[m][0]);
-                store(out + (t + m) * kBlock + kLanes, acc[m][1]);
+                SRSDK_UNROLL
+                for (int v = 0; v < kParts; ++v) {
+                    store(out + (t + m) * kBlock + v * kWidest, acc[m][v]);
+                }
             }
         });
     }
@@ -339,7 +406,7 @@ void planes(float* dst, std::int64_t pitch, const float* src, std::int64_t w, in
         for (; x + kLanes <= w; x += kLanes, from += kLanes * c) {
             Vector rows[kLanes];
             SRSDK_UNROLL
-            for (int i = 0; i < kLanes; ++i) rows[i] = load(from + i * c);
+            for (int i = 0; i < kLanes; ++i) rows[i] = load<Vector>(from + i * c);
             transpose(rows);
             SRSDK_UNROLL
             for (int i = 0; i < kLanes; ++i) store(to + i * pitch + x, rows[i]);

@@ -11,7 +11,7 @@
 #include <algorithm>
 
 #include "int8.h"
-#include "vector8.h"
+#include "vectors.h"
 
 namespace srsdk::cpu {
 namespace {

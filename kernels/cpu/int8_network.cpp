@@ -57,13 +57,13 @@ struct Ring {
 
 // How many bands an image is cut into, so that `team` threads are done soonest.
 std::int64_t bands_of(std::int64_t n, std::int64_t h, std::int64_t margin, std::int64_t team) {
-    std::int64_t best = 1, least = 0;
+    std::int64_t best = 1, min_time = 0;
     for (std::int64_t bands = 1; bands <= std::min(team, h); ++bands) {
         const std::int64_t rows = (h + bands - 1) / bands + (bands > 1 ? margin : 0);
         const std::int64_t time = (n * bands + team - 1) / team * rows;
-        if (bands == 1 || time < least) {
+        if (bands == 1 || time < min_time) {
             best = bands;
-            least = time;
+            min_time = time;
         }
     }
     return best;

@@ -59,7 +59,7 @@ bool has_i8mm() { return false; }
 const auto& instruction_sets() {
     static const InstructionSet sets[] = {
 #if defined(SRSDK_AVX2)
-        {"avx512-vnni", has_avx512_vnni, avx2_rows(), avx2_convs(), avx512_vnni_int8()},
+        {"avx512-vnni", has_avx512_vnni, avx2_rows(), avx512_convs(), avx512_vnni_int8()},
         {"avx-vnni", has_avx_vnni, avx2_rows(), avx2_convs(), avx_vnni_int8()},
         {"avx2", has_avx2, avx2_rows(), avx2_convs(), avx2_int8()},
 #endif

@@ -133,10 +133,10 @@ Pool& pool() {
 }  // namespace
 
 int team_size(std::int64_t rows, std::int64_t bytes, int requested) {
-    const std::int64_t most = requested > 0 ? requested : usable_cpus();
+    const std::int64_t max_threads = requested > 0 ? requested : usable_cpus();
     const std::int64_t useful = std::min(rows, bytes / kBytesPerThread);
     return static_cast<int>(
-        std::clamp<std::int64_t>(std::min(most, useful), 1, std::int64_t{kMaxThreads}));
+        std::clamp<std::int64_t>(std::min(max_threads, useful), 1, std::int64_t{kMaxThreads}));
 }
 
 void run_rows(RowTask task, const void* context, std::int64_t rows, int team) {

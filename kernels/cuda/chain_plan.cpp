@@ -233,9 +233,9 @@ std::vector<Choice> best_tiles(const Shape& shape, const Gpu& gpu, int begin, in
     const int margin = cut(shape, begin, end, w, h, 1, 1).margin - (begin == 0 ? 0 : 1);
     int last_w = 0;
     for (int wide = 1; wide <= kMostColumns; ++wide) {
-        const int most = 16 * wide - 2 * std::max(margin, 0);
-        if (most < 1) continue;
-        const int tile_w = (w - 1) / ((w - 1) / most + 1) + 1;
+        const int max_w = 16 * wide - 2 * std::max(margin, 0);
+        if (max_w < 1) continue;
+        const int tile_w = (w - 1) / ((w - 1) / max_w + 1) + 1;
         if (tile_w == last_w) continue;
         last_w = tile_w;
         Choice best;

@@ -171,9 +171,10 @@ int Network::scale() const { return state_->shape.shuffle; }
 std::int64_t Network::scratch_bytes(std::int64_t n, std::int64_t h, std::int64_t w) const {
     if (n == 0 || h == 0 || w == 0) return 0;
     const std::lock_guard<std::mutex> held(state_->mutex);
-    std::int64_t most = 0;  // tuning may choose any of them
-    for (const Plan& plan : state_->known(n, h, w).plans) most = std::max(most, plan.tensor_bytes);
-    return 2 * most;
+    std::int64_t max_bytes = 0;  // tuning may choose any of them
+    for (const Plan& plan : state_->known(n, h, w).plans)
+        max_bytes = std::max(max_bytes, plan.tensor_bytes);
+    return 2 * max_bytes;
 }
 
 void Network::run(const Frames& out, const ConstFrames& in, void* scratch, Stream stream) const {

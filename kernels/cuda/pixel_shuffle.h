@@ -318,8 +318,8 @@ void shuffle_as(const Tensor& dst, const ConstTensor& src, int r, const Change& 
     if (src.stride_c == size && src.stride_w == pixel && dst.stride_c == size &&
         dst.stride_w == dst.c * size && pixel <= 2 * ShufflePixels<T, Change>::kBytes) {
         using Op = ShufflePixels<T, Change>;
-        const std::int64_t most = larger<std::int64_t>(1, Op::kBytes / pixel);
-        const int tile = static_cast<int>(smaller(most, src.w));
+        const std::int64_t max_tile = larger<std::int64_t>(1, Op::kBytes / pixel);
+        const int tile = static_cast<int>(smaller(max_tile, src.w));
         launch(Op{dst, src, change, r, tile}, {(src.w - 1) / tile + 1, src.h, src.n}, kMaxThreads,
                Op::shared_bytes(static_cast<int>(tile * pixel)));
         return;

@@ -6,6 +6,7 @@ weights, which stay as they are; the native backend reads it.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -23,6 +24,9 @@ MIN_PSNR = 46.0
 MAX_LOSS = 0.1
 """What int8 may cost in PSNR against the high-resolution image, in dB."""
 
+MAX_FLICKER = 1.05
+"""How much larger int8 may make the error of the change from frame to frame."""
+
 
 @dataclass(frozen=True)
 class LayerSteps:
@@ -35,11 +39,13 @@ class LayerSteps:
         input_step: One for each input channel; of the frame, 1 / 255.
         input_zero: What 0 is, for each input channel, 0 to 255; of the frame, 0.
         weight_step: One for each output channel.
+        weight: The s8 weights, `(outputs, inputs, k, k)` in C order; None: the nearest ones.
     """
 
     input_step: tuple[float, ...]
     input_zero: tuple[int, ...]
     weight_step: tuple[float, ...]
+    weight: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -52,16 +58,21 @@ class Int8Certificate:
         loss: PSNR in dB against the high-resolution images, of float32 less that of int8, mean over
             the images of a set; of several sets the largest.
         images: What it was measured on.
+        flicker: Mean absolute error of the change from a frame of a clip to the next, against that
+            of the high-resolution clip, as a multiple of float32's; of several clips the largest;
+            None where no clip was among the images.
     """
 
     psnr: float
     loss: float
     images: str
+    flicker: float | None = None
 
     @property
     def passed(self) -> bool:
         """Whether int8 may stand for float32."""
-        return self.psnr >= MIN_PSNR and self.loss <= MAX_LOSS
+        steady = self.flicker is None or self.flicker <= MAX_FLICKER
+        return self.psnr >= MIN_PSNR and self.loss <= MAX_LOSS and steady
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,9 @@ class Int8Record:
     def to_metadata(self) -> dict[str, str]:
         """The record as ONNX `metadata_props`."""
         record = {"format": FORMAT, **dataclasses.asdict(self)}
+        for layer in record["layers"]:
+            if layer["weight"] is not None:
+                layer["weight"] = base64.b64encode(layer["weight"]).decode("ascii")
         return {METADATA_KEY: json.dumps(record, sort_keys=True)}
 
 
@@ -97,12 +111,17 @@ def read_int8(metadata: Mapping[str, str], *, source: str) -> Int8Record | None:
                 tuple(float(step) for step in layer["input_step"]),
                 tuple(_byte(zero) for zero in layer["input_zero"]),
                 tuple(float(step) for step in layer["weight_step"]),
+                _weight(layer.get("weight")),
             )
             for layer in record["layers"]
         )
         given = record["certificate"]
+        flicker = given.get("flicker")
         certificate = Int8Certificate(
-            float(given["psnr"]), float(given["loss"]), str(given["images"])
+            float(given["psnr"]),
+            float(given["loss"]),
+            str(given["images"]),
+            None if flicker is None else float(flicker),
         )
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelFormatError(
@@ -114,6 +133,10 @@ def read_int8(metadata: Mapping[str, str], *, source: str) -> Int8Record | None:
             "`srsdk-export quantize` again"
         )
     return Int8Record(layers, certificate)
+
+
+def _weight(text: Any) -> bytes | None:
+    return None if text is None else base64.b64decode(text, validate=True)
 
 
 def _byte(value: Any) -> int:

@@ -32,6 +32,20 @@ class Node:
     output: str
     attributes: dict[str, int | str | tuple[int, ...]]
 
+    def keeps_size(self, kernel: int) -> bool:
+        """Whether it is a convolution with a square kernel whose output has the input's size."""
+        expected = {
+            "kernel_shape": (kernel, kernel),
+            "pads": (kernel // 2,) * 4,
+            "strides": (1, 1),
+            "dilations": (1, 1),
+            "group": 1,
+        }
+        written = {"pads": (0, 0, 0, 0), **self.attributes}
+        return self.kind == "Conv" and all(
+            value == expected.get(name) for name, value in written.items()
+        )
+
 
 @dataclass(frozen=True)
 class OnnxFile:

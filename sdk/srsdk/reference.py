@@ -7,17 +7,18 @@ runtime does not.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-Base = Literal["none", "nearest", "bilinear"]
-Frame = NDArray[np.uint8]
+from srsdk.spec import Base
+from srsdk.types import Pixels
+
 Planes = NDArray[np.floating[Any]]
 
 
-def unpack(frame: Frame, *, swap_rb: bool = False, dtype: DTypeLike = np.float32) -> Planes:
+def unpack(frame: Pixels, *, swap_rb: bool = False, dtype: DTypeLike = np.float32) -> Planes:
     """Turn interleaved u8 pixels into planes in [0, 1].
 
     Args:
@@ -78,12 +79,12 @@ def pack(
     x: Planes,
     r: int,
     *,
-    lr: Frame | None = None,
+    lr: Pixels | None = None,
     base: Base = "none",
     scale: int | None = None,
     origin: tuple[int, int] = (0, 0),
     swap_rb: bool = False,
-) -> Frame:
+) -> Pixels:
     """Shuffle a generator's output, add its base image, and write pixels.
 
     All in float32: `v = shuffled * 255 + base`, then clamped to [0, 255] (NaN gives 0), rounded
@@ -113,18 +114,18 @@ def pack(
                 raise ValueError(f"base {base!r} needs the low-resolution frame lr")
             value = value + _base(lr, base, scale or r, origin, value.shape[-3:-1])
         value = np.clip(np.nan_to_num(value, nan=0.0, posinf=255.0, neginf=0.0), 0, 255)
-    out: Frame = np.rint(value).astype(np.uint8)
+    out: Pixels = np.rint(value).astype(np.uint8)
     return out
 
 
 def blend(
-    frame: Frame,
-    patch: Frame,
+    frame: Pixels,
+    patch: Pixels,
     top: int,
     left: int,
     weight_y: NDArray[np.uint16],
     weight_x: NDArray[np.uint16],
-) -> Frame:
+) -> Pixels:
     """Lay a feathered patch over a rectangle of a frame.
 
     Args:
@@ -139,7 +140,7 @@ def blend(
         A copy of the frame in which, with `weight = (weight_y * weight_x + 128) >> 8`, the covered
         pixels are `(frame * (256 - weight) + patch * weight + 128) >> 8`.
     """
-    out: Frame = frame.copy()
+    out: Pixels = frame.copy()
     y0, x0 = max(top, 0), max(left, 0)
     y1 = min(top + patch.shape[0], frame.shape[0])
     x1 = min(left + patch.shape[1], frame.shape[1])
@@ -155,7 +156,7 @@ def blend(
 
 
 def _base(
-    lr: Frame, base: Base, scale: int, origin: tuple[int, int], size: tuple[int, ...]
+    lr: Pixels, base: Base, scale: int, origin: tuple[int, int], size: tuple[int, ...]
 ) -> NDArray[np.float32]:
     """The part of the enlarged `lr` that begins at `origin`, `(..., *size, 3)` float32."""
     rows, columns = (np.arange(start, start + n) for start, n in zip(origin, size, strict=True))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from time import perf_counter
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from srsdk import snapshot
 from srsdk.errors import InputError
@@ -26,7 +27,8 @@ _IN_FLIGHT = 2
 class UpscalerStream:
     """The frames of one video, in order, from one thread at a time; made by `Upscaler.stream`.
 
-    A context manager: it ends with `close`. A stream that is not closed costs memory, nothing else.
+    A context manager: it ends with `close`. A stream that is not closed costs memory, and with
+    `detect_later` an idle thread, until it is collected.
 
     Args:
         generator: Upscales frames.
@@ -143,7 +145,8 @@ class UpscalerStream:
         """What the stream remembers of the frames whose results are there: tracks and counts.
 
         Raises:
-            InputError: A detector of the caller's own holds what cannot be kept.
+            InputError: A detector of the caller's own holds what cannot be kept, or faces are
+                looked for between frames (`detect_later`).
         """
         tracked = None if self._enhancer is None else self._enhancer.state()
         return snapshot.dump((self.faces_total, tracked))
@@ -163,16 +166,13 @@ class UpscalerStream:
         self._closed = True
         if self._queue:
             self._finish_through(self._queue[-1])
+        if self._enhancer is not None:
+            self._enhancer.close()
 
     def __enter__(self) -> UpscalerStream:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _finish_through(self, last: _FrameFuture) -> None:
@@ -231,5 +231,5 @@ def check_strength(strength: float) -> None:
     Raises:
         InputError: It is below 0 or above 1, or no number.
     """
-    if not 0 <= strength <= 1:
-        raise InputError(f"strength is {strength:g}, expected 0 to 1")
+    if not isinstance(strength, (int, float, np.number)) or not 0 <= strength <= 1:
+        raise InputError(f"strength is {strength!r}, expected a number from 0 to 1")

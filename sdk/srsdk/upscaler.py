@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, get_args, overload
 
 import numpy as np
@@ -212,6 +212,7 @@ class Upscaler:
         *,
         detect_every: int = 5,
         strength: float = 1.0,
+        detect_later: bool = False,
         timer: StageTimer | None = None,
     ) -> UpscalerStream:
         """Open a stream for the frames of one video, in which faces are tracked.
@@ -228,6 +229,9 @@ class Upscaler:
                 demands it.
             strength: How much of the face generator's result to blend in, 0 to 1; the stream's
                 attribute of this name changes it from frame to frame.
+            detect_later: Look for faces, and compare them for `guard`, in a thread between two
+                frames rather than within one. No frame then takes longer than others, as live video
+                wants it; faces come up a frame or two later, and results depend on timing.
             timer: Collects the seconds of the stages "frame", "detect", "faces", "guard" and
                 "blend".
 
@@ -240,7 +244,10 @@ class Upscaler:
         if self._faces is not None:
             from srsdk.faces import FaceStream
 
-            faces = FaceStream(self._faces, every=detect_every, budget_ms=self._face_budget_ms)
+            later = ThreadPoolExecutor(1, "srsdk-faces") if detect_later else None
+            faces = FaceStream(
+                self._faces, every=detect_every, budget_ms=self._face_budget_ms, executor=later
+            )
         stream = UpscalerStream(self._generator, faces=faces, timer=timer)
         stream.strength = strength
         return stream
@@ -254,12 +261,7 @@ class Upscaler:
     def __enter__(self) -> Upscaler:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _on_device(self, image: Any, out: Any) -> Any:
@@ -267,7 +269,8 @@ class Upscaler:
             name = self._info.frames.name
             raise InputError(
                 f"the image is in device memory and backend {name!r} takes host memory: copy it "
-                'to the host, or make an Upscaler with backend="tensorrt" or "onnxruntime-cuda"'
+                'to the host, or make an Upscaler with backend="cuda-native", "tensorrt", '
+                '"onnxruntime-cuda" or, where torch sees the GPU, "torch"'
             )
         if self._faces is not None:
             raise InputError(

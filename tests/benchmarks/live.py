@@ -208,9 +208,9 @@ def table(report: dict[str, Any]) -> str:
     lines = [
         "# Live: 30 frames a second in, the newest frame wins",
         "",
-        f"{report['clip']}, {report['rows'][0]['seconds']:g} s a case after {WARMUP:g} s. Load "
-        "average of the machine when it began: "
-        f"{report['load_average']:.1f} on {os.cpu_count()} cores.{report['note']}",
+        f"{report['machine']['processor']}. {report['clip']}, {report['rows'][0]['seconds']:g} s a "
+        f"case after {WARMUP:g} s. Load average of the machine when it began: "
+        f"{report['load_average']:.1f}.{report['note']}",
         "",
         "| case | arithmetic | shown/s | age p50, p95, p99 ms | levels | changes | others |",
         "|---|---|--:|--:|---|--:|--:|",

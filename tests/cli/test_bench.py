@@ -13,7 +13,7 @@ import pytest
 
 from srsdk import power
 from srsdk.cli.bench_frames import BenchFrames
-from srsdk.cli.measure import Choice
+from srsdk.cli.measure import BenchChoice
 from srsdk.timing import StageTimer
 from tests.cli.conftest import FAST, Run, clip, files
 
@@ -136,7 +136,7 @@ def test_the_process_that_tells_the_memory() -> None:
     used = []
     for side in (16, 1024):
         choice = {"model": "bicubic-x4", "threads": 1}
-        assert Choice(**choice).open().scale == 4  # type: ignore[arg-type]
+        assert BenchChoice(**choice).open().scale == 4  # type: ignore[arg-type]
         arguments = {"choice": choice, "source": None, "size": [side, side], "detect_every": 1}
         command = [sys.executable, "-m", "srsdk.cli.memory_probe", json.dumps(arguments)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from srexport.onnx import build, read_spec, save, weights_sha256
 from srexport.rewrite import _conv_before_shuffle, shuffle_last
-from srexport.source import Shuffle, Source, fold
+from srexport.source import LayeredGenerator, Shuffle, fold
 from srsdk.errors import InputError, ModelFormatError
 from srsdk.spec import ModelSpec, TrainingSummary
 from srtrain.models import Edge, Generator, SRResNet
@@ -32,10 +32,10 @@ GENERATORS = {
 }
 
 
-def source_of(model: Generator) -> Source:
+def source_of(model: Generator) -> LayeredGenerator:
     randomise(model)
     spec = ModelSpec("m", model.architecture, model.scale, base=model.base, halo=model.halo)
-    return Source(fold(model), spec)
+    return LayeredGenerator(fold(model), spec)
 
 
 def run_onnx(model: onnx.ModelProto, lr: torch.Tensor) -> torch.Tensor:

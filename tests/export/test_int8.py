@@ -9,12 +9,14 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from srexport.cli import app
 from srexport.imageset import read_set, split_set
-from srexport.int8 import ImageSet, psnr, quantize_file
+from srexport.int8 import ImageSet, flicker, psnr, quantize_file
 from srexport.onnx import build, load, save, weights_sha256
+from srexport.rounding import rounded
 from srsdk import InputError, ModelFormatError, Upscaler, onnxfile
 from srsdk.backends import open_backend
 from srsdk.int8 import read_int8
@@ -75,10 +77,71 @@ def test_quantizing_again_replaces_the_steps(model: Path, pictures: Path) -> Non
     assert len(keys) == len(set(keys))
 
 
-def test_images_come_from_videos_too() -> None:
-    video = Path(__file__).parents[2] / "examples" / "portrait.mp4"
-    images = read_set(video, scale=2, face_size=0, limit=12)
-    assert images.hr.shape == (3, 2 * images.lr.shape[1], 2 * images.lr.shape[2], 3)
+VIDEO = Path(__file__).parents[2] / "examples" / "portrait.mp4"
+
+
+def test_pairs_of_frames_come_from_videos() -> None:
+    images = read_set(VIDEO, scale=2, face_size=0, limit=12)
+    assert images.clip
+    assert images.hr.shape == (6, 2 * images.lr.shape[1], 2 * images.lr.shape[2], 3)
+    change = np.abs(np.diff(images.hr.astype(float), axis=0)).mean(axis=(1, 2, 3))
+    assert change[::2].max() < change[1::2].min()  # within pairs, and from pair to pair
+    first, rest = split_set(images)
+    np.testing.assert_array_equal(first.lr, images.lr[[0, 1, 4, 5]])
+    np.testing.assert_array_equal(rest.hr, images.hr[[2, 3]])
+    with pytest.raises(InputError, match="two pairs"):
+        split_set(rest)
+
+
+def test_flicker_is_the_error_of_changes() -> None:
+    hr = np.zeros((4, 2, 2, 3), np.uint8)
+    hr[1] = 10
+    frames = hr + 7  # wrong everywhere, but as wrong before as after
+    assert flicker(frames, hr) == 0
+    frames[3, 0] += 4
+    assert flicker(frames, hr) == pytest.approx(4 / 2 / 2)
+
+
+def test_clips_are_judged_by_their_flicker(model: Path, pictures: Path) -> None:
+    stills = read_set(pictures, scale=2, face_size=0)
+    assert quantize_file(model, [stills], [stills], model).certificate.flicker is None
+    parity = model.with_suffix(".parity.json")
+    parity.write_text('{"passed": true}')
+    clip = read_set(VIDEO, scale=2, face_size=0, limit=8)
+    record = quantize_file(model, [stills, clip], [stills, clip], model)
+    results = [
+        open_backend("native", model, color="rgb", precision=precision).run(clip.lr)
+        for precision in ("fp32", "int8")  # type: ignore[attr-defined]
+    ]
+    exact, integer = (
+        np.abs((sr[1::2] - clip.hr[1::2]) - (sr[::2] - clip.hr[::2])).mean()
+        for sr in (result.astype(float) for result in results)
+    )
+    assert record.certificate.flicker == pytest.approx(integer / exact, abs=1e-3)
+    assert read_int8(onnxfile.read(model).metadata, source="it") == record
+    written = json.loads(parity.read_text())
+    assert written["passed"] is True
+    assert written["int8"]["flicker"] == record.certificate.flicker
+    assert written["int8"]["passed"] == record.certificate.passed
+
+
+def test_weights_are_rounded_for_what_they_are_multiplied_by() -> None:
+    random = np.random.default_rng(5)
+    values = random.standard_normal((4000, 3)) @ random.uniform(0, 1, (3, 24)) + 2.0
+    values += 0.05 * random.standard_normal(values.shape)
+    weight = random.standard_normal((7, 24))
+    step = np.abs(weight).max(axis=1) / 20
+    nearest = np.rint(weight / step[:, None])
+
+    def error(levels: NDArray[np.float64]) -> float:
+        return float(np.mean((values @ (levels * step[:, None] - weight).T) ** 2))
+
+    levels = rounded(weight, step, values.T @ values / len(values))
+    assert np.abs(levels.astype(int)).max() <= 127
+    assert error(levels.astype(float)) < 0.1 * error(nearest)
+    # What has nothing in common cannot make up for each other.
+    np.testing.assert_array_equal(rounded(weight, step, np.eye(24)), nearest)
+    assert rounded(weight, step / 100, np.eye(24)).max() == 127
 
 
 def test_a_shuffle_in_the_middle_is_refused(tmp_path: Path, pictures: Path) -> None:

@@ -27,7 +27,7 @@ from srexport.onnx import build, load, read_spec, save
 from srexport.plugin import use_plugin, with_meaning
 from srexport.precision import convert
 from srexport.runtimes import open_runner
-from srexport.source import Source, fold
+from srexport.source import LayeredGenerator, fold
 from srexport.verify import certify
 from srsdk import Upscaler, reference
 from srsdk.cli import app as srsdk_app
@@ -44,7 +44,7 @@ def srresnet(scale: int = 4, tail: str = "subpixel", features: int = 16) -> onnx
     torch.manual_seed(1)
     model = SRResNet(scale, features, 1).eval()
     spec = ModelSpec("tiny", "srresnet", scale, halo=model.halo, face_size=32)
-    return build(Source(fold(model), spec), tail=tail)
+    return build(LayeredGenerator(fold(model), spec), tail=tail)
 
 
 def operators(model: onnx.ModelProto) -> list[str]:
@@ -117,7 +117,7 @@ def test_spec_says_which_plugin_and_the_hash_is_of_the_new_weights() -> None:
 def test_a_generator_without_such_a_block_is_refused() -> None:
     torch.manual_seed(1)
     model = Edge(4, 8, 1).eval()
-    source = Source(fold(model), ModelSpec("tiny", "edge", 4, halo=model.halo))
+    source = LayeredGenerator(fold(model), ModelSpec("tiny", "edge", 4, halo=model.halo))
     with pytest.raises(InputError, match=r"no sub-pixel block .* without --plugin"):
         use_plugin(build(source))
 

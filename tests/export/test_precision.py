@@ -21,7 +21,7 @@ from srexport.images import probe_frames
 from srexport.onnx import build, load, read_spec, save
 from srexport.precision import convert, widen
 from srexport.quantize import calibrate, convolutions, quantize
-from srexport.source import Conv, Relu, Shuffle, Source, fold
+from srexport.source import Conv, LayeredGenerator, Relu, Shuffle, fold
 from srexport.variants import VariantJudge, plain_session
 from srexport.verify import Parity, ParityError, Tolerance
 from srsdk import zoo
@@ -45,11 +45,11 @@ def edge() -> onnx.ModelProto:
 def small_srresnet() -> onnx.ModelProto:
     torch.manual_seed(3)
     model: Generator = SRResNet(4, 16, 2).eval()
-    return build(Source(fold(model), ModelSpec("s", "srresnet", 4, halo=model.halo)))
+    return build(LayeredGenerator(fold(model), ModelSpec("s", "srresnet", 4, halo=model.halo)))
 
 
 def layered(*layers: Conv | Relu | Shuffle) -> onnx.ModelProto:
-    return build(Source(layers, ModelSpec("m", "edge", 2, base="none")))
+    return build(LayeredGenerator(layers, ModelSpec("m", "edge", 2, base="none")))
 
 
 def conv(inputs: int, outputs: int, gain: float, bias: float = 0.0) -> Conv:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from srexport.onnx import build, save
-from srexport.source import Source, fold
+from srexport.source import LayeredGenerator, fold
 from srsdk.spec import ModelSpec
 from srtrain.models import SRResNet
 
@@ -16,5 +16,5 @@ def tiny(path: Path) -> Path:
     torch.manual_seed(1)
     model = SRResNet(4, 16, 1).eval()
     spec = ModelSpec("tiny", "srresnet", 4, halo=model.halo, face_size=32)
-    save(build(Source(fold(model), spec)), path)
+    save(build(LayeredGenerator(fold(model), spec)), path)
     return path

@@ -11,7 +11,7 @@ from srsdk.errors import InputError
 from srsdk.faces import CropPlan, blend_faces, extract, match_tone, plan_crops
 from srsdk.faces.crop import BOX_TO_SQUARE
 from srsdk.faces.detect import Box
-from srsdk.faces.frames import Pixels
+from srsdk.types import Pixels
 
 
 def square_at(x: float, y: float, side: float) -> Box:

@@ -13,8 +13,8 @@ from srsdk import Upscaler
 from srsdk.errors import InputError
 from srsdk.faces import Face, FaceEnhancer, FaceStream
 from srsdk.faces.crop import box_of_square
-from srsdk.faces.frames import Pixels
 from srsdk.faces.limits import SizeLimits
+from srsdk.types import Pixels
 
 FRAME = np.asarray(
     cv2.resize(np.random.default_rng(0).integers(0, 255, (45, 80, 3), np.uint8), (640, 360)),

@@ -11,7 +11,7 @@ from srsdk.errors import InputError
 from srsdk.faces import extract, face_squares, plan_crops
 from srsdk.faces.crop import BOX_CENTRE_DOWN, BOX_TO_SQUARE
 from srsdk.faces.detect import Box
-from srsdk.faces.frames import Pixels
+from srsdk.types import Pixels
 
 Scene = Callable[..., tuple[Pixels, list[Box]]]
 

@@ -17,8 +17,8 @@ from srsdk.errors import DetectorError, InputError, ModelNotFoundError
 from srsdk.faces import BlazeFaceDetector, Face, FaceDetector, YuNetDetector
 from srsdk.faces.crop import face_squares
 from srsdk.faces.detect import Box
-from srsdk.faces.frames import Pixels
 from srsdk.faces.network import open_network
+from srsdk.types import Pixels
 
 Scene = Callable[..., tuple[Pixels, list[Box]]]
 Overlap = Callable[[Box, Box], float]

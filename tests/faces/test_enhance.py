@@ -15,7 +15,7 @@ import pytest
 from srsdk.errors import InputError
 from srsdk.faces import BlazeFaceDetector, Face, FaceEnhancer, FaceStream
 from srsdk.faces.detect import Box
-from srsdk.faces.frames import Pixels
+from srsdk.types import Pixels
 
 Scene = Callable[..., tuple[Pixels, list[Box]]]
 

@@ -14,8 +14,8 @@ from srsdk import Upscaler
 from srsdk.errors import InputError
 from srsdk.faces import FaceDescriptor, FaceEnhancer, FaceStream, IdentityGuard, face_squares
 from srsdk.faces.detect import Box
-from srsdk.faces.frames import Pixels
 from srsdk.faces.identity import cut_chip, share_to_show
+from srsdk.types import Pixels
 
 Scene = Callable[..., tuple[Pixels, list[Box]]]
 
@@ -130,11 +130,11 @@ def test_strength_of_images(scene: Scene) -> None:
     with Upscaler("bicubic-x2", faces="bicubic-x2") as upscaler:
         plain = upscaler(lr, strength=0)
         assert np.array_equal(plain, upscaler.batch([lr], strength=0)[0])
-        for strength in (-0.1, 1.1, float("nan")):
+        for strength in (-0.1, 1.1, float("nan"), "half", None):
             with pytest.raises(InputError, match="strength"):
-                upscaler(lr, strength=strength)
+                upscaler(lr, strength=strength)  # type: ignore[arg-type]
             with pytest.raises(InputError, match="strength"):
-                upscaler.stream(strength=strength)
+                upscaler.stream(strength=strength)  # type: ignore[arg-type]
     enhancer = FaceEnhancer(another, scale=4, face_size=32)
     top, left = int(4 * (box[1] + 10)), int(4 * (box[0] + 10))
     part = np.s_[top : top + 40, left : left + 40]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from srsdk.errors import InputError
 from srsdk.faces import BlazeFaceDetector, Face, FaceTracker, Track
 from srsdk.faces.detect import Box
-from srsdk.faces.frames import Pixels
+from srsdk.types import Pixels
 
 Scene = Callable[..., tuple[Pixels, list[Box]]]
 Overlap = Callable[[Box, Box], float]

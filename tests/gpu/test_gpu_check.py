@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from srsdk import zoo
+from srsdk.backends import open_backend
 from srsdk.cuda.driver import find_gpu
 from srsdk.errors import BackendUnavailableError, CudaError
-from tests.benchmarks.gpu import generators, report
+from tests.benchmarks.gpu import generators, report, runners
 from tests.benchmarks.gpu.machine import ROOT
 from tests.benchmarks.gpu.processes import overlay, run_logged
 from tests.benchmarks.gpu.run_tests import read_junit, read_log
 from tests.benchmarks.gpu.runners import Runner
+from tests.sdk.cuda.device_on_host import HostGenerator, chain
 
 STEPS = ["build", "tests", "kernels", "network", "engines", "plugin", "generators"]
 
@@ -57,23 +60,23 @@ def test_without_a_gpu_everything_is_reported(tmp_path: Path) -> None:
 def test_quick_has_its_own_steps(tmp_path: Path) -> None:
     code, whole, page = check(tmp_path / "out", "--quick")
     assert code == 0
-    assert list(whole["steps"]) == ["network", "generators", "kernels", "tests"]
+    assert list(whole["steps"]) == ["network", "engines", "generators", "kernels", "tests"]
     assert "nothing measured" in page
 
 
 @pytest.mark.skipif(find_gpu() is not None, reason="there is a GPU")
 def test_what_a_processor_can_do(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    runners = ["torch eager", "torch + CUDA graph", "srsdk onnxruntime", "srsdk native"]
+    names = ["torch eager", "torch + CUDA graph", "srsdk onnxruntime", "srsdk native"]
     options = ["--models", "edge-x4", "--inputs", "3*17x16", "--repeats", "12"]
     code, whole, page = check(
-        tmp_path, "--cpu", "--only", "kernels", "generators", "--runners", *runners, *options
+        tmp_path, "--cpu", "--only", "kernels", "generators", "--runners", *names, *options
     )
     assert code == 0, page
     assert whole["verdict"] == "passed"
     result = whole["steps"]["generators"]["result"]
     assert [(row["runner"], row["batch"], row["width"]) for row in result["rows"]] == [
-        (name, 3, 17) for name in runners if "CUDA" not in name
+        (name, 3, 17) for name in names if "CUDA" not in name
     ]
     for row in result["rows"]:
         assert 10 <= row["runs"] <= 12
@@ -108,6 +111,17 @@ class Broken:
 
     def result(self) -> Any:
         return np.full((1, 4, 4, 3), self.level, np.uint8)
+
+
+def test_a_stream_of_batches() -> None:
+    """With two in flight, on the chain's stand-in for a device."""
+    batch = generators.picture(2, 17, 16)
+    opened = chain(HostGenerator(Path(zoo.find("edge-x4"))))
+    runner = runners.streamed("srsdk host, stream", opened, batch)
+    assert runner.turn() > 0
+    np.testing.assert_array_equal(runner.result(), opened.run(batch))
+    with pytest.raises(ImportError, match="no batches in flight"):
+        runners.streamed("srsdk native, stream", open_backend("native", zoo.find("edge-x4")), batch)
 
 
 def test_what_breaks_is_dropped_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:

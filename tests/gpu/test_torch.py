@@ -11,9 +11,9 @@ import pytest
 from srsdk import InputError, Upscaler, zoo
 from srsdk.backends import open_backend
 from srsdk.errors import CudaError
-from srsdk.types import Backend, Pixels
+from srsdk.types import Backend, DeviceBackend, Pixels
 from tests.gpu.pictures import frames
-from tests.sdk.agreement import assert_any_layout
+from tests.sdk.backends.agreement import assert_any_layout
 
 pytestmark = pytest.mark.gpu
 
@@ -44,7 +44,7 @@ def test_equals_onnx_runtime(name: str, size: tuple[int, int, int], color: str) 
     ours = open_backend("torch", path, color=color)  # type: ignore[arg-type]
     theirs = open_backend("onnxruntime", path, color=color)  # type: ignore[arg-type]
     expected = theirs.run(images)
-    for _ in range(3):  # captured, then replayed
+    for _ in range(5):  # step by step, then as a CUDA graph
         assert_close(ours.run(images), expected)
 
 
@@ -66,6 +66,39 @@ def test_replays_take_new_frames_and_leave_results_alone() -> None:
         np.testing.assert_array_equal(sr, copy)
     np.testing.assert_array_equal(backend.run(frames(1, 1, 8, 20)), kept[7][0])
     assert (kept[0][0] != kept[7][0]).any()
+
+
+def test_frames_in_flight() -> None:
+    """More at a time than are computed at once, waited for in any order."""
+    path = Path(zoo.find("edge-x4"))
+    backend, exact = open_backend("torch", path), open_backend("onnxruntime", path)
+    assert isinstance(backend, DeviceBackend)
+    batches = [frames(seed, 1, 90, 160) for seed in range(12)]
+    futures = [backend.submit(batch) for batch in batches]
+    for number in (3, 11, 0, 5, 1, 2, 10, 4, 9, 6, 8, 7):
+        assert_close(futures[number].result(), exact.run(batches[number]))
+
+
+def test_tensors_in_and_out() -> None:
+    """On the streams of torch's that are current when they are handed over."""
+    import torch
+
+    path = Path(zoo.find("edge-x4"))
+    backend, exact = open_backend("torch", path), open_backend("onnxruntime", path)
+    assert isinstance(backend, DeviceBackend)
+    for seed in range(6):
+        batch = frames(seed, 2, 90, 160)
+        known = exact.run(batch)
+        with torch.cuda.stream(torch.cuda.Stream()):  # type: ignore[no-untyped-call]
+            on_gpu = torch.zeros(batch.shape, dtype=torch.uint8, device="cuda")
+            on_gpu += torch.from_numpy(batch).cuda()
+            result = backend.run_on_device(on_gpu)
+            assert_close(torch.from_dlpack(result).cpu().numpy(), known)  # type: ignore[attr-defined]
+            assert_close(result.numpy(), known)
+            out = torch.zeros_like(torch.from_numpy(known[0]), device="cuda")
+            backend.run_on_device(on_gpu[0].flip(0), out)
+            assert_close(out.cpu().numpy(), exact.run(batch[:1, ::-1])[0])
+        assert_close(backend.run(batch), known)
 
 
 def test_input_and_output_in_any_layout() -> None:
@@ -111,7 +144,7 @@ def test_too_little_memory_is_one_line_and_no_end() -> None:
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(0.02)
     try:
-        with pytest.raises(CudaError, match=r"too little memory.*tile=") as caught:
+        with pytest.raises(CudaError, match=r"too little memory.*smaller tile") as caught:
             backend.run(np.zeros((16, 1024, 1024, 3), np.uint8))
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

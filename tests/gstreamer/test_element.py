@@ -6,15 +6,19 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from srsdk import Upscaler
 from srsdk.gstreamer import PLUGIN_PATH
+from srsdk.video import VideoReader
+from tests.benchmarks.live import CLIP
 
 SYSTEM = {"PATH": "/usr/bin:/bin"}  # GStreamer's Python is the system's, whatever comes first here
 
@@ -131,14 +135,128 @@ def test_a_file_goes_through_with_faces_and_live(
     assert means == sorted(means)
 
 
-@pytest.mark.parametrize("option", ["model=nothing-x4", "model=bicubic-x2 faces=portrait-x4"])
+@pytest.fixture(scope="module")
+def portrait(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
+    """Six frames of a talking head as a raw file, and as arrays."""
+    with VideoReader(CLIP) as reader:
+        shown = [
+            np.asarray(cv2.resize(frame.pixels, (320, 180), interpolation=cv2.INTER_AREA))
+            for frame in islice(reader, 6)
+        ]
+    path = tmp_path_factory.mktemp("portrait") / "frames.raw"
+    path.write_bytes(b"".join(frame.tobytes() for frame in shown))
+    return path, shown
+
+
+OPTIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("strength=0.5", {}, {"strength": 0.5}),
+    ("precision=fp32", {"precision": "fp32"}, {}),
+    ("guard=true", {"guard": True}, {}),
+    ("max-face=32", {"max_face": 32}, {}),
+    ("face-budget=0.01", {"face_budget_ms": 0.01}, {}),
+]
+
+
+@pytest.mark.parametrize(("properties", "of_upscaler", "of_stream"), OPTIONS)
+def test_its_properties_are_the_upscalers_options(
+    environment: dict[str, str],
+    portrait: tuple[Path, list[Any]],
+    tmp_path: Path,
+    properties: str,
+    of_upscaler: dict[str, Any],
+    of_stream: dict[str, Any],
+) -> None:
+    path, given = portrait
+    done = launch(
+        environment,
+        f"filesrc location={path} ! rawvideoparse format=bgr width=320 height=180 ! "
+        f"srsdkupscale faces=portrait-x4 {properties} ! filesink location={tmp_path}/out",
+    )
+    assert done.returncode == 0, done.stderr
+    made = frames(tmp_path / "out", 1280, 720)
+    with Upscaler("edge-x4", faces="portrait-x4", **of_upscaler) as upscaler:
+        expected = list(upscaler.stream(**of_stream).map(given))
+    np.testing.assert_array_equal(made, expected)
+    with Upscaler("edge-x4", faces="portrait-x4") as upscaler:
+        without = list(upscaler.stream().map(given))
+    assert not np.array_equal(made, without)
+
+
+CHANGES = """
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+from gi.repository import Gst
+
+Gst.init(None)
+pipeline = Gst.parse_launch(sys.argv[1])
+element = pipeline.get_by_name("it")
+seen = 0
+
+
+def before_frame(pad, info):
+    global seen
+    if seen == 3:
+        element.set_property("strength", 0.0)
+        element.set_property("model", "bicubic-x2")  # for the next start
+    seen += 1
+    return Gst.PadProbeReturn.OK
+
+
+element.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, before_frame)
+for run in range(2):
+    pipeline.set_state(Gst.State.PLAYING)
+    message = pipeline.get_bus().timed_pop_filtered(
+        30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR
+    )
+    assert message and message.type == Gst.MessageType.EOS, message and message.parse_error()
+    pipeline.set_state(Gst.State.NULL)
+    element.set_property("faces", "")
+    pipeline.get_by_name("file").set_property("location", sys.argv[2])
+"""
+
+
+def test_strength_changes_while_it_runs_and_the_rest_when_it_starts(
+    environment: dict[str, str], portrait: tuple[Path, list[Any]], tmp_path: Path
+) -> None:
+    path, given = portrait
+    pipeline = (
+        f"filesrc location={path} ! rawvideoparse format=bgr width=320 height=180 ! "
+        f"srsdkupscale name=it faces=portrait-x4 ! filesink name=file location={tmp_path}/first"
+    )
+    command = ["/usr/bin/python3", "-c", CHANGES, pipeline, str(tmp_path / "second")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    made = frames(tmp_path / "first", 1280, 720)
+    with Upscaler("edge-x4", faces="portrait-x4") as upscaler, upscaler.stream() as stream:
+        for index, (frame, result) in enumerate(zip(given, made, strict=True)):
+            stream.strength = 1.0 if index < 3 else 0.0
+            np.testing.assert_array_equal(result, stream(frame))
+            assert [face.strength for face in stream.faces] == [stream.strength]
+    with Upscaler("bicubic-x2") as upscaler:
+        expected = [upscaler(frame) for frame in given]
+    np.testing.assert_array_equal(frames(tmp_path / "second", 640, 360), expected)
+
+
+WRONG = {
+    "model=nothing-x4": "no model is called",
+    "model=bicubic-x2 faces=portrait-x4": "same scale",
+    "guard=true": "need a face generator",
+    "precision=fp8": "precision",
+    "faces=portrait-x4 detector=nothing.onnx": "nothing.onnx",
+}
+
+
+@pytest.mark.parametrize("option", WRONG)
 def test_what_is_wrong_is_said_on_the_bus(environment: dict[str, str], option: str) -> None:
     done = launch(
         environment,
         f"videotestsrc num-buffers=2 ! videoconvert ! srsdkupscale {option} ! fakesink async=false",
     )
     assert done.returncode != 0
-    assert "no model is called" in done.stderr or "same scale" in done.stderr
+    assert WRONG[option] in done.stderr
     assert "Traceback" not in done.stderr
 
 

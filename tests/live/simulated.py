@@ -52,6 +52,9 @@ class Machine:
             self.now, self.stall_at = self.now + 1.0, None
         return frame, int(level.kind == "faces")
 
+    def close(self) -> None:
+        pass
+
 
 @dataclass
 class Run:

@@ -38,17 +38,18 @@ def test_duration_ends_it(run: Run, tmp_path: Path) -> None:
     assert done.code == 0, done.err
 
 
-def test_ctrl_c_ends_it_with_a_summary_and_a_whole_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_a_whole_file(tmp_path: Path, number: signal.Signals) -> None:
     source = clip(tmp_path / "a.mp4", frames=10)
     process = program("live", source, *FAST, "--loop", "-o", tmp_path / "b.mp4")
     until = time.monotonic() + 60
     while not list(tmp_path.glob(".b.*.mp4")) and time.monotonic() < until:
         time.sleep(0.1)
     time.sleep(1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert "shown" in err
+    assert process.returncode == (0 if number == signal.SIGINT else 143), err
+    assert ("shown" in err) == (number == signal.SIGINT)
     assert "Traceback" not in err
     frames, size, _ = count_frames(tmp_path / "b.mp4")
     assert frames > 5
@@ -60,9 +61,19 @@ def test_ctrl_c_ends_it_with_a_summary_and_a_whole_file(tmp_path: Path) -> None:
     [
         ((), "give a SOURCE"),
         (("IN", "--web", "--no-output"), "give no other"),
+        (("IN", "--web", "--duration", "5"), "no --duration"),
+        (("IN", "--web", "--fast", "edge-x2"), "no --fast"),
+        (("IN", "--web", "--strength", "2"), "strength is 2"),
+        (("IN", "--web", "--precision", "fp8"), "precision"),
+        (("IN", "--web", "--face-budget", "0"), "--face-budget"),
+        (("IN", "--web", "--detector", "nothing.onnx"), "nothing.onnx"),
+        (("IN", "--web", "--deadline", "-5"), "deadline"),
+        (("IN", "--no-output", "--guard"), "need --faces"),
+        (("IN", "--no-output", "--strength", "0.5"), "need --faces"),
         (("nothing.mp4", "--web"), "no file nothing.mp4"),
         (("nothing.mp4", "--no-output"), "no file nothing.mp4"),
         (("IN", "--no-output", "--duration", "0"), "--duration"),
+        (("IN", "--no-output", "--duration", "nan"), "--duration"),
         (("IN", "--no-output", "--output", "x.mp4"), "one of"),
         (("IN", "--no-output", "--deadline", "-5"), "deadline"),
         (("IN", "--no-output", "--model", "none-x2"), "no model is called"),

@@ -204,6 +204,17 @@ def test_the_interval_is_measured() -> None:
     assert cadence.interval == pytest.approx(1 / 24)
 
 
+def test_frames_that_come_in_bursts_make_no_fast_camera() -> None:
+    bursts = Cadence(None)  # ten frames at a time, three times a second
+    for index in range(100):
+        bursts.arrived(index // 10 / 3 + index % 10 * 1e-3)
+    assert bursts.interval == pytest.approx(1 / 30, rel=0.25)
+    slower = Cadence(None)
+    for index in range(200):
+        slower.arrived(index / 30 if index < 100 else 100 / 30 + (index - 100) / 15)
+    assert slower.interval == pytest.approx(1 / 15)
+
+
 @pytest.mark.parametrize("options", [{"deadline": 0}, {"fps": -1}, {"deadline": 1000}])
 def test_impossible_options(bicubic: Upscaler, options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(options))):
@@ -251,6 +262,20 @@ def test_detection_gets_rarer_and_stops_with_the_level() -> None:
     assert calls == {"faces/5": 4, "faces/10": 2, "faces/20": 1, "frame": 0, "bicubic": 0}
 
 
+def test_a_closed_one_takes_no_frames_and_is_not_entered_again(bicubic: Upscaler) -> None:
+    frame = np.zeros((8, 8, 3), np.uint8)
+    live = Live(bicubic)
+    with live:
+        assert live.put(frame)
+        with pytest.raises(InputError, match="make a new one"):
+            live.__enter__()
+    received = live.stats.received
+    assert not live.put(frame)
+    assert live.stats.received == received
+    with pytest.raises(InputError, match="make a new one"), live:
+        pass
+
+
 def test_strength_and_faces_can_be_changed_while_it_runs() -> None:
     frame = np.random.default_rng(0).integers(0, 256, (60, 60, 3)).astype(np.uint8)
     pictures = {}
@@ -271,8 +296,9 @@ def test_strength_and_faces_can_be_changed_while_it_runs() -> None:
             pictures[strength] = [shown() for _ in range(12)][-1].pixels.astype(int)
         live.faces = False
         assert shown().level.kind == "frame"
-        with pytest.raises(InputError, match="strength"):
-            live.strength = 2.0
+        for wrong in (2.0, float("nan"), "half", None):
+            with pytest.raises(InputError, match="strength"):
+                live.strength = wrong  # type: ignore[assignment]
     full, half, none = pictures[1.0], pictures[0.5], pictures[0.0]
     assert np.array_equal(none, upscaler_of(frame))
     assert np.abs(full - none).mean() > 0.5

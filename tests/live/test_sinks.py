@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -60,6 +65,66 @@ def test_without_a_display_there_is_no_window(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(BackendUnavailableError, match="no display"):
         Window()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="X11 and Wayland")
+@pytest.mark.parametrize("variable", ["DISPLAY", "WAYLAND_DISPLAY"])
+def test_a_display_that_is_not_there_does_not_end_the_process(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv(variable, ":4711")
+    with pytest.raises(BackendUnavailableError, match="no display"):
+        Window()
+
+
+SHOW = """
+import sys
+import numpy as np
+from srsdk.live import Level, LiveFrame
+from srsdk.live.sinks import Window
+
+window = Window()
+pixels = np.zeros((240, 320, 3), np.uint8)
+pixels[:] = 10, 200, 90
+while window.show(LiveFrame(pixels, 0, 0.0, 0.0, Level("frame"), 0)):
+    pass
+"""
+
+
+@pytest.fixture
+def screen(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A display without a screen: its name, and the file that holds its pixels."""
+    xvfb = shutil.which("Xvfb")
+    if xvfb is None:
+        pytest.skip("Xvfb is not installed")
+    read, write = os.pipe()
+    command = [xvfb, "-displayfd", str(write), "-screen", "0", "640x480x24", "-fbdir", tmp_path]
+    with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
+        os.close(write)
+        with os.fdopen(read, "rb") as told:
+            number = told.readline().decode().strip()
+        yield f":{number}", tmp_path / "Xvfb_screen0"
+        server.terminate()
+
+
+def test_a_window_shows_the_picture(screen: tuple[str, Path]) -> None:
+    display, memory = screen
+    environment = {**os.environ, "DISPLAY": display}
+    command = [sys.executable, "-c", SHOW]
+    colour = bytes((10, 200, 90))
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 60
+        seen = 0
+        while seen < 1000 and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.1)
+            seen = memory.read_bytes().count(colour)
+        process.terminate()
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert seen >= 1000, said
+    assert said == ""
 
 
 def test_a_virtual_camera_says_what_it_needs() -> None:

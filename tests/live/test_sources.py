@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import av
@@ -13,10 +16,10 @@ import numpy as np
 import pytest
 
 from srsdk import InputError, Upscaler, VideoError
-from srsdk.live import Live, open_source
-from srsdk.live.network import Stream
+from srsdk.live import Live, network, open_source
+from srsdk.live.network import NetworkStream
 from srsdk.live.sources import Camera, ReconnectingSource
-from tests.cli.conftest import clip
+from tests.cli.conftest import clip, program
 
 
 def frames_of(path: Path) -> int:
@@ -152,7 +155,47 @@ def stream(tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_network_stream_that_breaks_off_is_opened_again(stream: str) -> None:
-    source = ReconnectingSource("stream", lambda: Stream(stream), back_off=(0.05,))
+    source = ReconnectingSource("stream", lambda: NetworkStream(stream), back_off=(0.05,))
     frames = [source.read() for _ in range(40)]
     assert all(frame is not None and frame.shape == (48, 64, 3) for frame in frames)
     source.close()
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a host that accepts and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/camera.ts"
+
+
+def test_ctrl_c_ends_the_wait_for_a_host_that_does_not_answer(silent: str) -> None:
+    process = program("live", silent, "--no-output", "--model", "bicubic-x2")
+    time.sleep(3)
+    assert process.poll() is None
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - started < 5  # FFmpeg would wait for ten seconds
+    assert process.returncode in (0, 130), err
+    assert "Traceback" not in err
+
+
+def test_a_host_that_does_not_answer_is_named(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "_OPEN_TIMEOUT", 0.5)
+    with pytest.raises(VideoError, match=r"camera\.ts \(no answer within 0\.5 s\); check"):
+        open_source(silent)
+
+
+def test_a_file_on_a_server_plays_at_its_own_speed_and_ends(tmp_path: Path) -> None:
+    clip(tmp_path / "a.mp4", frames=13)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        source = open_source(f"http://127.0.0.1:{server.server_port}/a.mp4")
+        started = time.perf_counter()
+        frames = 0
+        while source.read() is not None:
+            frames += 1
+        assert frames == 13
+        assert time.perf_counter() - started >= 12 / 25 - 0.01
+        server.shutdown()

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ import av
 import numpy as np
 import pytest
 
-from srsdk import InputError, VideoError
-from tests.cli.conftest import program
+from srsdk import InputError, Upscaler, VideoError
+from tests.cli.conftest import clip, program
 
 aiohttp = pytest.importorskip("aiohttp")
 aiortc = pytest.importorskip("aiortc")
 
-from srsdk.live import Source  # noqa: E402
+from srsdk.live import Source, open_source  # noqa: E402
 from srsdk.live.web.models import Models  # noqa: E402
 from srsdk.live.web.server import Server  # noqa: E402
 
@@ -184,6 +184,40 @@ def test_controls_switch_the_model_and_reports_come(models: Models) -> None:
     assert any("not understood" in s["problem"] or "no model" in s["problem"] for s in seen)
 
 
+def test_the_end_of_a_source_is_said(models: Models, tmp_path: Path) -> None:
+    film = clip(tmp_path / "film.mp4", frames=20)
+
+    async def talk(_: Any, channel: Any) -> None:
+        reports: asyncio.Queue[str] = asyncio.Queue()
+        channel.on("message", reports.put_nowait)
+        while (report := json.loads(await reports.get()))["state"] != "ended":
+            pass
+        assert report["problem"] == ""
+
+    with served(models, source=lambda: open_source(film)) as url:
+        visit(url, talk)
+
+
+def test_options_of_the_command_reach_every_model_of_the_page() -> None:
+    opened: list[tuple[str, str | None]] = []
+
+    def open_upscaler(name: str, faces: str | None) -> Upscaler:
+        opened.append((name, faces))
+        return Upscaler(name, faces=faces, precision="fp32")
+
+    models = Models("bicubic-x2", open_upscaler=open_upscaler, deadline=0.5, strength=0.25)
+    with closing(models), served(models) as url:
+        assert json.loads(ask(url, "/config")[1])["strength"] == 0.25
+        with models.live("edge-x2") as live:
+            assert live.strength == 0.25
+        assert models.get("edge-x2").info.frames.arithmetic == "fp32"
+    assert opened == [
+        ("bicubic-x2", None),
+        ("bicubic-x2", "portrait-x2"),
+        ("edge-x2", "portrait-x2"),
+    ]
+
+
 def test_one_visitor_at_a_time_and_the_next_one_after(models: Models) -> None:
     async def talk(track: Any, _: Any) -> None:
         await track.recv()
@@ -254,7 +288,7 @@ def test_another_sites_name_for_this_machine_is_refused(models: Models) -> None:
 
 
 def test_on_other_addresses_a_token_is_needed(models: Models) -> None:
-    with pytest.raises(InputError, match="--token"):
+    with pytest.raises(InputError, match="token="):
         Server(models, "0.0.0.0", None, print)
     with served(models, "0.0.0.0", "se cret") as url:
         here = url.replace("0.0.0.0", "127.0.0.1").partition("/?")[0]
@@ -270,7 +304,7 @@ def test_on_other_addresses_a_token_is_needed(models: Models) -> None:
 def test_a_port_that_is_taken(models: Models) -> None:
     with served(models) as url:
         port = int(url.rpartition(":")[2])
-        with pytest.raises(VideoError, match="give another --port"):
+        with pytest.raises(VideoError, match="give another port"):
             asyncio.run(Server(models, "127.0.0.1", None, print).serve(port))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from srexport.onnx import build, save
-from srexport.source import Conv, Layer, PRelu, Relu, Residual, Shuffle, Source
+from srexport.source import Conv, Layer, LayeredGenerator, PRelu, Relu, Residual, Shuffle
 from srsdk.spec import ModelSpec
 
 
@@ -23,7 +23,7 @@ def conv(
     )
 
 
-def edge(scale: int, base: str = "bilinear") -> Source:
+def edge(scale: int, base: str = "bilinear") -> LayeredGenerator:
     random = np.random.default_rng(scale)
     layers: tuple[Layer, ...] = (
         conv(random, 3, 8, 3),
@@ -33,10 +33,10 @@ def edge(scale: int, base: str = "bilinear") -> Source:
         conv(random, 8, 3 * scale**2, 3, 0.3),
         Shuffle(scale),
     )
-    return Source(layers, ModelSpec(f"edge-x{scale}", "edge", scale, base=base, halo=3))  # type: ignore[arg-type]
+    return LayeredGenerator(layers, ModelSpec(f"edge-x{scale}", "edge", scale, base=base, halo=3))  # type: ignore[arg-type]
 
 
-def residual(scale: int = 4) -> Source:
+def residual(scale: int = 4) -> LayeredGenerator:
     random = np.random.default_rng(7)
     slope = PRelu(random.uniform(0, 0.4, 8).astype(np.float32))
     block = Residual((conv(random, 8, 8, 3), slope, conv(random, 8, 8, 3)))
@@ -52,7 +52,9 @@ def residual(scale: int = 4) -> Source:
         slope,
         conv(random, 8, 3, 9, 0.5),
     )
-    return Source(layers, ModelSpec("residual-x4", "srresnet", scale, halo=8, face_size=32))
+    return LayeredGenerator(
+        layers, ModelSpec("residual-x4", "srresnet", scale, halo=8, face_size=32)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ ORDER = (
     # what all rooms use
     "futures",
     "snapshot",
+    "signals",
     "timing",
     "cpu",
     "reference",

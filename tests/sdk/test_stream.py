@@ -12,7 +12,7 @@ from srsdk.backends import BACKENDS
 from srsdk.errors import InputError
 from srsdk.faces import Face
 from srsdk.types import Pixels
-from tests.sdk.device_on_host import expected, frames
+from tests.sdk.cuda.device_on_host import expected, frames
 
 
 class OneFace:
@@ -49,7 +49,7 @@ def test_faces_of_this_frame_and_of_all(models: dict[str, Path]) -> None:
 def test_closing_waits_for_the_frames_on_their_way(
     models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(BACKENDS, "host", "tests.sdk.device_on_host")
+    monkeypatch.setitem(BACKENDS, "host", "tests.sdk.cuda.device_on_host")
     shown = [frames(seed, 8, 8) for seed in range(3)]
     with Upscaler(models["edge-x4"], backend="host") as upscaler:
         with upscaler.stream() as stream:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from srsdk import InputError, ModelFormatError, ModelSpec, Upscaler
 from srsdk.backends import BACKENDS
 from srsdk.types import Pixels
-from tests.sdk.agreement import assert_same_from_threads
+from tests.sdk.backends.agreement import assert_same_from_threads
 
 MODELS = ["edge-x2", "edge-x3", "edge-x4", "edge-x4-image", "edge-x8", "residual-x4"]
 

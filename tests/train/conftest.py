@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from srtrain.config import Recipe, recipe_from_dict
-from srtrain.models.descriptor import FaceDescriptor, conv_shapes
+from srtrain.models.descriptor import DescriptorNetwork, conv_shapes
 
 
 def picture(seed: int, side: int = 72) -> Image.Image:
@@ -36,7 +36,7 @@ def descriptor_state() -> dict[str, torch.Tensor]:
         (torch.randn(shape, generator=random) / math.prod(shape[1:]) ** 0.5, torch.zeros(shape[0]))
         for shape in conv_shapes()
     ]
-    return FaceDescriptor(layers, torch.randn(128, 256, generator=random) / 16).state_dict()
+    return DescriptorNetwork(layers, torch.randn(128, 256, generator=random) / 16).state_dict()
 
 
 def write_shard(path: Path, first: int, count: int, *, corrupt: int = 0) -> None:

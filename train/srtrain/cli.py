@@ -95,7 +95,7 @@ def degrid(
         list[str] | None, typer.Option("--set", help="section.key=value, may be repeated.")
     ] = None,
 ) -> None:
-    """Train the grid of sub-pixels out of a generator; all else stays as it is."""
+    """Train the grid of sub-pixels out of a generator, with the generator as its own teacher."""
     from srtrain.config import overridden
     from srtrain.refine import without_grid
 
@@ -178,8 +178,12 @@ def prepare(
     source: Annotated[Path, typer.Argument(help="Folder of pictures, CelebA-HQ, or a shard.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the shards.")],
     name: Annotated[str, typer.Option(help="Name of the set.")] = "faces",
-    sizes: Annotated[str, typer.Option(help="Sides.")] = "16,32,64,128,256,512",
-    split: Annotated[str, typer.Option(help="Train, dev, test.")] = "28000,1000,1000",
+    sizes: Annotated[
+        str, typer.Option(help="Sides in pixels, comma-separated.")
+    ] = "16,32,64,128,256,512",
+    split: Annotated[
+        str, typer.Option(help="Pictures for train, dev and test.")
+    ] = "28000,1000,1000",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
 ) -> None:
     """Write shards in several resolutions, split for training and judging."""

@@ -265,7 +265,8 @@ class Recipe:
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe and apply `section.key=value` overrides, values in TOML's notation.
 
-    A recipe with `extends = "other"` is `other.toml` beside it, but for the keys of its own.
+    A recipe with `extends = "other"` begins as a copy of `other.toml` in the same folder; its own
+    keys override those.
 
     Raises:
         InputError: The file is missing or not TOML, a key is unknown (the nearest is named), or a

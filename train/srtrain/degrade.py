@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Pixels = NDArray[np.uint8]
+Random = np.random.Generator
 
 
 def to_hr(

@@ -27,7 +27,7 @@ from srtrain.precision import uses_bf16
 from srtrain.schedule import growth, learning_rate, progress
 from srtrain.scoring import load_sets
 from srtrain.state import State, TrainingDivergedError, check_losses, set_rate
-from srtrain.steps import Growth, Step
+from srtrain.steps import Growth, StepContext
 from srtrain.training_log import TrainingLog
 
 __all__ = ["TrainingDivergedError", "evaluate", "load_dev", "run", "to_pixels", "to_tensor"]
@@ -115,7 +115,7 @@ def run(
 
 
 def _train(
-    state: State, step: Step, batches: BatchSource, now: Growth, done: float
+    state: State, step: StepContext, batches: BatchSource, now: Growth, done: float
 ) -> dict[str, Tensor]:
     """One step of the critic's and the generator's; the losses by name, still on the device."""
     recipe = state.recipe
@@ -137,13 +137,13 @@ def _train(
     return {**losses, **step.generator(state, batches.at(state.step), now)}
 
 
-def _step(state: State, teacher: Candidate | None, processes: Processes) -> Step:
+def _step(state: State, teacher: Candidate | None, processes: Processes) -> StepContext:
     growing, grown = (loss.to(state.device) for loss in build_content(state.recipe))
     bf16 = uses_bf16(state.recipe.run, state.device)
     if state.device.type == "cuda":
         torch.backends.cudnn.benchmark = True  # the shapes of a run are always the same
     log.info("%d parameters, %s", state.parameters, "bf16" if bf16 else "fp32")
-    return Step(processes, grown, growing, teacher, bf16)
+    return StepContext(processes, grown, growing, teacher, bf16)
 
 
 def _batches(

@@ -11,8 +11,8 @@ from srtrain.degrade import Pixels
 def spectrum_distance(sr: Pixels, hr: Pixels) -> float:
     """Mean absolute difference of the sets' radial power spectra, in dB, over all frequencies.
 
-    A result that is too smooth lacks power at high frequencies; one that hallucinates texture of
-    the right strength, at the wrong place, does not: what PSNR punishes, this does not see.
+    A result that is too smooth lacks power at high frequencies and scores badly. Texture of the
+    right strength in the wrong place scores well, although PSNR punishes it.
     """
     return float(np.mean(np.abs(radial_spectrum(sr) - radial_spectrum(hr))))
 

@@ -191,7 +191,10 @@ def _adam(
 
 
 def _check_weights(checkpoint: Checkpoint) -> None:
-    """A loss may be finite and its gradient not; such weights must not replace the last good."""
+    """Raise where a weight is not finite, so that no such checkpoint replaces a good one.
+
+    The loss may be finite while its gradient is not.
+    """
     for part in ("generator", "critic"):
         for name, value in (getattr(checkpoint, part) or {}).items():
             if isinstance(value, Tensor) and not value.isfinite().all():

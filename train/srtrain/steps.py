@@ -37,7 +37,7 @@ class Growth:
 
     @property
     def factor(self) -> int:
-        """What is missing to the full resolution."""
+        """Factor from the present resolution to the full one."""
         return 1 << (self.levels - 1 - self.level)
 
     @property
@@ -47,7 +47,7 @@ class Growth:
 
 
 @dataclass(frozen=True)
-class Step:
+class StepContext:
     """What steps need besides the state and a batch.
 
     Attributes:

@@ -17,9 +17,7 @@ import numpy as np
 from PIL import Image
 
 from srtrain.camera import jpeg, motion_blur, noise, optics_blur, resize_chain, resize_randomly
-from srtrain.degrade import Pixels
-
-Random = np.random.Generator
+from srtrain.degrade import Pixels, Random
 
 _MARGIN = (
     8  # mirrored pixels around each tile of a montage, so that blocks rarely reach a neighbour

@@ -12,9 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from srtrain.degrade import Pixels, to_hr
-
-Random = np.random.Generator
+from srtrain.degrade import Pixels, Random, to_hr
 
 _LARGEST = 2.0  # heads up to this many times the picture's own pixels: large heads are soft
 _MOTION = 3.0  # high-resolution pixels between the two frames, at most

@@ -64,8 +64,9 @@ def quantize(
     proof = record.certificate
     if zoo:
         card.update_manifest(target.with_name("manifest.json"), spec, target)
+    flicker = "" if proof.flicker is None else f", flickers {proof.flicker:.3f} times as much"
     entry.say(
-        f"{target}: int8 is {proof.psnr:.1f} dB from float32 and loses {proof.loss:.3f} dB "
+        f"{target}: int8 is {proof.psnr:.1f} dB from float32, loses {proof.loss:.3f} dB{flicker} "
         f"({proof.images}): {'good enough' if proof.passed else 'NOT good enough'} for "
         "precision=auto"
     )

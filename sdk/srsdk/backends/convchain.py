@@ -20,7 +20,7 @@ class UnsupportedGraphError(ModelFormatError):
 
 
 @dataclass
-class Layer:
+class ChainLayer:
     """One convolution: `activation(pixel_shuffle(convolve(source, weight) + bias)) + add`.
 
     Attributes:
@@ -40,16 +40,22 @@ class Layer:
     add: int = -1
 
     def kernel(self, steps: LayerSteps | None = None) -> _kernels.Convolution:
-        """As the kernels take it, with steps for int8."""
-        int8 = None
+        """As the kernels take it, with steps for int8.
+
+        Raises:
+            ValueError: The steps are not this layer's.
+        """
+        int8, weight = None, self.weight
         if steps is not None:
+            if steps.weight is not None:
+                weight = self._levels(steps, steps.weight)
             int8 = _kernels.Quantization(
                 input_step=np.array(steps.input_step, np.float32),
                 input_zero=np.array(steps.input_zero, np.uint8),
                 weight_step=np.array(steps.weight_step, np.float32),
             )
         return _kernels.Convolution(
-            self.weight,
+            weight,
             self.bias,
             source=self.source,
             slope=self.slope,
@@ -57,6 +63,21 @@ class Layer:
             add=self.add,
             int8=int8,
         )
+
+    def _levels(self, steps: LayerSteps, levels: bytes) -> Array:
+        """The weights of which the kernels make these bytes, which stand for `self.weight`."""
+        outputs, inputs, size, _ = shape = self.weight.shape
+        if (len(levels), len(steps.weight_step), len(steps.input_step)) != (
+            self.weight.size,
+            outputs,
+            inputs,
+        ):
+            raise ValueError(f"int8 weights or steps that do not fit weights of shape {shape}")
+        weight_step = np.array(steps.weight_step, np.float32).astype(np.float64)
+        input_step = np.array(steps.input_step, np.float32).astype(np.float64)
+        exact = np.frombuffer(levels, np.int8).reshape(outputs, inputs, size, size)
+        scale = weight_step[:, None] / input_step
+        return (exact * scale[:, :, None, None]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -68,7 +89,7 @@ class Chain:
         shuffle: Factor of the pixel shuffle behind the last, which writing the frame does.
     """
 
-    layers: list[Layer]
+    layers: list[ChainLayer]
     shuffle: int
 
 
@@ -79,13 +100,13 @@ def read_chain(file: OnnxFile, spec: ModelSpec) -> Chain:
         UnsupportedGraphError: The kernels cannot run it.
         ModelFormatError: It does not do what its spec says.
     """
-    layers: list[Layer] = []
+    layers: list[ChainLayer] = []
     values = {file.input: 0}
     uses = [name for node in file.nodes for name in node.inputs]
     for node in file.nodes:
         if node.kind == "Conv":
             weight, bias = _convolution(file, node)
-            layers.append(Layer(_value(values, node, 0), weight, bias))
+            layers.append(ChainLayer(_value(values, node, 0), weight, bias))
         elif node.kind in ("Relu", "PRelu", "DepthToSpace", "Add") and layers:
             _follow(file, node, layers, values, uses)
         else:
@@ -109,7 +130,7 @@ def read_chain(file: OnnxFile, spec: ModelSpec) -> Chain:
 def _follow(
     file: OnnxFile,
     node: Node,
-    layers: list[Layer],
+    layers: list[ChainLayer],
     values: dict[str, int],
     uses: list[str],
 ) -> None:
@@ -143,16 +164,7 @@ def _follow(
 
 def _convolution(file: OnnxFile, node: Node) -> tuple[Array, Array]:
     weight = _weight(file, node, 1)
-    size = weight.shape[-1]
-    expected = {
-        "kernel_shape": (size, size),
-        "pads": (size // 2,) * 4,
-        "strides": (1, 1),
-        "dilations": (1, 1),
-        "group": 1,
-    }
-    written = {"pads": (0, 0, 0, 0), **node.attributes}
-    if any(written[name] != expected.get(name) for name in written) or weight.ndim != 4:
+    if weight.ndim != 4 or not node.keeps_size(weight.shape[-1]):
         raise _unsupported(node)
     bias = _weight(file, node, 2) if len(node.inputs) > 2 else np.zeros(len(weight), np.float32)
     return weight, bias

@@ -25,7 +25,7 @@ from srsdk.types import Size
 
 log = logging.getLogger(__name__)
 
-Layer = tuple[Array, Array]
+Convolution = tuple[Array, Array]
 """Weight `(outputs, inputs, k, k)` and bias `(outputs,)` of a convolution."""
 
 _TILE = 4096
@@ -71,7 +71,7 @@ class NetworkGenerator:
 
 
 class NetworkStep:
-    """The network on a stream; see `srsdk.cuda.workspace.FrameStep`."""
+    """The network on a stream: a `FrameStep`."""
 
     inner: Callable[[], None] | None = None  # one or a few launches, whose arguments are the frames
 
@@ -109,7 +109,7 @@ class NetworkStep:
 
 
 def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa: A001
-    """Make the backend; see `open_backend`. `threads` has no meaning here.
+    """Open the backend; called by `open_backend`. `threads` is not used.
 
     Raises:
         BackendUnavailableError: The CUDA kernels, the driver or the GPU is missing.
@@ -131,7 +131,7 @@ def open(model: Path | str, *, threads: int, color: str) -> DeviceChain:  # noqa
     )
 
 
-def read_chain(path: Path, file: OnnxFile, spec: ModelSpec) -> tuple[list[Layer], int]:
+def read_chain(path: Path, file: OnnxFile, spec: ModelSpec) -> tuple[list[Convolution], int]:
     """The convolutions of a chain, with ReLU after each but the last, and the scale of its shuffle.
 
     Raises:
@@ -144,7 +144,7 @@ def read_chain(path: Path, file: OnnxFile, spec: ModelSpec) -> tuple[list[Layer]
             f"{path} is {spec.precision}; backend cuda-native takes float32 and rounds to float16 "
             "itself: export with --precision fp32"
         )
-    layers: list[Layer] = []
+    layers: list[Convolution] = []
     value, relu = file.input, True
     nodes = list(file.nodes)
     shuffle = spec.shuffle
@@ -168,20 +168,9 @@ def read_chain(path: Path, file: OnnxFile, spec: ModelSpec) -> tuple[list[Layer]
     return layers, shuffle
 
 
-def _convolution(path: Path, file: OnnxFile, node: Node) -> Layer:
+def _convolution(path: Path, file: OnnxFile, node: Node) -> Convolution:
     weight = file.weights.get(node.inputs[1]) if len(node.inputs) > 1 else None
-    if weight is None or weight.ndim != 4:
-        raise _unsupported(path, node)
-    size = weight.shape[-1]
-    expected = {
-        "kernel_shape": (size, size),
-        "pads": (size // 2,) * 4,
-        "strides": (1, 1),
-        "dilations": (1, 1),
-        "group": 1,
-    }
-    written = {"pads": (0, 0, 0, 0), **node.attributes}
-    if any(written[name] != expected.get(name) for name in written):
+    if weight is None or weight.ndim != 4 or not node.keeps_size(weight.shape[-1]):
         raise _unsupported(path, node)
     if len(node.inputs) < 3:
         return weight, np.zeros(len(weight), np.float32)

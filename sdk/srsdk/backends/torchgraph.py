@@ -66,8 +66,16 @@ class TorchGraph(nn.Module):
         self._reads[file.output] += 1
         self._try(path)
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """`(N, H, W, 3)` uint8 to `(N, scale*H, scale*W, 3)` uint8, both in the frames' order."""
+    def forward(self, frames: Tensor, out: Tensor | None = None) -> Tensor:
+        """Upscale frames.
+
+        Args:
+            frames: `(N, H, W, 3)` uint8.
+            out: `(N, scale*H, scale*W, 3)` uint8 to write into; None: allocated, contiguous.
+
+        Returns:
+            `out`, or the new tensor; in the channel order of `frames`.
+        """
         spec, dtype = self.spec, next(self.parameters()).dtype
         if self._swap:
             frames = frames.flip(3)
@@ -77,7 +85,8 @@ class TorchGraph(nn.Module):
         if spec.base != "none":
             image = image + functional.interpolate(lr, scale_factor=spec.scale, mode=spec.base)
         pixels = image.clamp_(0, 255).round_().to(torch.uint8).permute(0, 2, 3, 1)
-        return (pixels.flip(3) if self._swap else pixels).contiguous()
+        pixels = pixels.flip(3) if self._swap else pixels
+        return pixels.contiguous() if out is None else out.copy_(pixels)
 
     def _graph(self, lr: Tensor) -> Tensor:
         values, reads = {self._source: lr}, self._reads.copy()

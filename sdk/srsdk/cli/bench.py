@@ -22,7 +22,7 @@ from srsdk.errors import (
 )
 
 if TYPE_CHECKING:
-    from srsdk.cli.measure import Choice
+    from srsdk.cli.measure import BenchChoice
     from srsdk.cli.record import Record, Row
     from srsdk.upscaler import Upscaler
 
@@ -60,14 +60,13 @@ def bench(
 ) -> None:
     """Time whole frames and their stages: p50, p95, p99 in milliseconds.
 
-    Every model runs on every backend in every precision, on the same frames and in turn. fps is of
-    whole frames, u8 in to u8 out, one after another; decoding and encoding are stages of their own
-    and not in it (`srsdk enhance` says how fast a whole job was). The graph alone is a part, never
-    called fps.
+    Every model runs on every backend in every precision, on the same frames and in turn. fps
+    counts whole frames, u8 in to u8 out, one after another. Decoding and encoding are separate
+    stages that fps leaves out; `srsdk enhance` shows how fast a whole job was.
     """
     from srsdk import zoo
     from srsdk.cli.bench_frames import BenchFrames
-    from srsdk.cli.measure import Choice, measure
+    from srsdk.cli.measure import BenchChoice, measure
     from srsdk.cli.record import Record
     from srsdk.power import open_meter
 
@@ -88,7 +87,7 @@ def bench(
                 *([f"on {one_backend}"] if len(backends) > 1 else []),
                 *([f"in {one_precision}"] if len(precisions) > 1 else []),
             ]
-        ): Choice(one_model, faces, one_backend, threads, detector, max_face, one_precision)
+        ): BenchChoice(one_model, faces, one_backend, threads, detector, max_face, one_precision)
         for one_model, one_backend, one_precision in product(models, backends, precisions)
     }
     with ExitStack() as stack:
@@ -123,10 +122,10 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _open(
-    choices: dict[str, Choice], stack: ExitStack
-) -> tuple[dict[str, tuple[Choice, Upscaler]], tuple[tuple[str, str], ...]]:
-    """What can be opened; of several choices some may not go together, and are left out."""
-    chosen: dict[str, tuple[Choice, Upscaler]] = {}
+    choices: dict[str, BenchChoice], stack: ExitStack
+) -> tuple[dict[str, tuple[BenchChoice, Upscaler]], tuple[tuple[str, str], ...]]:
+    """Open the choices. One that cannot be opened is left out, and the reason returned."""
+    chosen: dict[str, tuple[BenchChoice, Upscaler]] = {}
     skipped: list[tuple[str, str]] = []
     last: Exception | None = None
     for name, choice in choices.items():

@@ -17,7 +17,7 @@ from srsdk.cpu import usable_cores
 from srsdk.errors import BackendUnavailableError
 from srsdk.files import sha256_of
 
-State = Literal["ok", "off", "broken"]
+CheckState = Literal["ok", "off", "broken"]
 
 _REINSTALL = "pip install --force-reinstall srsdk"
 _FEATURES = ("avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "asimd", "asimddp")
@@ -36,7 +36,7 @@ class Check:
     """
 
     name: str
-    state: State
+    state: CheckState
     detail: str
     remedy: str = ""
 
@@ -133,7 +133,7 @@ def _optional(package: str, extra: str) -> Check:
         )
 
 
-def _tried(name: str, attempt: Callable[[], str], remedy: str, otherwise: State) -> Check:
+def _tried(name: str, attempt: Callable[[], str], remedy: str, otherwise: CheckState) -> Check:
     try:
         return Check(name, "ok", attempt())
     except Exception as error:  # whatever a broken installation may raise
@@ -195,7 +195,7 @@ def _backends() -> Iterator[Check]:
         bundled = []
     for backend in BACKENDS:
         name = f"backend {backend}"
-        required: State = "broken" if backend in ("native", "bicubic") else "off"
+        required: CheckState = "broken" if backend in ("native", "bicubic") else "off"
         if backend == "bicubic":
             yield _tried(name, lambda: _upscaled("bicubic", "bicubic-x4"), _REINSTALL, required)
         elif not bundled:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from srsdk.cli.jobs import Job, Skipped
     from srsdk.cli.report import Outcome
-    from srsdk.video import EncodeOptions
     from srsdk.video.pipes import RawVideo
 
 _VIDEO, _IMAGE, _FACES = "Videos", "Images", "Faces"
@@ -61,7 +60,7 @@ def enhance(
         str | None, typer.Option(help="Size of the result: 1920x1080, 1920x or x1080.")
     ] = None,
     report: Annotated[
-        str | None, typer.Option("--report", help="Write a JSON account; - for stdout.")
+        str | None, typer.Option("--report", help="Write a JSON report; - for stdout.")
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that exist.")
@@ -124,7 +123,10 @@ def enhance(
     ] = None,
     pixel_format: Annotated[
         str | None,
-        typer.Option(help="Stored pixel format; default yuv420p.", rich_help_panel=_VIDEO),
+        typer.Option(
+            help="Stored pixel format; default yuv420p, yuv420p10le for 10-bit input.",
+            rich_help_panel=_VIDEO,
+        ),
     ] = None,
     rate: Annotated[
         float,
@@ -142,21 +144,21 @@ def enhance(
     ] = "bgr",
     jpeg_quality: Annotated[
         int,
-        typer.Option(help="Of JPEG, WebP and AVIF, 1 to 100.", rich_help_panel=_IMAGE),
+        typer.Option(help="Quality of JPEG, WebP and AVIF, 1 to 100.", rich_help_panel=_IMAGE),
     ] = 95,
 ) -> None:
     """Upscale images and videos; sound, subtitles, timing and metadata of videos go along.
 
     One file in, one file out. A folder or several inputs give a folder, under the same names.
     Files that fail do not stop the others; they are listed, and the exit code says so: 2 if they
-    were refused before any work, 1 if the work itself failed. A video whose work was cut off, by
-    whatever, goes on where it was with the same command.
+    were refused before any work, 1 if the work itself failed. A video that was
+    interrupted continues where it stopped when the same command is run again.
     """
     from srsdk.cli.jobs import STANDARD, plan
     from srsdk.cli.progress import Bar
     from srsdk.cli.report import build_report, to_text
     from srsdk.cli.work import Worker
-    from srsdk.video import OutputSize, ReadOptions, TrackOptions
+    from srsdk.video import EncodeOptions, OutputSize, ReadOptions, TrackOptions
 
     if not 1 <= jpeg_quality <= 100:
         raise InputError(f"--jpeg-quality is {jpeg_quality}, expected 1 to 100")
@@ -170,7 +172,10 @@ def enhance(
     )
     tracks = TrackOptions(audio=audio, subtitles=subtitles, data=data)  # type: ignore[arg-type]
     jobs, skipped = plan(inputs, output, recursive=recursive, compare=compare)
-    encode = _encode_options(codec, crf, preset, pixel_format)
+    given: dict[str, Any] = {"codec": codec, "crf": crf, "preset": preset}
+    given["pixel_format"] = pixel_format
+    encode = {name: value for name, value in given.items() if value is not None}
+    EncodeOptions(**encode)  # refuses bad options before any work
     if report == "-" and any(job.target == STANDARD for job in jobs):
         raise InputError("--report - and -o - cannot share stdout; name a file for the report")
     report_file = _report_file(report, [j.source for j in jobs], overwrite=overwrite)
@@ -187,6 +192,7 @@ def enhance(
         max_face=max_face,
         guard=guard,
         face_budget=face_budget,
+        strength=strength,
     ) as upscaler:
         worker = Worker(
             upscaler,
@@ -278,23 +284,6 @@ def _summary(outcome: Outcome) -> str:
         what += f", {outcome.faces} faces"
     beside = f" and {outcome.job.compare}" if outcome.job.compare else ""
     return f"{outcome.job.target}{beside}: {what}"
-
-
-def _encode_options(
-    codec: str | None, crf: float | None, preset: str | None, pixel_format: str | None
-) -> EncodeOptions | None:
-    """None where nothing was chosen, so that each format has its defaults."""
-    from srsdk.video import EncodeOptions
-
-    if codec is None and crf is None and preset is None and pixel_format is None:
-        return None
-    default = EncodeOptions()
-    return EncodeOptions(
-        codec=codec or default.codec,
-        crf=default.crf if crf is None else crf,
-        preset=preset,
-        pixel_format=pixel_format or default.pixel_format,
-    )
 
 
 def _seconds(name: str, text: str) -> float:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 TERMINATED = 143
+
+_PARAMETER = re.compile(r"""(?<![\w.-])([a-z][a-z_]*)=(?:"([^"\s]+)"|True\b)""")
 
 console = Console(stderr=True, highlight=False)
 """Where people read: progress, messages and errors, on stderr."""
@@ -100,9 +103,13 @@ def exit_code(error: BaseException) -> int:
 
 
 def describe(error: BaseException) -> str:
-    """An error in words; names of files in it are as they are."""
+    """An error in words; names of files in it are as they are.
+
+    The library names its parameters as Python writes them, name="value" or name=True; here they are
+    flags of the command line.
+    """
     if isinstance(error, SrsdkError):
-        return str(error)
+        return _PARAMETER.sub(_flag, str(error))
     if isinstance(error, OSError) and error.strerror:
         named = f"{error.filename}: " if error.filename else ""
         text = f"{named}{error.strerror}"
@@ -116,6 +123,11 @@ def describe(error: BaseException) -> str:
             "(a bug: run again with --debug and report what it prints)"
         )
     return " ".join(text.split("\n"))
+
+
+def _flag(found: re.Match[str]) -> str:
+    name, value = found[1].replace("_", "-"), found[2]
+    return f"--{name}" if value is None else f"--{name} {value}"
 
 
 def say(text: str, style: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Bits per component of an image file: Pillow hands many out as 8 that have more."""
+"""Bits per component of an image file. Pillow reports 8 for many files that have more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _BITS_PER_SAMPLE = 258
 
 
 def bits_of(image: Any, data: bytes) -> int:
-    """The most bits that a component of the file has.
+    """The largest number of bits of any component in the file.
 
     Args:
         image: Pillow's image, not decoded yet.

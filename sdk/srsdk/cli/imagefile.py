@@ -218,7 +218,7 @@ def _register_heif(path: Path) -> None:
     except ImportError as error:
         raise InputError(
             f"{path} is HEIF, for which srsdk needs the package pillow-heif: "
-            "run `pip install pillow-heif`"
+            "run `pip install 'srsdk[heic]'`"
         ) from error
     pillow_heif.register_heif_opener()
 

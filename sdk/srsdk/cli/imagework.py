@@ -135,7 +135,7 @@ def _shown(lr: Pixels, size: OutputSize | None, scale: int) -> tuple[int, int]:
 
 
 def _resized(sr: Pixels, size: tuple[int, int]) -> Pixels:
-    """The result at the size asked for, by averages down and by Lanczos up."""
+    """Resize the result to the requested size: area averages to shrink, Lanczos to enlarge."""
     if (sr.shape[1], sr.shape[0]) == size:
         return sr
     smaller = size[0] <= sr.shape[1] and size[1] <= sr.shape[0]

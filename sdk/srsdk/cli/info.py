@@ -95,19 +95,24 @@ def _model(what: str) -> dict[str, object]:
 
 def _int8(found: Path | str) -> str:
     """What the model's file proves about int8."""
-    from srsdk.int8 import MAX_LOSS, MIN_PSNR, read_int8
+    from srsdk.int8 import MAX_FLICKER, MAX_LOSS, MIN_PSNR, read_int8
     from srsdk.onnxfile import read
 
     record = None if isinstance(found, str) else read_int8(read(found).metadata, source=str(found))
     if record is None:
         return "no"
     proof = record.certificate
-    verdict = "yes" if proof.passed else f"not enough ({MIN_PSNR:g} dB, {MAX_LOSS:g} dB)"
-    return f"{verdict}: {proof.psnr:.1f} dB from float32, {proof.loss:.3f} dB lost ({proof.images})"
+    limits = f"{MIN_PSNR:g} dB, {MAX_LOSS:g} dB, {MAX_FLICKER:g} times"
+    verdict = "yes" if proof.passed else f"not enough ({limits})"
+    flicker = "" if proof.flicker is None else f", {proof.flicker:.3f} times the flicker"
+    return (
+        f"{verdict}: {proof.psnr:.1f} dB from float32, {proof.loss:.3f} dB lost{flicker} "
+        f"({proof.images})"
+    )
 
 
 def _spec(found: Path | str) -> ModelSpec:
-    """Of a model that can be opened, or that is for TensorRT's plugin, which needs a GPU."""
+    """Read a model's spec. The model is opened, unless it needs TensorRT's plugin and so a GPU."""
     from contextlib import suppress
 
     from srsdk.backends import open_backend

@@ -16,7 +16,7 @@ from srsdk.cli.numbering import is_pattern, natural_order
 from srsdk.cli.outputs import typed_path
 from srsdk.errors import InputError
 
-Kind = Literal["image", "video", "pictures", "frames"]
+JobKind = Literal["image", "video", "pictures", "frames"]
 """What a job turns into what: "pictures" a folder into a video, "frames" a video into a folder."""
 
 STANDARD = Path("-")
@@ -45,7 +45,7 @@ class Job:
     source: Path
     target: Path
     compare: Path | None
-    kind: Kind
+    kind: JobKind
     make_folder: bool
     pictures: tuple[Path, ...] = ()
 
@@ -184,8 +184,8 @@ def _job(source: Path, target: Path, compare: bool, in_folder: bool) -> Job:
     return Job(source, target, beside, kind, in_folder)
 
 
-def _named(target: Path, kind: Kind) -> Path:
-    """The name of a result that is called after its input."""
+def _named(target: Path, kind: JobKind) -> Path:
+    """The path of a result that takes the name of its input."""
     if kind == "image":
         return (
             target if target.suffix.lower() in WRITTEN else target.with_name(f"{target.name}.png")
@@ -193,7 +193,7 @@ def _named(target: Path, kind: Kind) -> Path:
     return target if target.suffix.lower() in _VIDEOS_WRITTEN else target.with_suffix(".mkv")
 
 
-def kind_of(path: Path) -> Kind:
+def kind_of(path: Path) -> JobKind:
     """What a file is by its first bytes, else by its name; a missing one by its name."""
     suffix = path.suffix.lower()
     if path.is_file():  # to open a pipe would wait for its other end

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 
 from srsdk.cli import entry, options
 from srsdk.errors import InputError
+from srsdk.signals import signals_held
 
 if TYPE_CHECKING:
     from srsdk.live import Live, LiveStats, Source
@@ -56,20 +56,20 @@ def live(
     ] = False,
     web: Annotated[
         bool,
-        typer.Option("--web", help="Serve a page: of SOURCE, or of the browser's own camera."),
+        typer.Option("--web", help="Serve a page that shows SOURCE or the browser's camera."),
     ] = False,
     host: Annotated[str, typer.Option(help="For --web: address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="For --web: port; 0 for any free one.")] = 8080,
     token: Annotated[
         str | None,
-        typer.Option(help="For --web on other addresses: what the page's URL must carry."),
+        typer.Option(help="For --web on other addresses: secret that the page's URL must contain."),
     ] = None,
     fps: Annotated[
         float | None, typer.Option(help="Frames a second of the source.", show_default="measured")
     ] = None,
     deadline: Annotated[
         float | None,
-        typer.Option(help="Milliseconds that a picture may be old.", show_default="two frames"),
+        typer.Option(help="Largest age of a picture in milliseconds.", show_default="two frames"),
     ] = None,
     duration: Annotated[
         float | None, typer.Option(help="Seconds after which to end.", show_default="never")
@@ -86,81 +86,51 @@ def live(
     """
     from srsdk.live import Live, open_source
 
-    if duration is not None and duration <= 0:
+    if duration is not None and not duration > 0:
         raise InputError(f"--duration is {duration}, expected more than 0 seconds")
+    late = None if deadline is None else deadline / 1e3
+    plain = partial(options.open_upscaler, backend=backend, threads=threads, precision=precision)
+    full = partial(
+        plain, detector=detector, max_face=max_face, guard=guard, face_budget=face_budget
+    )
     if web:
         if output or virtual_camera or no_output:
             raise InputError("--web is an output: give no other")
+        if fast is not None or duration is not None:
+            raise InputError("--web runs one model until Ctrl-C: give no --fast and no --duration")
         opened = None if source is None else partial(open_source, source, loop=loop)
         if opened is not None:
             opened().close()  # what cannot be opened is said now
-        _serve(opened, model, faces, backend, threads, host, port, token, quiet)
+        from srsdk.live.web import serve
+        from srsdk.live.web.models import Models
+
+        with closing(
+            Models(
+                model,
+                faces=None if faces == "none" else faces,
+                open_upscaler=lambda name, faces: full(name, faces=faces) if faces else plain(name),
+                deadline=late,
+                fps=fps,
+                strength=strength,
+            )
+        ) as models:
+            say = (lambda text: None) if quiet else entry.say
+            serve(models, open_source=opened, host=host, port=port, token=token, say=say)
         return
     if source is None:
         raise InputError("give a SOURCE: a camera number such as 0, a video file or a URL")
     with ExitStack() as stack:
-        upscaler = stack.enter_context(
-            options.open_upscaler(
-                model,
-                faces=faces,
-                backend=backend,
-                threads=threads,
-                detector=detector,
-                max_face=max_face,
-                precision=precision,
-                guard=guard,
-                face_budget=face_budget,
-            )
-        )
-        quick = None
-        if fast is not None:
-            quick = stack.enter_context(
-                options.open_upscaler(
-                    fast,
-                    faces="none",
-                    backend=backend,
-                    threads=threads,
-                    detector="blazeface",
-                    max_face=None,
-                    precision=precision,
-                )
-            )
+        upscaler = stack.enter_context(full(model, faces=faces, strength=strength))
+        quick = None if fast is None else stack.enter_context(plain(fast))
         frames = open_source(source, loop=loop)
         sink = stack.enter_context(
             closing(_sink(output, overwrite, virtual_camera, no_output, fps or frames.fps or 30))
         )
-        working = stack.enter_context(
-            Live(
-                upscaler,
-                deadline=None if deadline is None else deadline / 1e3,
-                fps=fps,
-                fast=quick,
-            )
-        )
+        working = stack.enter_context(Live(upscaler, deadline=late, fps=fps, fast=quick))
         working.strength = strength
         stats = _run(working, frames, sink, duration, quiet)
     if not quiet:
         entry.say(_summary(stats))
-
-
-def _serve(
-    opened: Callable[[], Source] | None,
-    model: str,
-    faces: str,
-    backend: str,
-    threads: int | None,
-    host: str,
-    port: int,
-    token: str | None,
-    quiet: bool,
-) -> None:
-    from srsdk.live.web import serve
-    from srsdk.live.web.models import Models
-
-    chosen = None if faces == "none" else faces
-    with closing(Models(model, faces=chosen, backend=backend, threads=threads)) as models:
-        say = (lambda text: None) if quiet else entry.say
-        serve(models, open_source=opened, host=host, port=port, token=token, say=say)
 
 
 def _run(live: Live, source: Source, sink: Sink, duration: float | None, quiet: bool) -> LiveStats:
@@ -172,7 +142,9 @@ def _run(live: Live, source: Source, sink: Sink, duration: float | None, quiet: 
     until = float("inf") if duration is None else time.perf_counter() + duration
     try:
         for result in live.follow(source):
-            if not sink.show(result) or time.perf_counter() >= until:
+            with signals_held():  # an encoder that is torn from a frame cannot finish its file
+                wanted = sink.show(result)
+            if not wanted or time.perf_counter() >= until:
                 break
     except KeyboardInterrupt:
         pass  # how a camera is usually ended

@@ -36,7 +36,7 @@ _ENCODED = 60
 
 
 @dataclass(frozen=True)
-class Choice:
+class BenchChoice:
     """What to open; the attributes are the options of the command."""
 
     model: str
@@ -56,12 +56,12 @@ class _Candidate:
     """One `Upscaler` on its way through the frames."""
 
     def __init__(
-        self, name: str, choice: Choice, upscaler: Upscaler, material: BenchFrames
+        self, name: str, choice: BenchChoice, upscaler: Upscaler, given: BenchFrames
     ) -> None:
         self.name, self.choice, self.upscaler = name, choice, upscaler
         self.profiled = _profiled(upscaler, choice)
         self.timer = StageTimer()
-        self.stream = upscaler.stream(detect_every=material.detect_every, timer=self.timer)
+        self.stream = upscaler.stream(detect_every=given.detect_every, timer=self.timer)
         self.out: Pixels | None = None
         self.faces = 0
         self.joules: float | None = None
@@ -115,7 +115,7 @@ class _Candidate:
 
 
 def measure(
-    chosen: dict[str, tuple[Choice, Upscaler]], material: BenchFrames, meter: Meter
+    chosen: dict[str, tuple[BenchChoice, Upscaler]], given: BenchFrames, meter: Meter
 ) -> tuple[tuple[int, int], list[Row]]:
     """Run the frames through streams of all, in turns of `_TURN` and in a new order each time.
 
@@ -130,14 +130,14 @@ def measure(
         InputError: The video cannot be read.
     """
     decoding = StageTimer()
-    pictures = material.pictures(decoding)
+    pictures = given.pictures(decoding)
     candidates = [
-        _Candidate(name, choice, upscaler, material) for name, (choice, upscaler) in chosen.items()
+        _Candidate(name, choice, upscaler, given) for name, (choice, upscaler) in chosen.items()
     ]
-    for frame in islice(pictures, material.warmup):
+    for frame in islice(pictures, given.warmup):
         for candidate in candidates:
             candidate.stream(frame)
-    turns, left = Turns(), material.frames
+    turns, left = Turns(), given.frames
     for candidate in candidates:
         candidate.timer.reset()
     decoding.reset()
@@ -155,13 +155,13 @@ def measure(
             candidate.profiled.close()
         stages = {name: decoding.summary(name) for name in decoding.stages}
         stages |= {name: timer.summary(name) for name in timer.stages if name != "total"}
-        if material.source is not None:
-            stages |= _encoding(candidate.upscaler, material, material.source)
-        rows.append(candidate.row(stages, _peak_memory(candidate.choice, material)))
+        if given.source is not None:
+            stages |= _encoding(candidate.upscaler, given, given.source)
+        rows.append(candidate.row(stages, _peak_memory(candidate.choice, given)))
     return size, rows
 
 
-def _profiled(upscaler: Upscaler, choice: Choice) -> ProfiledBackend | None:
+def _profiled(upscaler: Upscaler, choice: BenchChoice) -> ProfiledBackend | None:
     """A backend like the upscaler's own, if it can say where its time goes."""
     info = upscaler.info
     backend = open_backend(
@@ -177,13 +177,13 @@ def _profiled(upscaler: Upscaler, choice: Choice) -> ProfiledBackend | None:
     return None
 
 
-def _encoding(upscaler: Upscaler, material: BenchFrames, source: Path) -> dict[str, StageSummary]:
-    """Encoding as `srsdk enhance` does it, what the encoder owes at the end shared out evenly."""
+def _encoding(upscaler: Upscaler, given: BenchFrames, source: Path) -> dict[str, StageSummary]:
+    """Seconds of encoding as `srsdk enhance` does; all frames share the final flush."""
     from srsdk.video import VideoReader, VideoWriter
-    from srsdk.video.colour import FrameBuffer
+    from srsdk.video.samples import FrameBuffer
 
     seconds: list[float] = []
-    stream = upscaler.stream(detect_every=material.detect_every)
+    stream = upscaler.stream(detect_every=given.detect_every)
     with tempfile.TemporaryDirectory() as folder, VideoReader(source) as reader:
         info = reader.info
         size = (info.width * stream.scale, info.height * stream.scale)
@@ -194,7 +194,7 @@ def _encoding(upscaler: Upscaler, material: BenchFrames, source: Path) -> dict[s
         with VideoWriter(
             target, *size, info.time_base, rate=info.rate, colour=info.colour
         ) as writer:
-            for frame in islice(reader, min(material.frames, _ENCODED)):
+            for frame in islice(reader, min(given.frames, _ENCODED)):
                 stream(frame.pixels, out=sr.pixels)
                 began = time.perf_counter()
                 writer.write(sr, frame.pts, frame.duration)
@@ -205,13 +205,13 @@ def _encoding(upscaler: Upscaler, material: BenchFrames, source: Path) -> dict[s
     return {"encode": summarise([value + owed for value in seconds])}
 
 
-def _peak_memory(choice: Choice, material: BenchFrames) -> int | None:
-    """Of a process that only runs a few of these frames; see `srsdk.cli.memory_probe`."""
+def _peak_memory(choice: BenchChoice, given: BenchFrames) -> int | None:
+    """Peak memory of a process that only runs a few of these frames (`srsdk.cli.memory_probe`)."""
     arguments = {
         "choice": asdict(choice),
-        "source": None if material.source is None else str(material.source),
-        "size": material.size,
-        "detect_every": material.detect_every,
+        "source": None if given.source is None else str(given.source),
+        "size": given.size,
+        "detect_every": given.detect_every,
     }
     command = [sys.executable, "-m", "srsdk.cli.memory_probe", json.dumps(arguments)]
     try:

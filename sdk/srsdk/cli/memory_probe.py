@@ -1,4 +1,4 @@
-"""A process that runs a few frames and writes the most bytes it had resident to stdout.
+"""A process that runs a few frames and writes its largest resident memory in bytes to stdout.
 
 Memory of a candidate can only be told apart from that of others, and from the benchmark's own, in a
 process that has nothing else in it.
@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from srsdk.cli.bench_frames import BenchFrames
-from srsdk.cli.measure import Choice
+from srsdk.cli.measure import BenchChoice
 from srsdk.cli.record import peak_memory
 
 _FRAMES = 12
@@ -24,7 +24,7 @@ def main(text: str) -> None:
     source, every = arguments["source"], arguments["detect_every"]
     path = None if source is None else Path(source)
     given = BenchFrames(path, tuple(arguments["size"]), _FRAMES, 0, every)
-    with Choice(**arguments["choice"]).open() as upscaler:
+    with BenchChoice(**arguments["choice"]).open() as upscaler:
         stream, out = upscaler.stream(detect_every=every), None
         for frame in islice(given.pictures(), _FRAMES):
             out = stream(frame, out=out)

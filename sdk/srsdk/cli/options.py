@@ -65,16 +65,17 @@ FaceBudget = Annotated[
 def open_upscaler(
     model: str,
     *,
-    faces: str,
+    faces: str = "none",
     backend: str,
     threads: int | None,
-    detector: str,
-    max_face: int | None,
+    detector: str = "blazeface",
+    max_face: int | None = None,
     precision: str = "auto",
     guard: bool = False,
     face_budget: float | None = None,
+    strength: float = 1.0,
 ) -> Upscaler:
-    """Open what the options name.
+    """Open what the options name; `strength` is for its streams and is only checked here.
 
     Raises:
         InputError: The backend, the precision or the detector is unknown, or an option is out of
@@ -93,9 +94,10 @@ def open_upscaler(
         raise InputError(f"unknown backend {backend!r}; known: {known}")
     chosen = cast("ComputePrecision", precision)  # the Upscaler refuses what is none
     if faces == "none":
-        if detector != "blazeface" or max_face is not None or guard or face_budget is not None:
+        given = [detector != "blazeface", max_face is not None, guard, face_budget is not None]
+        if any(given) or strength != 1:
             raise InputError(
-                "--detector, --max-face, --guard and --face-budget need --faces MODEL, "
+                "--strength, --detector, --max-face, --guard and --face-budget need --faces MODEL, "
                 "for instance --faces portrait-x4"
             )
         if backend == "tensorrt":

@@ -23,7 +23,7 @@ The file holds one object. Times are in seconds, sizes are [width, height] in pi
 | `total` | a summary: `calls`, `total`, `mean`, `min`, `p50`, `p95`, `p99` |
 | `fps` | frames per second, one after another; null where `scope` is "network" |
 | `stages` | summaries by stage, parts of `total` or beside it, as each benchmark says; may be empty |
-| `peak_memory` | bytes, most that a process of its own had resident while it ran; null: not known |
+| `peak_memory` | largest resident memory in bytes of a process that ran it alone; null: not known |
 | `gflops`, `ceiling_share` | multiply-adds times two per second of `total.p50`; its share of the matrix product; or null |
 | `psnr` | dB by data set; may be empty |
 | `faces` | faces enhanced in the measured frames, counted once a frame |
@@ -122,7 +122,7 @@ def machine() -> dict[str, Any]:
 
 
 def peak_memory() -> int:
-    """Most bytes that this process has had resident so far; 0 where the system does not say."""
+    """Largest resident memory of this process so far, in bytes; 0 where that is not known."""
     if sys.platform == "linux":
         # Unlike ru_maxrss, this begins anew with a new program.
         for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
@@ -132,12 +132,12 @@ def peak_memory() -> int:
         return 0
     import resource
 
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else 1024 * most
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def resident_memory() -> int:
-    """Bytes that this process has resident now; on systems without /proc, the most so far."""
+    """Resident memory of this process in bytes; on systems without /proc, the largest so far."""
     if sys.platform == "linux":
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")

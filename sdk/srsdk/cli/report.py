@@ -1,4 +1,4 @@
-"""The account that `srsdk enhance --report FILE.json` writes.
+"""The report that `srsdk enhance --report FILE.json` writes.
 
 The file holds one object:
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from srsdk.stream import UpscalerStream
     from srsdk.types import Pixels
     from srsdk.upscaler import Upscaler
-    from srsdk.video import EncodeOptions, OutputSize, ReadOptions, TrackOptions, VideoReport
+    from srsdk.video import OutputSize, ReadOptions, TrackOptions, VideoReport
     from srsdk.video.pipes import RawVideo
     from srsdk.video.source import FrameOutput, FrameSource
 
@@ -40,7 +40,7 @@ class Worker:
     Attributes:
         upscaler: Does the work.
         read: Which part of videos is read, and how.
-        encode: How videos are encoded; None for the defaults of each format.
+        encode: What was chosen of `EncodeOptions`; the rest is as each format has it.
         tracks: What becomes of sound, subtitles and data.
         size: Size of the outputs; None for the model's scale.
         rate: Pictures per second where pictures become a video.
@@ -56,7 +56,7 @@ class Worker:
 
     upscaler: Upscaler
     read: ReadOptions
-    encode: EncodeOptions | None
+    encode: Mapping[str, Any]
     tracks: TrackOptions
     size: OutputSize | None
     rate: Fraction
@@ -118,16 +118,17 @@ class Worker:
                 check_new(path, overwrite=self.overwrite, folder_needed=not job.make_folder)
 
     def _video(self, job: Job, on_progress: Advance) -> Outcome:
-        from srsdk.video import enhance_video
+        from srsdk.video import EncodeOptions, enhance_video
+        from srsdk.video.encoding import FORMATS
 
-        on_frame = StageTimer()
+        on_frame, suffix = StageTimer(), job.target.suffix.lower()
         with self.stream(on_frame) as stream:
             done = enhance_video(
                 self._source(job),
                 job.target,
                 stream,
                 read=self.read,
-                encode=self.encode,
+                encode=EncodeOptions.for_format(FORMATS.get(suffix, ""), **self.encode),
                 tracks=self.tracks,
                 size=self.size,
                 overwrite=self.overwrite,
@@ -188,7 +189,9 @@ class Worker:
     def _output(
         self, job: Job, reader: FrameSource, frame_size: tuple[int, int], size: tuple[int, int]
     ) -> FrameOutput:
+        from srsdk.video.encoding import stored_samples
         from srsdk.video.pipes import RawWriter, Y4mWriter
+        from srsdk.video.samples import PLAIN
         from srsdk.video.sequence import PictureWriter
 
         if job.target != STANDARD:
@@ -206,9 +209,18 @@ class Worker:
                 raise InputError("raw pixels come at the model's scale; leave out --size")
             return RawWriter(sys.stdout.buffer, frame_size, self.raw.order if self.raw else "bgr")
         info = reader.info
-        pixel_format = self.encode.pixel_format if self.encode else "yuv420p"
-        rate = info.rate or Fraction(25)
-        return Y4mWriter(sys.stdout.buffer, frame_size, size, rate, info.colour, pixel_format)
+        deep = info.samples.is_deep
+        pixel_format = self.encode.get("pixel_format") or ("yuv420p10le" if deep else "yuv420p")
+        stored = stored_samples(pixel_format)
+        return Y4mWriter(
+            sys.stdout.buffer,
+            frame_size,
+            size,
+            info.rate or Fraction(25),
+            info.colour,
+            pixel_format,
+            stored if deep else PLAIN,
+        )
 
     def _identity(self) -> dict[str, Any]:
         """What decides the frames, so that an interrupted job may be gone on with."""

@@ -1,9 +1,10 @@
-"""Frames through a generator on an NVIDIA GPU, for the backends of TensorRT and ONNX Runtime.
+"""Frames through a generator on an NVIDIA GPU, for all GPU backends.
 
     pinned memory ─▶ device ─▶ unpack ─▶ generator ─▶ pack ─▶ device ─▶ pinned memory
 
-The steps of a batch run on one stream. When the size stays the same they are recorded as one CUDA
-graph. Importing this package needs no GPU.
+The steps of a batch run on one stream; batches in flight have different streams. When the size
+stays the same the steps are recorded as one CUDA graph. A generator that reads and writes frames
+itself needs neither `unpack` nor `pack`. Importing this package needs no GPU.
 """
 
 from srsdk.cuda.array import DeviceArray, is_device_array

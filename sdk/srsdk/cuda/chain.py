@@ -78,7 +78,8 @@ class DeviceChain(DeviceBackend):
     ) -> None:
         spec = generator.spec
         swap_rb = color != spec.channel_order
-        self._device, self._generator = device, generator
+        self._device = device
+        self._generator: DeviceGenerator | FrameGenerator | None = generator
         self._info = BackendInfo(name, device.name, version, 0, spec, tile, precision)
         self._pool: Pool[Workspace] = Pool(
             lambda: Workspace(device, generator, swap_rb=swap_rb), workspaces
@@ -104,7 +105,7 @@ class DeviceChain(DeviceBackend):
 
     def takes(self, height: int, width: int) -> bool:
         """Of an engine, whether it was built for this size; else whether the size fits a tile."""
-        if self._generator.sized:
+        if self._loaded().sized:
             return self._fits((1, height, width))
         return max(height, width) <= self._info.tile
 
@@ -126,7 +127,7 @@ class DeviceChain(DeviceBackend):
         largest = count
         while largest > 1 and not self._fits((largest, height, width)):
             largest -= 1
-        self._generator.check((largest, height, width))  # before memory is allocated for the result
+        self._loaded().check((largest, height, width))  # before memory is allocated for the result
         if out is None:
             out = self.empty((count, height * scale, width * scale, 3))
         if largest == count:
@@ -162,7 +163,7 @@ class DeviceChain(DeviceBackend):
 
     def _fits(self, size: Size) -> bool:
         try:
-            self._generator.check(size)
+            self._loaded().check(size)
         except InputError:
             return False
         return True
@@ -187,7 +188,7 @@ class DeviceChain(DeviceBackend):
         shape = check_frames(frames, "the image", device.index)
         larger = (*shape[:-3], shape[-3] * scale, shape[-2] * scale, 3)
         size = (shape[0] if len(shape) == 4 else 1, shape[-3], shape[-2])
-        self._generator.check(size)  # before memory is allocated for the result
+        self._loaded().check(size)  # before memory is allocated for the result
         if out is not None:
             if not is_device_array(out) or check_frames(out, "out", device.index) != larger:
                 raise InputError(f"out must be a uint8 array of shape {larger} in device memory")
@@ -205,13 +206,19 @@ class DeviceChain(DeviceBackend):
             oldest.wait()
         self._pool.close()
         self._results.close()
+        self._generator = None
+
+    def _loaded(self) -> DeviceGenerator | FrameGenerator:
+        if self._generator is None:
+            raise InputError("this Upscaler is closed; make a new one")
+        return self._generator
 
     def _oldest(self) -> _BatchFuture | None:
         with self._lock:
             return self._in_flight[0] if self._in_flight else None
 
     def _take(self, size: Size) -> Workspace:
-        self._generator.check(size)
+        self._loaded().check(size)
         while (workspace := self._pool.take(size)) is None:
             oldest = self._oldest()
             if oldest is None:

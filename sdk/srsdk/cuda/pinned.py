@@ -24,7 +24,7 @@ _BAND = 1 << 20
 
 
 class _Lease:
-    """The base of an array in pinned memory, whose end is that of the array and its views."""
+    """The base of an array in pinned memory; it is freed with the array and its views."""
 
     def __init__(self, pinned: Pinned) -> None:
         self._pinned = pinned

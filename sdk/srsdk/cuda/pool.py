@@ -41,10 +41,10 @@ class Pool(Generic[Item]):
     def __init__(self, make: Callable[[], Item], limit: int) -> None:
         if limit < 1:
             raise ValueError(f"limit is {limit}")
-        self._make, self._limit = make, limit
+        self._make: Callable[[], Item] | None = make
+        self._limit = limit
         self._idle: list[Item] = []  # the one used last is at the end
         self._count = 0
-        self._closed = False
         self._changed = threading.Condition()
 
     def take(self, size: Size) -> Item | None:
@@ -54,7 +54,8 @@ class Pool(Generic[Item]):
             InputError: The pool is closed.
         """
         with self._changed:
-            if self._closed:
+            make = self._make
+            if make is None:
                 raise InputError("this Upscaler is closed; make a new one")
             found = self._find(size)
             if found is not None:
@@ -66,7 +67,7 @@ class Pool(Generic[Item]):
                 self._count -= 1
             self._count += 1
         try:
-            return self._make()
+            return make()
         except BaseException:
             self.drop()
             raise
@@ -74,7 +75,7 @@ class Pool(Generic[Item]):
     def give_back(self, item: Item) -> None:
         """Return a workspace that was taken."""
         with self._changed:
-            if self._closed:
+            if self._make is None:
                 self._count -= 1
             else:
                 self._idle.append(item)
@@ -95,7 +96,7 @@ class Pool(Generic[Item]):
     def close(self) -> None:
         """Drop the idle workspaces; those in use are dropped when they are returned."""
         with self._changed:
-            self._closed = True
+            self._make = None
             self._count -= len(self._idle)
             self._idle.clear()
             self._changed.notify_all()

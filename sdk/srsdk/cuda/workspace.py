@@ -53,12 +53,12 @@ class Step(Protocol):
         ...
 
 
-class DeviceGenerator(Protocol):
-    """A loaded generator, which makes a `Step` for each stream."""
+class LoadedGenerator(Protocol):
+    """A generator on the GPU."""
 
     @property
     def spec(self) -> ModelSpec:
-        """Its contract; the tensors are float16 unless its precision is "fp32"."""
+        """Its contract."""
         ...
 
     def check(self, size: Size) -> None:
@@ -69,6 +69,10 @@ class DeviceGenerator(Protocol):
     def sized(self) -> bool:
         """Whether it was built for certain sizes, as an engine is; then `check` alone decides."""
         ...
+
+
+class DeviceGenerator(LoadedGenerator, Protocol):
+    """One that makes a `Step` for each stream; float16 tensors unless its precision is "fp32"."""
 
     def step(self, stream: Stream) -> Step:
         """The generator on a stream."""
@@ -105,22 +109,8 @@ class FrameStep(Protocol):
 
 
 @runtime_checkable
-class FrameGenerator(Protocol):
-    """A generator that reads and writes frames, so that it needs neither `unpack` nor `pack`."""
-
-    @property
-    def spec(self) -> ModelSpec:
-        """Its contract."""
-        ...
-
-    def check(self, size: Size) -> None:
-        """Raise `InputError` unless it takes batches of this size."""
-        ...
-
-    @property
-    def sized(self) -> bool:
-        """Whether it was built for certain sizes, as an engine is; then `check` alone decides."""
-        ...
+class FrameGenerator(LoadedGenerator, Protocol):
+    """One that reads and writes frames, so that it needs neither `unpack` nor `pack`."""
 
     def frame_step(self, stream: Stream) -> FrameStep:
         """The generator on a stream."""

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from srsdk.faces.crop import box_of_square
 from srsdk.faces.detect import SMALLEST, Box, Face, best_first, copy_to_search
-from srsdk.faces.frames import Pixels, Vector, check_frame
+from srsdk.faces.frames import Vector, check_frame
 from srsdk.faces.network import open_network
+from srsdk.types import Pixels
 
 _MODEL = Path(__file__).with_name("blazeface.onnx")
 _CELL = 4  # pixels of the picture from one cell of the network's output to the next

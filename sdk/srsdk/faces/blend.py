@@ -9,7 +9,8 @@ from srsdk._kernels import blend_into
 from srsdk.errors import InputError
 from srsdk.faces.crop import CropPlan
 from srsdk.faces.feather import feather_weights
-from srsdk.faces.frames import Pixels, check_frame
+from srsdk.faces.frames import check_frame
+from srsdk.types import Pixels
 
 _TONE_CELLS = 4
 

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from srsdk.errors import InputError
-from srsdk.faces.frames import Pixels, Vector, check_frame
+from srsdk.faces.frames import Vector, check_frame
+from srsdk.types import Pixels
 
 BOX_TO_SQUARE = 0.645  # sqrt(box area) / side of the square
 BOX_CENTRE_DOWN = 0.555  # height of the box's centre in the square

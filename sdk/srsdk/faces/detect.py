@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from srsdk.faces.frames import Pixels, shrink
+from srsdk.faces.frames import shrink
+from srsdk.types import Pixels
 
 Box = tuple[float, float, float, float]
 

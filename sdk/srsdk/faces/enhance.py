@@ -16,9 +16,10 @@ from srsdk.faces.blazeface import BlazeFaceDetector
 from srsdk.faces.blend import blend_faces, match_tone
 from srsdk.faces.crop import LARGEST, SMALLEST, CropPlan, extract, face_squares, plan_crops
 from srsdk.faces.detect import Box, Face, FaceDetector
-from srsdk.faces.frames import Pixels, Vector, check_frame
+from srsdk.faces.frames import Vector, check_frame
 from srsdk.faces.identity import IdentityGuard, cut_chip, share_to_show
 from srsdk.faces.limits import SizeLimits
+from srsdk.types import Pixels
 
 _STILL_SIDE = 960  # an image has more time than a frame of a video
 
@@ -151,7 +152,7 @@ class FaceEnhancer:
         squares = face_squares([face.box for face in faces])
         amounts = strength * self.limits.weights(squares[:, 2])
         plans = self.plan(lr, [face.box for face in faces], amounts)
-        judge = None if self.guard is None else self._guarded(faces, squares)
+        judge = None if self.guard is None else self._guarded(self.guard, faces, squares)
         return self.apply(lr, sr, plans, judge=judge, detect=self.clock() - started)
 
     def plan(self, lr: Pixels, boxes: ArrayLike, strengths: ArrayLike) -> tuple[CropPlan, ...]:
@@ -216,10 +217,10 @@ class FaceEnhancer:
         generate, guard, blend = seconds
         return FaceResult(count, detect, generate, blend, guard)
 
-    def distance(
+    def chips(
         self, square: ArrayLike, roll: float, crop: Pixels, origin: Sequence[int], sr: Pixels
-    ) -> float:
-        """How far a face at full strength is from the frame generator's, in the eyes of the guard.
+    ) -> tuple[Pixels, Pixels]:
+        """What the guard compares: a face at full strength, and as the frame generator drew it.
 
         Args:
             square: x and y of the centre and side of the head's square, in pixels of the input.
@@ -228,13 +229,12 @@ class FaceEnhancer:
             origin: Top and left of the crop in the input.
             sr: The upscaled frame before any blending there.
         """
-        assert self.guard is not None
         x, y, side = (np.asarray(square, np.float64) * self.scale).tolist()
         top, left = (self.scale * v for v in origin)
         generated = cut_chip(crop, (x - left, y - top, side, roll), self._color)
         plain = cut_chip(sr, (x, y, side, roll), self._color)
         shown = cv2.addWeighted(generated, self._blend, plain, 1 - self._blend, 0)
-        return self.guard.distance(np.asarray(shown, np.uint8), plain)
+        return np.asarray(shown, np.uint8), plain
 
     def bgr(self, frame: Pixels) -> Pixels:
         """The frame as detectors want it, without a copy."""
@@ -248,7 +248,7 @@ class FaceEnhancer:
             raise InputError(f"the face generator gave {faces.shape}, expected {expected}")
         return np.stack([match_tone(f, c) for f, c in zip(faces, crops, strict=True)])
 
-    def _guarded(self, faces: Sequence[Face], squares: Vector) -> Judge:
+    def _guarded(self, guard: IdentityGuard, faces: Sequence[Face], squares: Vector) -> Judge:
         """Each face of an image is compared once."""
 
         def judge(plan: CropPlan, crops: Pixels, sr: Pixels) -> Vector:
@@ -256,8 +256,8 @@ class FaceEnhancer:
             for row, (face, origin) in enumerate(
                 zip(plan.faces.tolist(), plan.origins.tolist(), strict=True)
             ):
-                far = self.distance(squares[face], faces[face].roll, crops[row], origin, sr)
-                strengths[row] *= share_to_show(far)
+                chips = self.chips(squares[face], faces[face].roll, crops[row], origin, sr)
+                strengths[row] *= share_to_show(guard.distance(*chips))
             return strengths
 
         return judge

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srsdk.errors import InputError
+from srsdk.types import Pixels
 
-Pixels = NDArray[np.uint8]
 Vector = NDArray[np.float64]
 
 

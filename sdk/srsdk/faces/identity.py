@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from srsdk.faces.frames import Pixels
 from srsdk.faces.network import open_network
+from srsdk.types import Pixels
 
 _MODEL = Path(__file__).with_name("identity.onnx")
 _CHIP_SIDE = 150

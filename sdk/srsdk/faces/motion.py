@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from srsdk.faces.frames import Pixels, Vector, shrink
+from srsdk.faces.frames import Vector, shrink
+from srsdk.types import Pixels
 
 _WINDOW = (11, 11)
 _LEVELS = 3

@@ -9,12 +9,10 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from srsdk.backends.onnxruntime_library import load_onnxruntime
 from srsdk.errors import BackendUnavailableError, DetectorError, ModelNotFoundError
-
-Array = NDArray[np.float32]
+from srsdk.onnxfile import Array
 
 
 class Network(Protocol):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from srsdk import snapshot
+from srsdk.errors import InputError
 from srsdk.faces.budget import FaceBudget
 from srsdk.faces.crop import CropPlan, box_of_square, face_squares
 from srsdk.faces.enhance import FaceEnhancer, FaceResult, FrameFace
-from srsdk.faces.frames import Pixels, Vector, check_frame
+from srsdk.faces.frames import Vector, check_frame
 from srsdk.faces.identity import share_to_show
 from srsdk.faces.track import FaceTracker, Track
+from srsdk.types import Pixels
 
 _FADE = 1 / 6  # a frame: how fast a face comes and goes
 _GUARD_FADE = 1 / 30  # a frame: how fast the guard's decision takes effect
@@ -33,7 +36,7 @@ class FaceSummary:
         comparisons: How often the identity guard compared a face.
         mean_distance: Mean of the distances it found; 0 without comparisons.
         held_back: Tracks of which it let less than all be shown.
-        guard_seconds: Time it took.
+        guard_seconds: Time it took within the frames.
     """
 
     tracks: int = 0
@@ -52,6 +55,10 @@ class FaceStream:
     over a few frames, so nothing pops. With a guard, a face is compared when it comes up and every
     three seconds; the decision takes effect within a second.
 
+    With an executor, detection and the guard run there between the frames, so no frame takes longer
+    than another. Faces then come up a frame or two later, a face is not shown before the guard has
+    compared it, and the results depend on when the executor is done.
+
     Args:
         enhancer: Does everything that has no memory; several streams may share it.
         every: Frames from one detection to the next. With 1, the detector is the one for images,
@@ -59,6 +66,7 @@ class FaceStream:
         budget_ms: Milliseconds a frame that faces may take on average. Which faces are enhanced and
             how often faces are looked for then follows from what they cost on this machine, as
             measured. None: no limit.
+        executor: Runs detection and the guard; `close` shuts it down. None: they run in `enhance`.
 
     Attributes:
         strength: How much of the face generator's result to blend in, 0 to 1; may be changed
@@ -70,11 +78,17 @@ class FaceStream:
     """
 
     def __init__(
-        self, enhancer: FaceEnhancer, *, every: int = 5, budget_ms: float | None = None
+        self,
+        enhancer: FaceEnhancer,
+        *,
+        every: int = 5,
+        budget_ms: float | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._enhancer = enhancer
         detector = enhancer.detector if every == 1 else enhancer.video_detector
-        self._tracker = FaceTracker(detector, every=every)
+        self._tracker = FaceTracker(detector, every=every, executor=executor)
+        self._executor = executor
         self._every = every
         self._states: dict[int, _State] = {}
         self._frame = 0
@@ -105,6 +119,7 @@ class FaceStream:
             return self._judge(tracks, squares, plan, crops, sr)
 
         result = self._enhancer.apply(lr, sr, plans, judge=judge, detect=detect)
+        self._tracker.detect_later(self._enhancer.bgr(lr))
         faces = tuple(
             FrameFace(track.id, track.box, state.shown, state.distance)
             for track in tracks
@@ -126,8 +141,11 @@ class FaceStream:
         """Everything that the stream remembers, for `restore` in another process.
 
         Raises:
-            InputError: A detector of the caller's own holds what cannot be kept.
+            InputError: A detector of the caller's own holds what cannot be kept, or there is an
+                executor.
         """
+        if self._executor is not None:
+            raise InputError("faces are looked for beside the frames: there is no state to keep")
         return snapshot.dump(vars(self), self._shared())
 
     def restore(self, state: bytes) -> None:
@@ -138,8 +156,13 @@ class FaceStream:
         """
         vars(self).update(snapshot.load(state, self._shared()))
 
+    def close(self) -> None:
+        """Shut the executor down; what it runs is finished and not used."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+
     def _shared(self) -> list[object]:
-        """What has no memory: the enhancer, and the models that it holds."""
+        """The enhancer and its models, which remember nothing of the frames."""
         held = [self._enhancer, *vars(self._enhancer).values()]
         return [item for item in held if not isinstance(item, (int, float, str, type(None)))]
 
@@ -149,6 +172,9 @@ class FaceStream:
             self._tracker.every = self._budget.detect_every(self._every)
         tracks = self._tracker.update(self._enhancer.bgr(lr))
         self._frame += 1
+        for state in self._states.values():
+            if state.running is not None and state.running.done():
+                self._decide(state, state.running.result())
         boxes = [track.box for track in tracks]
         sides = face_squares(boxes)[:, 2]
         wanted = self._enhancer.limits.weights(sides)
@@ -169,7 +195,7 @@ class FaceStream:
         return tracks, self._enhancer.plan(lr, boxes, [self._needed(states[t.id]) for t in tracks])
 
     def _needed(self, state: _State) -> float:
-        """The strength that a face is planned with: also of one that is to be compared again."""
+        """The strength to plan a face with; one that is due for comparison is planned in full."""
         compared = self._enhancer.guard is not None and state.is_due(self._frame)
         return self.strength * state.fade * (1.0 if compared else state.share)
 
@@ -181,14 +207,24 @@ class FaceStream:
         for row, index in enumerate(plan.faces.tolist()):
             track = tracks[index]
             state = self._states[track.id]
-            if self._enhancer.guard is not None and state.is_due(self._frame):
+            guard = self._enhancer.guard
+            if guard is not None and state.is_due(self._frame):
                 origin = plan.origins[row].tolist()
-                far = self._enhancer.distance(squares[index], track.roll, crops[row], origin, sr)
-                held_before = state.wanted_share < 1
-                state.compare(self._frame, far)
-                self._count_comparison(far, held=state.wanted_share < 1 and not held_before)
-            state.shown = strengths[row] = self.strength * state.fade * state.share
+                chips = self._enhancer.chips(squares[index], track.roll, crops[row], origin, sr)
+                if self._executor is None:
+                    self._decide(state, guard.distance(*chips))
+                else:
+                    state.running = self._executor.submit(guard.distance, *chips)
+            unknown = state.running is not None and state.distance is None
+            share = 0.0 if unknown else state.share
+            state.shown = strengths[row] = self.strength * state.fade * share
         return strengths
+
+    def _decide(self, state: _State, distance: float) -> None:
+        """Take a comparison into account."""
+        held_before = state.wanted_share < 1
+        state.compare(self._frame, distance)
+        self._count_comparison(distance, held=state.wanted_share < 1 and not held_before)
 
     def _count_comparison(self, distance: float, *, held: bool) -> None:
         old = self.summary
@@ -214,7 +250,10 @@ class FaceStream:
         if self._budget is not None:
             pixels = sum(len(plan) * plan.side**2 for plan in plans)
             self._budget.spent_on_crops(pixels, result.generate + result.blend)
-            self._budget.spent_around(result.detect + result.guard, detected=self._tracker.detected)
+            around = result.detect + result.guard
+            if self._tracker.detected:
+                around += self._tracker.later_seconds
+            self._budget.spent_around(around, detected=self._tracker.detected)
 
     def _per_pixel(self) -> float:
         """Seconds that the generator takes for a pixel of a crop: the best of three, once warm."""
@@ -229,7 +268,7 @@ class FaceStream:
 
 @dataclass
 class _State:
-    """What is shown of one track: `fade` by coming, going and size, `share` by the guard."""
+    """How much of a track is shown: `fade` as it comes, goes and grows, `share` by the guard."""
 
     fade: float
     share: float = 1.0
@@ -238,11 +277,13 @@ class _State:
     distance: float | None = None
     compared: int = 0
     next_comparison: int = 0
+    running: Future[float] | None = None  # a comparison beside the frames
 
     def is_due(self, frame: int) -> bool:
-        return self.fade > 0 and frame >= self.next_comparison
+        return self.fade > 0 and frame >= self.next_comparison and self.running is None
 
     def compare(self, frame: int, distance: float) -> None:
+        self.running = None
         first = self.distance is None
         # A blink or a turn of the head changes a distance; two comparisons are steadier than one.
         self.distance = distance if self.distance is None else (self.distance + distance) / 2

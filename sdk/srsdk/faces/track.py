@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from srsdk.errors import InputError
 from srsdk.faces.detect import Box, Face, FaceDetector
-from srsdk.faces.frames import Pixels, Vector, check_frame
+from srsdk.faces.frames import Vector, check_frame
+from srsdk.faces.later import DetectionLater
 from srsdk.faces.motion import Move, View, measure
+from srsdk.types import Pixels
 
 _CUT = 18.0  # grey levels between thumbnails: sway and pans stay below 10, cuts lie above 25
 _MIN_GAIN = 0.1  # share of a detection's noise that reaches a track known for long
@@ -48,16 +52,22 @@ class FaceTracker:
     followed without lag, and a still one does not tremble: movements below 1.5% of the box are held
     back altogether.
 
+    With an executor, detection runs there after a frame (`detect_later`) rather than within it, and
+    what it finds is carried by its motion to the frame in which it is ready. Only the first frame
+    of a scene is still searched at once.
+
     Args:
         detector: Finds the faces.
         every: Frames from one detection to the next; 1 detects always.
+        executor: Runs detection beside the frames; None: within them.
         max_misses: Detection runs in a row that may miss a face before it is forgotten.
         birth_score: Confidence that a new face needs; a known one is kept at any that the detector
             reports.
 
     Attributes:
         every: Frames from one detection to the next; may be changed between frames.
-        detected: Whether the detector ran on the latest frame.
+        detected: Whether the latest frame was searched, or used what was found in one before it.
+        later_seconds: What the detection beside the frames took whose faces were used last.
 
     Raises:
         InputError: `every` or `max_misses` is below its least value.
@@ -68,6 +78,7 @@ class FaceTracker:
         detector: FaceDetector,
         *,
         every: int = 5,
+        executor: Executor | None = None,
         max_misses: int = 2,
         birth_score: float = 0.55,
     ) -> None:
@@ -77,6 +88,8 @@ class FaceTracker:
         self.every = every
         self._max_misses = max_misses
         self._birth_score = birth_score
+        self._later = None if executor is None else DetectionLater(detector, executor)
+        self.later_seconds = 0.0
         self._next_id = 1
         self.reset()
 
@@ -85,7 +98,9 @@ class FaceTracker:
         self._followed: list[_Followed] = []
         self._view: View | None = None
         self._frames_since = 0
-        self.detected = False
+        self._due = self.detected = False
+        if self._later is not None:
+            self._later.forget()
 
     def update(self, frame: Pixels) -> list[Track]:
         """Take the next frame.
@@ -111,27 +126,63 @@ class FaceTracker:
         self._view = view
         self._frames_since += 1
         overdue = self._frames_since >= self.every
-        self.detected = opening or (torn and self._frames_since >= 2) or overdue
-        if self.detected:
-            self._correct(self._detector.detect(frame), opening)
-            self._frames_since = 0
+        self._due |= opening or (torn and self._frames_since >= 2) or overdue
+        self.detected = False
+        if self._later is None or opening:
+            if self._due:
+                self._detect(frame, opening)
+        elif (found := self._later.take(view)) is not None:
+            self._correct(found.faces, certain=found.certain)
+            self.later_seconds, self.detected = found.seconds, True
         self._followed = [f for f in self._followed if f.is_inside(shape)]
         return [f.publish() for f in self._followed]
 
-    def _correct(self, faces: list[Face], opening: bool) -> None:
-        """Pull tracks towards the faces found, forget those missed for long, add new ones."""
+    def detect_later(self, frame: Pixels) -> None:
+        """Start the detection that is due, if there is an executor; for when a frame is done.
+
+        Args:
+            frame: The latest one; copied.
+        """
+        if self._later is None or self._view is None or not self._due:
+            return
+        if self._later.start(frame, self._view):
+            self._due, self._frames_since = False, 0
+
+    def _detect(self, frame: Pixels, opening: bool) -> None:
+        """Search the frame itself."""
+        if self._later is not None:
+            self._later.forget()
+        faces = self._detector.detect(frame)
+        self._correct(faces, certain=[True] * len(faces), opening=opening)
+        self._due, self.detected = False, True
+        self._frames_since, self.later_seconds = 0, 0.0
+
+    def _correct(
+        self, faces: Sequence[Face], *, certain: Sequence[bool], opening: bool = False
+    ) -> None:
+        """Pull tracks towards the faces found, forget those missed for long, add new ones.
+
+        Args:
+            faces: Where they are in this frame.
+            certain: Whether that is known, and not only where each was some frames ago.
+            opening: The frame begins a scene.
+        """
         pairs = match([f.predicted_box() for f in self._followed], [f.box for f in faces])
         for index, followed in enumerate(self._followed):
             if index in pairs:
                 followed.correct(faces[pairs[index]])
+                followed.lost = not certain[pairs[index]]
             else:
                 followed.misses += 1
         # A box whose motion is unknown and that no detection confirms would be a guess.
         self._followed = [
-            f for f in self._followed if f.misses <= (0 if f.lost else self._max_misses)
+            f
+            for index, f in enumerate(self._followed)
+            if index in pairs or f.misses <= (0 if f.lost else self._max_misses)
         ]
         for index, face in enumerate(faces):
-            if index not in pairs.values() and face.score >= self._birth_score:
+            new = index not in pairs.values() and certain[index]
+            if new and face.score >= self._birth_score:
                 self._followed.append(_Followed(self._next_id, face, opening))
                 self._next_id += 1
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from srsdk.errors import DetectorError, ModelNotFoundError
 from srsdk.faces.detect import SMALLEST, Face, best_first, copy_to_search
-from srsdk.faces.frames import Pixels, check_frame
+from srsdk.faces.frames import check_frame
+from srsdk.types import Pixels
 
 
 class YuNetDetector:

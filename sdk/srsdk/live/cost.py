@@ -117,7 +117,7 @@ class _Level:
         return self._counted > 0
 
     def begin(self) -> None:
-        """The level runs from now on: what was known of it weighs as a few frames."""
+        """Begin to run the level: the mean known so far counts as a few frames only."""
         self._recent.clear()
         self._last = self.mean or 0.0
         self._counted = 0 if self.mean is None else min(self._counted, _TRUST)

@@ -12,6 +12,7 @@ from srsdk.errors import InputError
 from srsdk.types import Pixels
 
 _USUAL = 1 / 30  # seconds; what webcams give
+_GAPS = 64  # between frames, about two seconds
 
 
 def to_frame(image: Any) -> Pixels:
@@ -51,7 +52,7 @@ class Cadence:
 
     def __init__(self, fps: float | None) -> None:
         self._given = None if fps is None else 1 / fps
-        self._gaps: deque[float] = deque(maxlen=32)
+        self._gaps: deque[float] = deque(maxlen=_GAPS)
         self._last: float | None = None
         self._interval = self._given or _USUAL
 
@@ -61,9 +62,12 @@ class Cadence:
             self._gaps.append(now - self._last)
         self._last = now
         if self._given is None and len(self._gaps) > 3:
-            # The median: a stall of the camera does not make it a slow one.
-            gap = sorted(self._gaps)[len(self._gaps) // 2]
-            self._interval = min(max(gap, 1 / 240), 1.0)
+            # The median of the last second: a stall of the camera does not make it a slow one.
+            # The mean of two seconds without their longest gap: a network stream whose frames come
+            # in bursts is no fast one.
+            recent = sorted(list(self._gaps)[-_GAPS // 2 :])
+            mean = (sum(self._gaps) - max(self._gaps)) / (len(self._gaps) - 1)
+            self._interval = min(max(recent[len(recent) // 2], mean, 1 / 240), 1.0)
 
     @property
     def interval(self) -> float:

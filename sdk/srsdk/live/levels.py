@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["faces", "frame", "fast", "bicubic"]
+LevelKind = Literal["faces", "frame", "fast", "bicubic"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Level:
         detect_every: Frames from one face detection to the next; 0 where no faces are looked for.
     """
 
-    kind: Kind
+    kind: LevelKind
     detect_every: int = 0
 
     def __str__(self) -> str:

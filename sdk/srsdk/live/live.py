@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from srsdk.errors import InputError, SrsdkError
@@ -17,7 +16,7 @@ from srsdk.live.levels import Level
 from srsdk.live.render import Renderer, UpscalerRenderer
 from srsdk.live.scheduler import Scheduler
 from srsdk.live.slot import Slot
-from srsdk.live.stats import Counts, LiveStats, State
+from srsdk.live.stats import Counts, LiveState, LiveStats
 from srsdk.stream import check_strength
 
 if TYPE_CHECKING:
@@ -151,8 +150,10 @@ class Live:
             captured: When the camera took it, in seconds of the clock; None: now.
 
         Returns:
-            Whether the frame could be used.
+            Whether the frame could be used; False also after `close`.
         """
+        if self._inbox.closed:
+            return False
         try:
             pixels = to_frame(frame)
         except InputError as error:
@@ -268,19 +269,17 @@ class Live:
             # Nobody can wake a thread that waits for a camera; it ends with its next frame.
             thread.join(None if index == 0 else _READ_TIMEOUT)
         self._outbox.close()
+        self._renderer.close()
 
     def __enter__(self) -> Live:
+        if self._threads or self._inbox.closed:
+            raise InputError("a Live is entered once: make a new one")
         worker = threading.Thread(target=self._work, name="srsdk-live", daemon=True)
         self._threads.append(worker)
         worker.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _work(self) -> None:
@@ -324,7 +323,7 @@ class Live:
                 raise
             return None
 
-    def _state(self, now: float) -> State:
+    def _state(self, now: float) -> LiveState:
         if self._inbox.closed:
             return "ended"
         if self._arrived == float("-inf"):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Generator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +14,45 @@ import av
 from srsdk.errors import VideoError
 from srsdk.live.sources import Pace
 from srsdk.types import Pixels
-from srsdk.video.colour import Colour, Converter, FrameBuffer
+from srsdk.video.colour import Colour, Converter
 from srsdk.video.opening import orientation_of, reason
 from srsdk.video.orientation import Orientation
+from srsdk.video.samples import FrameBuffer
 
 _LOW_DELAY = {"analyzeduration": "500000"}  # microseconds of a stream that are read to know it
 _RTSP = {"rtsp_transport": "tcp"}  # UDP loses packets in most home networks
 _OPEN_TIMEOUT, _READ_TIMEOUT = 10.0, 5.0  # seconds
+_POLL = 0.02  # seconds
 
 
-class Stream:
+def connect(address: str) -> NetworkStream:
+    """Open a network stream; Ctrl-C ends the wait for a host that does not answer.
+
+    Raises:
+        VideoError: As `NetworkStream`.
+    """
+    opened: Future[NetworkStream] = Future()
+
+    def work() -> None:
+        try:
+            opened.set_result(NetworkStream(address))
+        except BaseException as error:
+            opened.set_exception(error)
+
+    # FFmpeg holds its thread for as long as it waits, and Python hears of Ctrl-C in the main one.
+    threading.Thread(target=work, name="srsdk-connect", daemon=True).start()
+    while not opened.done():
+        time.sleep(_POLL)
+    return opened.result()
+
+
+class NetworkStream:
     """A file or a network stream.
 
     Args:
         address: Path or URL.
-        paced: Give frames at the speed at which they are shown, as a file needs.
+        paced: Give frames at the speed at which they are shown, as a file needs; what a network
+            sends of known length is a file too.
 
     Raises:
         VideoError: It cannot be opened, or holds no video.
@@ -36,6 +63,7 @@ class Stream:
         options = {} if paced else dict(_LOW_DELAY)
         if address.lower().startswith("rtsp"):
             options |= _RTSP
+        started = time.monotonic()
         try:
             # An absolute path, since "a:b.mp4" would be read as protocol a.
             self._container: Any = av.open(
@@ -44,7 +72,10 @@ class Stream:
                 timeout=(_OPEN_TIMEOUT, _READ_TIMEOUT),
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise VideoError(f"cannot open {address} ({reason(error)})") from error
+            silent = time.monotonic() - started > 0.9 * _OPEN_TIMEOUT
+            what = f"no answer within {_OPEN_TIMEOUT:g} s" if silent else reason(error)
+            hint = "" if paced else "; check the address and the network"
+            raise VideoError(f"cannot open {address} ({what}){hint}") from error
         if not self._container.streams.video:
             self._container.close()
             raise VideoError(f"{address} has no video track")
@@ -55,7 +86,7 @@ class Stream:
         rate = self._stream.average_rate
         self.fps = float(rate) if rate else None
         self.is_finite = paced or bool(self._container.duration)
-        self._pace = Pace() if paced else None
+        self._pace = Pace() if self.is_finite else None
         self._orientation: Orientation | None = None
         self._shape: tuple[int, int, str] | None = None
         self._convert: Converter | None = None

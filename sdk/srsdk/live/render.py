@@ -43,6 +43,10 @@ class Renderer(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of threads and memory; no frame comes after this."""
+        ...
+
 
 class UpscalerRenderer:
     """The levels of an `Upscaler`.
@@ -63,7 +67,7 @@ class UpscalerRenderer:
             )
         self._levels = ladder(faces=upscaler.info.faces is not None, fast=fast is not None)
         self.strength = 1.0
-        self._stream = upscaler.stream()
+        self._stream = upscaler.stream(detect_later=True)
         self._fast = None if fast is None else fast.stream()
         if self._fast is not None:
             self._fast.enhance_faces = False
@@ -84,6 +88,12 @@ class UpscalerRenderer:
             self._stream.detect_every = level.detect_every
             self._stream.strength = self.strength
         return self._stream(frame), len(self._stream.faces)
+
+    def close(self) -> None:
+        """End the streams; the upscalers stay open."""
+        self._stream.close()
+        if self._fast is not None:
+            self._fast.close()
 
 
 def _bicubic(frame: Pixels, scale: int) -> Pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from fractions import Fraction
@@ -17,6 +18,7 @@ from srsdk.video import EncodeOptions, VideoWriter
 
 _TIME_BASE = Fraction(1, 90_000)
 _ESCAPE, _Q = 27, ord("q")
+_PATIENCE = 20  # seconds for a display to answer
 _OTHERS = "use --output FILE, --virtual-camera, --web or --no-output"
 _V4L2 = (
     "on Linux make a device first: sudo apt install v4l2loopback-dkms && "
@@ -60,9 +62,10 @@ class Window:
 
     def __init__(self, title: str = "srsdk") -> None:
         self._title = title
-        # Qt, behind OpenCV's windows on Linux, ends the process when there is no display.
-        if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        if sys.platform == "linux" and not _display_works():
             raise BackendUnavailableError(f"there is no display here for a window; {_OTHERS}")
+        # OpenCV's Qt comes without fonts and warns of that ten times; no text is drawn here.
+        os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
         try:
             cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
         except cv2.error as error:
@@ -148,7 +151,7 @@ class Recording:
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         if path.exists() and not overwrite:
-            raise VideoError(f"{path} exists; give --overwrite, or another name")
+            raise VideoError(f"{path} exists; give overwrite=True, or another name")
         self._open: Callable[[int, int], VideoWriter] = lambda width, height: VideoWriter(
             path, width, height, _TIME_BASE, options=EncodeOptions(preset="ultrafast"),
             overwrite=overwrite,
@@ -177,6 +180,20 @@ class Recording:
         if self._writer is not None:
             with self._writer:
                 pass
+
+
+def _display_works() -> bool:
+    """Whether a window can be opened, tried in another process.
+
+    Qt, behind OpenCV's windows on Linux, ends the process when it cannot reach the display.
+    """
+    if not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        return False
+    command = [sys.executable, "-c", "import cv2; cv2.namedWindow('srsdk')"]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=_PATIENCE).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def _fitted(result: LiveFrame, size: tuple[int, int]) -> Any:

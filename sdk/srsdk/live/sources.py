@@ -81,7 +81,7 @@ def open_source(source: str | int | Path, *, loop: bool = False) -> Source:
         VideoError: There is no such camera or file, or it cannot be opened.
         InputError: The URL's protocol is not one of these.
     """
-    from srsdk.live.network import Stream
+    from srsdk.live.network import NetworkStream, connect
 
     text = str(source)
     if text.isdigit():
@@ -93,12 +93,12 @@ def open_source(source: str | int | Path, *, loop: bool = False) -> Source:
                 f"{protocol}:// cannot be read; give rtsp, rtmp, http, https, udp or srt, "
                 "a camera number or a file"
             )
-        return ReconnectingSource(text, lambda: Stream(text))
+        return ReconnectingSource(text, lambda: connect(text))
     if not Path(text).is_file():
         raise VideoError(
             f"there is no file {text}; give a camera number such as 0, a video file or a URL"
         )
-    return ReconnectingSource(text, lambda: Stream(text, paced=True), loop=loop)
+    return ReconnectingSource(text, lambda: NetworkStream(text, paced=True), loop=loop)
 
 
 class Camera:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from srsdk.timing import StageTimer
 
-State = Literal["waiting", "live", "stalled", "overloaded", "ended"]
+LiveState = Literal["waiting", "live", "stalled", "overloaded", "ended"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class LiveStats:
         faces: Faces in the latest result.
     """
 
-    state: State
+    state: LiveState
     problem: str
     received: int
     shown: int
@@ -99,7 +99,7 @@ class Counts:
             self._levels[level] += 1
             self._level, self._faces = level, faces
 
-    def snapshot(self, now: float, state: State) -> LiveStats:
+    def snapshot(self, now: float, state: LiveState) -> LiveStats:
         """All counters as they are."""
         ages = self._ages.summary("age")
         with self._lock:

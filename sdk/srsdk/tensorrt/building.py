@@ -14,12 +14,13 @@ from typing import Any
 from srsdk import onnxfile
 from srsdk.errors import EngineBuildError, ModelFormatError
 from srsdk.files import sha256_of, write_whole
+from srsdk.signals import signals_held
 from srsdk.spec import CERTIFICATE_KEY, ModelSpec
 from srsdk.tensorrt.flavour import Flavour, Hardware
 from srsdk.tensorrt.machine import this_platform
 from srsdk.tensorrt.plugin import prepare_builder
 from srsdk.tensorrt.profiles import Profile
-from srsdk.tensorrt.progress import OnProgress, monitor, signals_held
+from srsdk.tensorrt.progress import OnProgress, monitor
 from srsdk.tensorrt.sidecar import EngineRecord, write_record
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import Any
 
 OnProgress = Callable[[float, str], None]
@@ -80,29 +76,3 @@ def monitor(trt: Any, on_progress: OnProgress) -> Any:
             self.phases.finish(phase_name)
 
     return Monitor()
-
-
-@contextmanager
-def signals_held(stop: Callable[[], None]) -> Iterator[None]:
-    """Make Ctrl-C and SIGTERM call `stop`, and raise them again when the block ends.
-
-    Their usual handlers raise at once, which would be inside a callback of the builder. In other
-    threads than the main one this does nothing, because signals do not arrive there.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    arrived: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        arrived.append(number)
-        stop()
-
-    usual = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for held, handler in usual.items():
-            signal.signal(held, handler)
-    for number in arrived[:1]:
-        signal.raise_signal(number)

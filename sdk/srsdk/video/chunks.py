@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-_RECORD = struct.Struct("<qqqIIII")  # pts, dts, duration, key, after, size, checksum of the bytes
+# pts, dts, duration, key, after, sizes of the bytes and of what is beside them, checksum of both
+_RECORD = struct.Struct("<qqqIIIII")
 
 
 def write_packet(file: BinaryIO, packet: EncodedPacket) -> None:
     """Append one packet."""
-    data = packet.data
+    data = packet.data + packet.beside
     file.write(
         _RECORD.pack(
             *(packet.pts, packet.dts, packet.duration, packet.key, packet.after),
-            *(len(data), zlib.crc32(data)),
+            *(len(packet.data), len(packet.beside), zlib.crc32(data)),
         )
     )
     file.write(data)
@@ -39,8 +40,8 @@ def read_packets(path: Path) -> Iterator[EncodedPacket]:
         while head := file.read(_RECORD.size):
             if len(head) < _RECORD.size:
                 raise ValueError(f"{path} is cut short")
-            pts, dts, duration, key, after, size, checksum = _RECORD.unpack(head)
-            data = file.read(size)
-            if len(data) < size or zlib.crc32(data) != checksum:
+            pts, dts, duration, key, after, size, extra, checksum = _RECORD.unpack(head)
+            data = file.read(size + extra)
+            if len(data) < size + extra or zlib.crc32(data) != checksum:
                 raise ValueError(f"{path} is damaged")
-            yield EncodedPacket(data, pts, dts, duration, bool(key), after)
+            yield EncodedPacket(data[:size], pts, dts, duration, bool(key), after, data[size:])

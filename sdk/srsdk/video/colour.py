@@ -11,16 +11,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from srsdk.errors import VideoError
+from srsdk.video.samples import WHITE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import av
-
-    from srsdk.types import Pixels
 
 UNSPECIFIED = 2
 _PQ, _HLG = 16, 18
@@ -42,6 +37,8 @@ _BT709, _SMPTE170M = 1, 6
 # (and changes nothing there), so it is for decoding only.
 _DECODE_FLAGS = "bilinear+accurate_rnd+full_chroma_int"
 _ENCODE_FLAGS = "bilinear+accurate_rnd"
+# Bilinear with full chroma is wrong in FFmpeg 8 where the target has 16 bits.
+_RESIZE_FLAGS = "bicubic+accurate_rnd+full_chroma_int"
 
 
 @dataclass(frozen=True)
@@ -65,6 +62,14 @@ class Colour:
         """The scaler's name of the range."""
         return "pc" if self.full_range else "tv"
 
+    def white(self, pixel_format: av.VideoFormat) -> int:
+        """What white of a pixel format becomes in 16-bit BGR."""
+        if pixel_format.is_rgb:
+            return 0xFFFF
+        if self.full_range or pixel_format.name.startswith("gray"):
+            return 0x10000 - (0x10000 >> pixel_format.components[0].bits)
+        return WHITE
+
     @classmethod
     def of(cls, frame: av.VideoFrame, context: Any, *, source: str) -> Colour:
         """Read the tags of a decoded frame, settling what the file leaves open.
@@ -82,6 +87,8 @@ class Colour:
             VideoError: HDR, or a matrix that is not plain Y'CbCr.
         """
         transfer = int(context.color_trc)
+        if transfer == UNSPECIFIED and _is_dolby_vision(frame):
+            transfer = _PQ
         if transfer in (_PQ, _HLG):
             raise VideoError(
                 f"{source} is HDR ({'PQ' if transfer == _PQ else 'HLG'}); convert it to SDR first: "
@@ -104,83 +111,46 @@ class Colour:
         return cls(matrix, primaries, transfer, full)
 
 
-def refuse_unsupported(
-    frame: av.VideoFrame,
-    *,
-    source: str,
-    tags: Mapping[str, str] | None = None,
-    progressive: bool = False,
-    animation: bool = False,
-) -> None:
-    """Raise `VideoError` for pixels that 8-bit BGR cannot hold without silent loss.
+def refuse_unsupported(frame: av.VideoFrame, *, source: str, progressive: bool = False) -> None:
+    """Raise `VideoError` for pictures that would come out wrong.
 
-    More than 8 bits per component, transparency, and interlaced fields: each error names the
-    conversion to run first.
+    Interlaced fields, and floating point samples: each error names the conversion to run first.
 
     Args:
         frame: A decoded frame.
         source: What to call the file in an error.
-        tags: Metadata of its track. WebM keeps transparency beside the picture, where FFmpeg's
-            own decoders do not look; only a tag tells.
         progressive: Do not believe that a frame is interlaced.
-        animation: It is a GIF or the like, whose frames always have alpha: look at its values.
     """
-    components = frame.format.components
     name = frame.format.name
-    if any(component.bits > 8 for component in components):
+    if any(component.bits > 16 for component in frame.format.components):
         raise VideoError(
-            f"{source} has more than 8 bits per component ({name}); convert it first: "
-            "ffmpeg -i IN -pix_fmt yuv420p -c:a copy OUT (HDR also needs a tone map)"
-        )
-    opaque = animation and _is_opaque(frame)
-    beside = {key.lower(): value for key, value in (tags or {}).items()}.get("alpha_mode") == "1"
-    alpha = frame.format.has_palette or any(part.is_alpha for part in components)
-    if beside or (alpha and not opaque):
-        raise VideoError(
-            f"{source} has transparency ({name}), which would be lost; flatten it first: "
-            "ffmpeg -i IN -pix_fmt yuv420p -c:a copy OUT"
+            f"{source} has samples of more than 16 bits ({name}); convert it first: "
+            "ffmpeg -i IN -pix_fmt yuv420p10le -c:a copy OUT (HDR also needs a tone map)"
         )
     if frame.interlaced_frame and not progressive:
         raise VideoError(
             f"{source} is interlaced, and upscaling would enlarge its combing; "
             "deinterlace it first: ffmpeg -i IN -vf bwdif -c:a copy OUT; "
-            "if it only says so and its frames are whole, give --progressive"
+            "if it only says so and its frames are whole, give progressive=True"
         )
 
 
-def _is_opaque(frame: av.VideoFrame) -> bool:
-    """Whether no pixel of a frame with alpha lets anything shine through."""
+def _is_dolby_vision(frame: Any) -> bool:
+    """Whether a frame is HDR of a kind that no tag tells."""
+    try:
+        kinds = [getattr(data.type, "name", "") for data in frame.side_data]
+    except ValueError:  # PyAV cannot list data of kinds that it has no name for
+        return False
+    return any(str(kind).startswith("DOVI") for kind in kinds)
+
+
+def is_opaque(frame: av.VideoFrame) -> bool:
+    """Whether all pixels of a frame with alpha are opaque."""
     if frame.format.name not in ("bgra", "rgba", "argb", "abgr"):
         return False
     pixels = frame.to_ndarray()
     alpha = 0 if frame.format.name.startswith("a") else 3
     return bool((pixels[..., alpha] == 255).all())
-
-
-class FrameBuffer:
-    """A BGR frame in FFmpeg's memory that NumPy sees too, so that neither side copies.
-
-    Attributes:
-        pixels: `(height, width, 3)` uint8 BGR; rows may be padded.
-        frame: The same memory as FFmpeg takes it.
-    """
-
-    def __init__(self, frame: av.VideoFrame) -> None:
-        plane = frame.planes[0]
-        self.frame = frame
-        self.pixels: Pixels = np.ndarray(
-            (frame.height, frame.width, 3),
-            np.uint8,
-            buffer=plane,  # type: ignore[arg-type]  # av.Plane supports the buffer protocol
-            strides=(plane.line_size, 3, 1),
-        )
-
-    @classmethod
-    def empty(cls, width: int, height: int) -> FrameBuffer:
-        """A new buffer whose content is undefined."""
-        import av
-
-        return cls(av.VideoFrame(width, height, "bgr24"))
 
 
 class Converter:
@@ -210,16 +180,20 @@ class Converter:
 
     @classmethod
     def to_bgr(
-        cls, frame: av.VideoFrame, colour: Colour, size: tuple[int, int] | None = None
+        cls,
+        frame: av.VideoFrame,
+        colour: Colour,
+        size: tuple[int, int] | None = None,
+        layout: str = "bgr24",
     ) -> Converter:
-        """From frames like `frame` to bgr24, resized to `size` where it is given."""
-        settings = f"flags={_DECODE_FLAGS}"
+        """From frames like `frame` to packed BGR, resized to `size` where it is given."""
+        settings = f"flags={_DECODE_FLAGS if layout == 'bgr24' else _RESIZE_FLAGS}"
         if size is not None:
-            settings = f"{size[0]}:{size[1]}:flags=bicubic+accurate_rnd+full_chroma_int"
+            settings = f"{size[0]}:{size[1]}:flags={_RESIZE_FLAGS}"
         if not frame.format.is_rgb:
             matrix = _MATRICES[colour.matrix]
             settings += f":in_color_matrix={matrix}:in_range={colour.range_name}:out_range=pc"
-        return cls(frame.width, frame.height, frame.format.name, "bgr24", settings)
+        return cls(frame.width, frame.height, frame.format.name, layout, settings)
 
     @classmethod
     def from_bgr(
@@ -229,8 +203,9 @@ class Converter:
         target: str,
         colour: Colour,
         size: tuple[int, int] | None = None,
+        layout: str = "bgr24",
     ) -> Converter:
-        """From bgr24 to the pixel format `target`, resized to `size` where it is given."""
+        """From packed BGR to the pixel format `target`, resized to `size` where it is given."""
         settings = f"flags={_ENCODE_FLAGS}"
         if size is not None:
             settings = f"{size[0]}:{size[1]}:flags=lanczos+accurate_rnd+full_chroma_inp"
@@ -238,7 +213,7 @@ class Converter:
             ":in_range=pc"
             f":out_color_matrix={_MATRICES[colour.matrix]}:out_range={colour.range_name}"
         )
-        return cls(width, height, "bgr24", target, settings)
+        return cls(width, height, layout, target, settings)
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Convert one frame; the result's tags are the scaler's business, not the video's."""

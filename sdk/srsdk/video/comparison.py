@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from srsdk.video.colour import FrameBuffer
+from srsdk.video.samples import FrameBuffer
 
 if TYPE_CHECKING:
     from srsdk.types import Pixels

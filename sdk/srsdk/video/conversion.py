@@ -30,6 +30,8 @@ _AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 120
 _AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 _AAC_BITS_PER_CHANNEL = 80_000
 _MILLISECOND = Fraction(1, 1000)
+# Parameters go into the file's header, not into each packet (AV_CODEC_FLAG_GLOBAL_HEADER).
+_GLOBAL_HEADER = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class AacConversion:
         channels = len(context.layout.channels) if context.layout else 2
         self._channels = channels if channels in _AAC_LAYOUTS else 2
         self._encoder = self._context()
-        self._encoder.flags |= 1 << 22  # parameters go into the file's header, not into each packet
+        self._encoder.flags |= _GLOBAL_HEADER
         self._graph: Any = None
 
     def _context(self) -> Any:
@@ -125,6 +127,7 @@ class AacConversion:
     def add_to(self, container: Any) -> Any:
         target = container.add_stream("aac", rate=self._rate)
         self._configure(target.codec_context)
+        target.codec_context.flags |= _GLOBAL_HEADER
         return target
 
     def convert(self, packet: Any) -> Iterator[Any]:
@@ -202,7 +205,7 @@ class TextConversion:
         if not hasattr(context, "encode_subtitle"):
             raise VideoError(
                 f"subtitles cannot be converted with PyAV {av.__version__}: "
-                "run `pip install --upgrade av`, or give --subtitles none"
+                'run `pip install --upgrade av`, or give subtitles="none"'
             )
         context.open(strict=False)
         self._encoder: Any = av.CodecContext.create(codec, "w")
@@ -227,7 +230,7 @@ class TextConversion:
         except av.error.FFmpegError as error:
             raise VideoError(
                 f"subtitle track {self._stream.index} cannot be converted ({reason(error)}); "
-                "give --subtitles none"
+                'give subtitles="none"'
             ) from error
         converted.stream = self._stream
         converted.time_base = packet.time_base

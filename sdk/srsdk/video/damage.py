@@ -84,4 +84,4 @@ class DamageLog:
 def check_on_damage(value: str) -> None:
     """Raise `InputError` unless `value` is one of `OnDamage`."""
     if value not in get_args(OnDamage):
-        raise InputError(f"on-damage is {value!r}; choose one of {', '.join(get_args(OnDamage))}")
+        raise InputError(f"on_damage is {value!r}; choose one of {', '.join(get_args(OnDamage))}")

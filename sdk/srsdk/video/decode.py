@@ -12,10 +12,11 @@ from srsdk.errors import VideoError
 from srsdk.video.opening import reason, time_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from srsdk.video.damage import DamageLog, OnDamage
+    from srsdk.video.replay import PacketDecoder
     from srsdk.video.timeline import Timeline
 
 # After this many errors in a row without a packet between them the rest of the file is given up.
@@ -40,7 +41,7 @@ class Section:
 
     @property
     def is_limited(self) -> bool:
-        """Whether it is not the whole file."""
+        """Whether the section is less than the whole file."""
         return self.begins or self.duration is not None
 
     def side_of(self, frame: Any) -> int:
@@ -81,6 +82,7 @@ class Decoder:
         on_damage: See `srsdk.video.damage.OnDamage`.
         log: Where damage is noted.
         section: What part of the file is wanted, on the timeline.
+        decoder: Decodes the picture.
 
     Attributes:
         frames: Frames decoded so far.
@@ -100,8 +102,10 @@ class Decoder:
         on_damage: OnDamage,
         log: DamageLog,
         section: Section,
+        decoder: PacketDecoder,
     ) -> None:
         self._path, self._container, self._video, self._side = path, container, video, side
+        self._decoder = decoder
         self._timeline, self._stops, self._log = timeline, on_damage == "stop", log
         self._section = section
         self._complete = False  # all frames of the section are decoded
@@ -112,9 +116,6 @@ class Decoder:
         self._waiting: list[int] = []  # timestamps of packets before the first frame
         self._first: int | None = None
         self._last: float | None = None
-        if self._stops:
-            # The decoder then raises where it would repair.
-            video.codec_context.options = {"err_detect": "explode"}
 
     def __iter__(self) -> Iterator[Any]:
         """Yield packets (`av.Packet`) of the side streams and decoded frames (`av.VideoFrame`).
@@ -122,8 +123,8 @@ class Decoder:
         Raises:
             VideoError: The file is damaged and damage stops.
         """
-        for packet in self._packets():
-            self._timeline.place(packet)
+        streams = [self._video, *self._side]
+        for packet in packets_of(self._container, streams, self._timeline, self._broken):
             if packet.pts is not None:
                 end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 self.end = max(self.end, end)
@@ -146,24 +147,12 @@ class Decoder:
                 self._complete = True
                 return
 
-    def _packets(self) -> Iterator[Any]:
-        streams = [self._video, *self._side]
-        errors = 0
-        while errors < _MOST_READ_ERRORS:
-            try:
-                for packet in self._container.demux(streams):
-                    errors = 0
-                    yield packet
-                return
-            except av.error.FFmpegError as error:
-                self._damaged(error)
-                errors += 1
-                if not isinstance(error, (av.error.InvalidDataError, av.error.PatchWelcomeError)):
-                    raise self._unreadable(error) from error
-            except OSError as error:
-                if isinstance(error, VideoError):
-                    raise
-                raise self._unreadable(error) from error
+    def _broken(self, error: Exception) -> None:
+        """Note a place that cannot be read, or raise where there is no going on."""
+        if isinstance(error, av.error.FFmpegError):
+            self._damaged(error)
+        if not isinstance(error, (av.error.InvalidDataError, av.error.PatchWelcomeError)):
+            raise self._unreadable(error) from error
 
     def _decode(self, packet: Any) -> Iterator[Any]:
         if packet.size and not packet.is_discard:
@@ -174,7 +163,7 @@ class Decoder:
                 raise VideoError(f"{self._path} is damaged or cut short at {time_of(packet)}")
             self._log.add(_seconds(packet))
         try:
-            frames = packet.decode()
+            frames = self._decoder.decode(packet)
         except av.error.FFmpegError as error:
             if self._keyed or self.frames:
                 self._damaged(error, _seconds(packet))
@@ -241,6 +230,34 @@ class Decoder:
         if self._stops:
             raise VideoError(f"{self._path} {text}; the file is damaged: copy or download it again")
         self._log.add(time, lost=lost)
+
+
+def packets_of(
+    container: Any, streams: list[Any], timeline: Timeline, broken: Callable[[Exception], None]
+) -> Iterator[Any]:
+    """The packets of some streams, in the order of the file, on its timeline.
+
+    Args:
+        container: PyAV's container.
+        streams: Its streams that are wanted.
+        timeline: Moves the timestamps.
+        broken: Called where the file cannot be read; raises if that is the end.
+    """
+    errors = 0
+    while errors < _MOST_READ_ERRORS:
+        try:
+            for packet in container.demux(streams):
+                errors = 0
+                timeline.place(packet)
+                # Without a size: the end, or Theora's way to say that the frame before stays.
+                if packet.size or packet.pts is None:
+                    yield packet
+            return
+        except (av.error.FFmpegError, OSError) as error:
+            if isinstance(error, VideoError):
+                raise
+            broken(error)
+            errors += 1
 
 
 def _seconds(item: Any) -> float | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from srsdk.errors import InputError
+import av
+
+from srsdk.errors import InputError, VideoError
+from srsdk.video.samples import Samples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 #: Output format by the name's ending.
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -67,14 +71,15 @@ class EncodeOptions:
         codec: Encoder: libx264, libx265, libsvtav1 or libvpx-vp9, or one of `HARDWARE`.
         crf: Constant quality, lower is better; 18 is visually lossless with libx264.
         preset: Speed setting of the encoder (`cpu-used` for libvpx-vp9); None for a fast one.
-        pixel_format: Stored pixel format, for instance yuv420p or yuv444p.
+        pixel_format: Stored pixel format, for instance yuv420p or yuv444p. None for yuv420p, or
+            what holds the bits (10) and the transparency of the input.
         threads: Encoder threads; few, since the generator needs the processor too.
     """
 
     codec: str = "libx264"
     crf: float = 18
     preset: str | None = None
-    pixel_format: str = "yuv420p"
+    pixel_format: str | None = None
     threads: int = 2
 
     def __post_init__(self) -> None:
@@ -92,10 +97,65 @@ class EncodeOptions:
             raise InputError(f"threads is {self.threads}; choose 1 or more")
 
     @classmethod
-    def for_format(cls, kind: str) -> EncodeOptions:
-        """The defaults for a format, as FFmpeg calls it: WebM holds no H.264."""
-        # VP9 counts to 63, where H.264 counts to 51.
-        return cls(codec="libvpx-vp9", crf=24) if kind == "webm" else cls()
+    def for_format(cls, kind: str, **chosen: Any) -> EncodeOptions:
+        """The defaults for a format, as FFmpeg calls it, and what was chosen.
+
+        WebM holds no H.264.
+        """
+        if kind == "webm":
+            chosen.setdefault("codec", "libvpx-vp9")
+        if chosen.get("codec") == "libvpx-vp9":
+            chosen.setdefault("crf", 24)  # VP9 counts to 63, where H.264 counts to 51
+        return cls(**chosen)
+
+    def fitted(self, samples: Samples, path: Path, source: str) -> EncodeOptions:
+        """The same with a pixel format that holds an input.
+
+        Args:
+            samples: What a pixel of the input holds.
+            path: The output.
+            source: What to call the input in an error.
+
+        Raises:
+            VideoError: This encoder has none, or the output's format does not take it.
+            InputError: There is no pixel format of this name.
+        """
+        if samples.alpha:
+            return self._with_alpha(samples, path, source)
+        if self.pixel_format is not None:
+            stored_samples(self.pixel_format)
+            return self
+        if not samples.is_deep:
+            return replace(self, pixel_format="yuv420p")
+        known = _pixel_formats(self.codec)
+        for deep in ("yuv420p10le", "p010le"):
+            if deep in known:
+                return replace(self, pixel_format=deep)
+        other = "libsvtav1" if path.suffix.lower() == ".webm" else "libx264"
+        raise VideoError(
+            f"{source} has {samples.bits} bits per component, and {self.codec} here holds 8; "
+            f'choose codec="{other}", or pixel_format="yuv420p" for a result of 8 bits'
+        )
+
+    def _with_alpha(self, samples: Samples, path: Path, source: str) -> EncodeOptions:
+        flatten = "flatten it first: ffmpeg -i IN -pix_fmt yuv420p -c:a copy OUT"
+        if self.codec != "libvpx-vp9" or path.suffix.lower() not in (".webm", ".mkv"):
+            raise VideoError(
+                f"{source} has transparency, which {self.codec} in {path.suffix} cannot hold; name "
+                f'the output .webm (or .mkv with codec="libvpx-vp9"), or {flatten}'
+            )
+        if samples.is_deep and self.pixel_format is None:
+            raise VideoError(
+                f"{source} has transparency and {samples.bits} bits per component, and "
+                f'{self.codec} holds 8; choose pixel_format="yuva420p" for a result of 8 bits'
+            )
+        chosen = self.pixel_format or "yuva420p"
+        if not stored_samples(chosen).alpha:
+            raise VideoError(
+                f"{source} has transparency, which {chosen} cannot hold; choose "
+                f'pixel_format="yuva420p", or {flatten}'
+            )
+        return replace(self, pixel_format=chosen)
 
     def settings(self) -> dict[str, str]:
         """The encoder's own options."""
@@ -104,7 +164,10 @@ class EncodeOptions:
         preset = self.preset or _PRESETS[self.codec]
         settings = {"crf": f"{self.crf:g}"}
         if self.codec == "libvpx-vp9":
-            return {**settings, "b": "0", "deadline": "realtime", "cpu-used": preset, "row-mt": "1"}
+            settings |= {"b": "0", "deadline": "realtime", "cpu-used": preset, "row-mt": "1"}
+            # Frames that are never shown have no transparency.
+            alpha = (self.pixel_format or "").startswith("yuva")
+            return {**settings, "auto-alt-ref": "0"} if alpha else settings
         if self.codec == "libx265":
             settings["x265-params"] = "log-level=error"
         return {**settings, "preset": preset}
@@ -125,6 +188,30 @@ class EncodeOptions:
             # Its quality goes from 1 to 100, best last.
             return {"global_quality": str(round(118 * (100 - 1.6 * self.crf))), "flags": "+qscale"}
         return {"b": "8M"}
+
+
+def stored_samples(pixel_format: str) -> Samples:
+    """What a pixel format holds, at most what `Composer` can give.
+
+    Raises:
+        InputError: There is none of this name.
+    """
+    try:
+        held = Samples.of(av.VideoFormat(pixel_format))
+    except ValueError as error:
+        raise InputError(
+            f'pixel_format "{pixel_format}" is unknown; choose for instance yuv420p'
+        ) from error
+    return Samples(8, True) if held.alpha else held
+
+
+def _pixel_formats(codec: str) -> list[str]:
+    """The pixel formats that an encoder takes; empty where it is not there."""
+    try:
+        formats = av.Codec(codec, "w").video_formats
+    except ValueError:
+        return []
+    return [known.name for known in formats or ()]
 
 
 def container_options(kind: str, metadata: Mapping[str, str]) -> dict[str, str]:

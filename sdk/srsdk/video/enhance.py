@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from srsdk.errors import InputError, VideoError
 from srsdk.video.comparison import SideBySide
 from srsdk.video.conversion import TrackOptions
-from srsdk.video.encoding import EncodeOptions
+from srsdk.video.encoding import EncodeOptions, stored_samples
 from srsdk.video.identity import identity_of
 from srsdk.video.job import JobFolder, remove_finished
 from srsdk.video.pipeline import Pipeline
 from srsdk.video.reader import ReadOptions, VideoReader
 from srsdk.video.report import VideoReport, make_report
+from srsdk.video.samples import PLAIN, Samples
 from srsdk.video.target import check_target
 from srsdk.video.tracks import TrackPlan
 from srsdk.video.writer import VideoWriter
@@ -97,12 +98,14 @@ def enhance_video(
     _check_distinct(outputs)
     remove_finished(outputs.target)
     kind = check_target(outputs.target, overwrite=overwrite)
-    job = _Job(encode or EncodeOptions.for_format(kind), tracks or TrackOptions(), kind, overwrite)
     if isinstance(source, (str, os.PathLike)):
         reader: FrameSource = VideoReader(origin, options=read)
     else:
         reader = source
     with contextlib.closing(reader):
+        encode = encode or EncodeOptions.for_format(kind)
+        encode = encode.fitted(reader.info.samples, outputs.target, str(origin))
+        job = _Job(encode, tracks or TrackOptions(), kind, overwrite)
         shown = job.sizes(reader.info, scale, size)
         plan = None
         if isinstance(reader, VideoReader):
@@ -137,7 +140,10 @@ def enhance_video(
             raise
         folder.close(keep=False)
         wall = time.perf_counter() - began
-        report = make_report(pipeline, reader, plan, outputs.target, job.encode.codec, shown, wall)
+        held = writers[0].samples
+        report = make_report(
+            pipeline, reader, plan, outputs.target, job.encode.codec, shown, held, wall
+        )
         return replace(report, compare=outputs.compare, restarted=folder.restarted)
 
 
@@ -153,7 +159,8 @@ class _Job:
     def sizes(self, info: VideoInfo, scale: int, size: OutputSize | None) -> tuple[int, int]:
         if size is None:
             return scale * info.width, scale * info.height
-        return size.of(info.width, info.height, even="444" not in self.encode.pixel_format)
+        even = "444" not in (self.encode.pixel_format or "")
+        return size.of(info.width, info.height, even=even)
 
     def writer(
         self,
@@ -165,7 +172,12 @@ class _Job:
         scale: int,
         size: tuple[int, int],
     ) -> VideoWriter:
-        info, copies = reader.info, number + 1
+        info, copies, options = reader.info, number + 1, self.encode
+        stored = stored_samples(options.pixel_format or "yuv420p")
+        samples = Samples(min(stored.bits, info.samples.bits), info.samples.alpha)
+        if number:  # the comparison is for looking at
+            options = replace(options, pixel_format="yuv420p") if samples.alpha else options
+            samples = PLAIN
         beside = path.parent.resolve() == folder.path.parent.resolve()
         return VideoWriter(
             path,
@@ -175,12 +187,13 @@ class _Job:
             rate=info.rate,
             colour=info.colour,
             sample_aspect_ratio=info.sample_aspect_ratio,
-            options=self.encode,
+            options=options,
             frame_size=(copies * scale * info.width, scale * info.height),
             template=reader if isinstance(reader, VideoReader) else None,
             tracks=plan,
             overwrite=self.overwrite,
             temporary=folder.output(number) if beside else None,
+            samples=samples,
         )
 
 
@@ -223,6 +236,11 @@ def enhance_frames(
     info, scale = source.info, int(process.scale)
     frame_size = (scale * info.width, scale * info.height)
     shown = size.of(info.width, info.height, even=False) if size else frame_size
+    if info.samples.alpha:
+        raise VideoError(
+            f"{source.path} has transparency, which would be lost; flatten it first: "
+            "ffmpeg -i IN -pix_fmt yuv420p OUT"
+        )
     output = open_output(frame_size, shown)
     try:
         pipeline = Pipeline(source, process, None, output, None, None, on_progress, depth)
@@ -232,4 +250,4 @@ def enhance_frames(
         output.abort()
         raise
     wall = time.perf_counter() - began
-    return make_report(pipeline, source, None, Path("-"), codec, shown, wall)
+    return make_report(pipeline, source, None, Path("-"), codec, shown, output.samples, wall)

@@ -1,4 +1,4 @@
-"""Is a video file whole? Found out from its outermost structure, before any work is done.
+"""Whether a video file is whole, by its outermost structure, before any work is done.
 
 A demuxer reads a file that was cut short until its end and reports nothing, so a truncated input
 would become a shorter output. The containers say how long they are, and that costs a few reads.

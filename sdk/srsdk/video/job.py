@@ -4,6 +4,7 @@
     journal            a line of JSON for the job, then one for each finished chunk
     00000.0.packets    the encoded frames of a chunk, for the first output (1: the comparison)
     00000.state        what the processor remembers after the chunk
+    00000.notes        what the reader needs to go on after the chunk
     output.0.EXT       the output as far as it is written
 
 Everything that the journal names was on the disk before its line was. So a process may be killed at
@@ -23,9 +24,10 @@ from srsdk.errors import VideoError
 from srsdk.video.chunks import read_packets, write_packet
 from srsdk.video.locked import FileLock
 from srsdk.video.opening import reason
+from srsdk.video.replay import check_notes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -45,7 +47,9 @@ def remove_finished(target: Path) -> None:
     folder = folder_of(target)
     if not target.exists() or not folder.is_dir():
         return
-    if list(_lines(folder / "journal"))[-1:] != [_FINISHED]:
+    journal = folder / "journal"
+    # Without one the job was killed when it took the folder away.
+    if journal.exists() and list(_lines(journal))[-1:] != [_FINISHED]:
         return
     with contextlib.suppress(OSError):
         lock = FileLock.acquire(folder / "lock")
@@ -63,12 +67,14 @@ class Chunk:
         frames: Frames in it.
         sizes: Bytes of its packets, for each output.
         state: Whether the processor's memory was kept.
+        notes: Whether there are notes of the reader.
     """
 
     number: int
     frames: int
     sizes: tuple[int, ...]
     state: bool
+    notes: bool
 
 
 class JobFolder:
@@ -142,12 +148,15 @@ class JobFolder:
         """The chunks of the journal whose files are whole."""
         for number, line in enumerate(lines):
             try:
-                chunk = Chunk(line["number"], line["frames"], tuple(line["sizes"]), line["state"])
+                counts = line["number"], line["frames"], tuple(line["sizes"])
+                chunk = Chunk(*counts, line["state"], line["notes"])
                 paths = [self._packets(number, output) for output in range(self._outputs)]
                 if chunk.number != number or [p.stat().st_size for p in paths] != [*chunk.sizes]:
                     return
                 if chunk.state and not self._state(number).is_file():
                     return
+                if chunk.notes:
+                    check_notes(self._notes(number).read_bytes())
                 for path in paths:
                     for _ in read_packets(path):
                         pass
@@ -160,7 +169,7 @@ class JobFolder:
         kept = {"lock"}
         for chunk in self.chunks:
             kept.update(self._packets(chunk.number, n).name for n in range(self._outputs))
-            kept.add(self._state(chunk.number).name)
+            kept.update({self._state(chunk.number).name, self._notes(chunk.number).name})
         for path in self.path.iterdir():
             if path.name not in kept:
                 path.unlink()
@@ -177,6 +186,12 @@ class JobFolder:
         """What the processor remembered after this chunk."""
         return self._state(chunk.number).read_bytes() if chunk.state else None
 
+    def notes(self, chunks: Sequence[Chunk]) -> list[Callable[[], bytes]]:
+        """What gives the reader's notes on each chunk; empty where one has none."""
+        if not all(chunk.notes for chunk in chunks):
+            return []
+        return [self._notes(chunk.number).read_bytes for chunk in chunks]
+
     def keep(self, output: int, packets: list[EncodedPacket]) -> None:
         """Add packets to the chunk that is being made.
 
@@ -191,8 +206,13 @@ class JobFolder:
             for packet in packets:
                 write_packet(self._files[output], packet)
 
-    def end_chunk(self, frames: int, state: bytes | None) -> None:
+    def end_chunk(self, frames: int, state: bytes | None, notes: bytes | None) -> None:
         """The chunk is whole: put it on the disk, and after it its line in the journal.
+
+        Args:
+            frames: Frames in it.
+            state: What the processor remembers after it; None for nothing.
+            notes: What the reader needs to go on after it; None for nothing.
 
         Raises:
             VideoError: The disk does not take it.
@@ -205,13 +225,18 @@ class JobFolder:
                 sizes.append(file.tell())
                 file.close()
             self._files = []
-            if state is not None:
-                with self._state(self._number).open("wb") as file:
-                    file.write(state)
-                    file.flush()
-                    os.fsync(file.fileno())
+            for path, data in (
+                (self._state(self._number), state),
+                (self._notes(self._number), notes),
+            ):
+                if data is not None:
+                    with path.open("wb") as file:
+                        file.write(data)
+                        file.flush()
+                        os.fsync(file.fileno())
             _sync_folder(self.path)
-            chunk = Chunk(self._number, frames, tuple(sizes), state is not None)
+            kept = state is not None, notes is not None
+            chunk = Chunk(self._number, frames, tuple(sizes), *kept)
             self._write_line(asdict(chunk))
             self.chunks.append(chunk)
             self._number += 1
@@ -263,6 +288,9 @@ class JobFolder:
 
     def _state(self, chunk: int) -> Path:
         return self.path / f"{chunk:05d}.state"
+
+    def _notes(self, chunk: int) -> Path:
+        return self.path / f"{chunk:05d}.notes"
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:

@@ -26,8 +26,12 @@ def is_cover(stream: Any) -> bool:
     return stream.type == "video" and bool(getattr(stream, "disposition", 0) & 0x400)
 
 
-def check_file(path: Path, *, whole: bool = True) -> None:
-    """Raise `VideoError` for what is no file or empty; with `whole`, also for what is cut short."""
+def check_file(path: Path, *, whole: bool = True) -> int:
+    """Raise `VideoError` for what is no file or empty; with `whole`, also for what is cut short.
+
+    Returns:
+        The number of bytes that are missing at its end.
+    """
     if not path.exists():
         raise VideoError(f"{path} does not exist; check the path")
     if path.is_dir():
@@ -43,8 +47,9 @@ def check_file(path: Path, *, whole: bool = True) -> None:
     if missing and whole:
         raise VideoError(
             f"{path} is cut short, {missing} bytes are missing at its end; copy or download it "
-            'again, or take what there is of it (--on-damage salvage, on_damage="salvage")'
+            'again, or take what there is of it with on_damage="salvage"'
         )
+    return missing
 
 
 def open_container(path: Path, file: BinaryIO | None = None) -> Any:
@@ -77,6 +82,29 @@ def video_stream(container: Any, path: Path) -> Any:
         f"{path} has no video track ({'only ' + ', '.join(held) if held else 'nothing in it'}); "
         "give a file with video"
     )
+
+
+def picture_decoder(stream: Any, path: Path) -> Any:
+    """The codec context that decodes the picture.
+
+    FFmpeg's own decoders of VP8 and VP9 do not look at transparency, which WebM keeps beside the
+    picture, so there it is libvpx.
+
+    Raises:
+        VideoError: This PyAV comes without libvpx.
+    """
+    context = stream.codec_context
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    decoder = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(context.name)
+    if tags.get("alpha_mode") != "1" or decoder is None:
+        return context
+    try:
+        return av.CodecContext.create(decoder, "r")
+    except ValueError as error:  # av.codec.codec.UnknownCodecError
+        raise VideoError(
+            f"{path} has transparency, which FFmpeg here cannot decode without {decoder}; flatten "
+            "it first: ffmpeg -i IN -pix_fmt yuv420p -c:a copy OUT"
+        ) from error
 
 
 def orientation_of(frame: Any, stream: Any, path: Path) -> Orientation:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from srsdk.errors import VideoError
 
 if TYPE_CHECKING:
-    from srsdk.types import Pixels
+    from numpy.typing import NDArray
+
+Sample = TypeVar("Sample", np.uint8, np.uint16)
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,11 @@ class Orientation:
         """Whether width and height change places."""
         return self.turns % 2 == 1
 
-    def apply(self, pixels: Pixels) -> Pixels:
+    def apply(self, pixels: NDArray[Sample]) -> NDArray[Sample]:
         """Turn stored pixels upright.
 
         Args:
-            pixels: `(H, W, 3)` uint8, any strides.
+            pixels: `(H, W)` or `(H, W, channels)`, any strides.
 
         Returns:
             `pixels` itself where there is nothing to do, else a new contiguous array.

@@ -11,14 +11,16 @@ import av
 import av.error
 
 from srsdk.video.colour import Colour, Converter
+from srsdk.video.samples import PLAIN, Samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from srsdk.video.colour import FrameBuffer
     from srsdk.video.encoding import EncodeOptions
+    from srsdk.video.samples import FrameBuffer
 
-_GLOBAL_HEADER = 1 << 22  # AV_CODEC_FLAG_GLOBAL_HEADER
+GLOBAL_HEADER = 1 << 22  # AV_CODEC_FLAGGLOBAL_HEADER
+_BLOCK_ADDITIONAL = 15  # AV_PKT_DATA_MATROSKA_BLOCKADDITIONAL
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class PictureFormat:
         colour: Matrix and range to convert to, and all tags.
         sample_aspect_ratio: Width of a pixel over its height.
         options: Codec, quality, pixel format.
+        samples: What a pixel of the frames given holds.
     """
 
     width: int
@@ -42,11 +45,17 @@ class PictureFormat:
     colour: Colour
     sample_aspect_ratio: Fraction
     options: EncodeOptions
+    samples: Samples = PLAIN
+
+    @property
+    def pixel_format(self) -> str:
+        """FFmpeg's name of the stored pixel format."""
+        return self.options.pixel_format or "yuv420p"
 
     def configure(self, context: Any) -> None:
         """Set up an encoder (PyAV codec context) that is not open yet."""
         context.width, context.height = self.width, self.height
-        context.pix_fmt = self.options.pixel_format
+        context.pix_fmt = self.pixel_format
         context.time_base = self.time_base
         context.framerate = self.rate
         context.thread_count = self.options.threads
@@ -70,6 +79,7 @@ class EncodedPacket:
         key: Whether decoding can begin here.
         after: Number of frames of its chunk that were given when it came out; one more than there
             are for what came out when the chunk ended.
+        beside: What belongs beside the bytes: the transparency of VP9, empty for none.
     """
 
     data: bytes
@@ -78,6 +88,21 @@ class EncodedPacket:
     duration: int
     key: bool
     after: int
+    beside: bytes = b""
+
+    def to_packet(self) -> Any:
+        """As FFmpeg's muxers take it (`av.Packet`), without a stream and a time base."""
+        packet: Any = av.Packet(self.data)
+        packet.pts, packet.dts = self.pts, self.dts
+        packet.is_keyframe = self.key
+        if self.beside:
+            from av.packet import PacketSideData
+
+            side_data: Any = PacketSideData  # PyAV's stubs lack its arguments
+            held = side_data(_BLOCK_ADDITIONAL, len(self.beside))
+            held.update(self.beside)
+            packet.set_sidedata(held)
+        return packet
 
 
 class PictureEncoder:
@@ -106,9 +131,10 @@ class PictureEncoder:
         size = (stored.width, stored.height)
         self._convert = Converter.from_bgr(
             *frame_size,
-            stored.options.pixel_format,
+            stored.pixel_format,
             stored.colour,
             size=None if size == frame_size else size,
+            layout=stored.samples.layout,
         )
         self._context: Any = None
         self._given = self._made = 0
@@ -185,7 +211,7 @@ class PictureEncoder:
     def _open(self) -> Any:
         context: Any = av.CodecContext.create(self._stored.options.codec, "w")
         self._stored.configure(context)
-        context.flags |= _GLOBAL_HEADER
+        context.flags |= GLOBAL_HEADER
         context.open()
         return context
 
@@ -197,7 +223,10 @@ class PictureEncoder:
             after = self._in_chunk + (frame is None)
             key = bool(packet.is_keyframe)
             dts = self._take_dts()
-            yield EncodedPacket(bytes(packet), packet.pts, dts, duration, key, after)
+            beside = b""
+            if self._stored.samples.alpha:
+                beside = bytes(packet.get_sidedata("matroska_block_additional"))
+            yield EncodedPacket(bytes(packet), packet.pts, dts, duration, key, after, beside)
 
     def _take_dts(self) -> int:
         """When the next packet, in the order of decoding, is decoded."""

@@ -7,9 +7,9 @@ Packets travel with the frame before which they stand in the file, so the output
 the input was and nothing has to be kept for later.
 
 The frames are cut into chunks, each encoded by itself and then kept in the job's folder. A run that
-goes on where another one was decodes everything from the beginning, which is quick and the one way
-to see exactly the same frames in every format; frames of finished chunks are neither converted
-nor upscaled, and their packets come from the folder.
+goes on where another one was reads the file from the beginning, so that it sees the same packets of
+the other tracks at the same places; but frames of finished chunks are not decoded (see
+`srsdk.video.replay`) nor upscaled, and their packets come from the folder.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import numpy as np
 from srsdk.errors import InputError, VideoError
 from srsdk.futures import in_flight
 from srsdk.timing import StageTimer
-from srsdk.video.colour import FrameBuffer
 from srsdk.video.info import Frame
 from srsdk.video.processor import FrameQueue, RememberingProcessor
+from srsdk.video.samples import Composer, FrameBuffer
 from srsdk.video.stages import Stages
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class _Item:
     frame: Frame | None = None
     begins_chunk: bool = False
     state: bytes | None = None  # of the processor before this frame, where it begins a chunk
+    notes: bytes | None = None  # of the reader on the chunk before this one
     result: FrameBuffer | None = None
     future: Future | None = None
 
@@ -69,7 +70,7 @@ class Pipeline:
         folder: Where finished chunks are kept; None keeps none.
         on_progress: Called after each frame with the number of frames and of all, None if unknown.
         depth: Frames that may wait between two stages.
-        chunk_frames: Least and most frames of a chunk.
+        chunk_frames: Smallest and largest number of frames of a chunk.
 
     Attributes:
         frames: Frames written so far.
@@ -107,6 +108,7 @@ class Pipeline:
         # Every result waits in one of these, is being filled or is being encoded: memory is fixed.
         buffers = depth + 1 + self._in_flight
         self._buffers = self._stages.channel(buffers)
+        self._composer = Composer(writer.frame_size, writer.samples)
         scale, info = int(process.scale), reader.info
         for _ in range(buffers):
             self._buffers.put(FrameBuffer.empty(scale * info.width, scale * info.height))
@@ -127,17 +129,20 @@ class Pipeline:
     # The decode thread.
 
     def _decode(self) -> None:
-        source = self._reader.read(skip=self.resumed)
+        notes = None if self._folder is None else self._folder.notes(self._done)
+        source = self._reader.read(skip=self.resumed, past=notes)
         item = _Item()
         in_chunk = 0
-        least, most = self._chunk_frames
+        min_frames, max_frames = self._chunk_frames
         while True:
             with self.timer("decode"):
                 entry = next(source, None)
             if isinstance(entry, Frame):
                 item.frame = entry
-                item.begins_chunk = in_chunk >= (least if entry.key else most)
+                item.begins_chunk = in_chunk >= (min_frames if entry.key else max_frames)
                 in_chunk = 1 if item.begins_chunk else in_chunk + 1
+                if item.begins_chunk:
+                    item.notes = self._reader.take_notes()
             elif entry is not None:
                 item.packets.extend(self._converted(entry))
                 if len(item.packets) < _PACKETS_AT_ONCE:
@@ -244,13 +249,14 @@ class Pipeline:
     def _encode_frame(self, item: _Item, frame: Frame, chunks: _ChunkWriter) -> None:
         if item.begins_chunk:
             with self.timer("encode"):
-                chunks.end(frame.pts, item.state)
+                chunks.end(frame.pts, item.state, item.notes)
         if item.result is None:
             with self.timer("mux"):
                 chunks.repeat(frame)
         else:
             with self.timer("encode"):
-                chunks.add(0, self._writer.encode(item.result, frame.pts, frame.duration))
+                whole = self._composer.compose(frame, item.result)
+                chunks.add(0, self._writer.encode(whole, frame.pts, frame.duration))
             if self._comparison is not None:
                 with self.timer("compare"):
                     both = self._comparison.compose(frame.pixels, item.result.pixels)
@@ -282,7 +288,7 @@ class _ChunkWriter:
         if self._folder is not None and packets:
             self._folder.keep(output, packets)
 
-    def end(self, next_pts: int, state: bytes | None) -> None:
+    def end(self, next_pts: int, state: bytes | None, notes: bytes | None) -> None:
         """End a chunk; `next_pts` is when the next frame is shown."""
         if self._chunk is not None:
             if self._chunk.frames != self.frames:
@@ -295,7 +301,7 @@ class _ChunkWriter:
             for output, writer in enumerate(self._writers):
                 self.add(output, writer.end_chunk(next_pts))
             if self._folder is not None:
-                self._folder.end_chunk(self.frames, state)
+                self._folder.end_chunk(self.frames, state, notes)
         self.frames = 0
 
     def repeat(self, frame: Frame) -> None:

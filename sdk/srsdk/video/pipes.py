@@ -12,14 +12,15 @@ import av.error
 import numpy as np
 
 from srsdk.errors import InputError, VideoError
-from srsdk.video.colour import Colour, Converter, FrameBuffer
+from srsdk.video.colour import Colour, Converter
 from srsdk.video.info import Frame, VideoInfo
 from srsdk.video.opening import reason
 from srsdk.video.orientation import Orientation
+from srsdk.video.samples import PLAIN, FrameBuffer, Samples
 from srsdk.video.source import PlainOutput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from srsdk.types import Pixels
     from srsdk.video.damage import Damage
@@ -85,8 +86,13 @@ class RawReader:
         """None."""
         return []
 
-    def read(self, *, skip: int = 0) -> Iterator[Frame]:
-        """See `FrameSource.read`.
+    def take_notes(self) -> None:
+        """Nothing is needed to go on."""
+
+    def read(
+        self, *, skip: int = 0, past: Sequence[Callable[[], bytes]] | None = None
+    ) -> Iterator[Frame]:
+        """The frames in order, all of them: a pipe cannot be gone on with.
 
         Raises:
             VideoError: The last frame is not whole.
@@ -153,6 +159,7 @@ class Y4mWriter(PlainOutput):
         rate: Frames per second.
         colour: Matrix and range to convert to.
         pixel_format: For instance yuv420p.
+        samples: What a pixel of the frames given holds.
     """
 
     def __init__(
@@ -163,22 +170,31 @@ class Y4mWriter(PlainOutput):
         rate: Fraction,
         colour: Colour,
         pixel_format: str = "yuv420p",
+        samples: Samples = PLAIN,
     ) -> None:
         self.frame_size = frame_size
+        self.samples = samples
         self._file, self._base = file, 1 / rate
         try:
-            self._container: Any = av.open(file, "w", format="yuv4mpegpipe")
+            # More than 8 bits are an extension of the format, which FFmpeg wants to be told.
+            self._container: Any = av.open(
+                file, "w", format="yuv4mpegpipe", container_options={"strict": "unofficial"}
+            )
             self._stream: Any = self._container.add_stream("rawvideo", rate=rate)
             self._stream.width, self._stream.height = size
             self._stream.pix_fmt = pixel_format
             self._stream.codec_context.color_range = 2 if colour.full_range else 1
             self._convert = Converter.from_bgr(
-                *frame_size, pixel_format, colour, size=None if size == frame_size else size
+                *frame_size,
+                pixel_format,
+                colour,
+                size=None if size == frame_size else size,
+                layout=samples.layout,
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise VideoError(
                 f"no YUV4MPEG2 of {size[0]}x{size[1]} in {pixel_format} can be written "
-                f"({reason(error)}); choose another pixel format or --size"
+                f"({reason(error)}); choose another pixel format or size"
             ) from error
         self._count = 0
 

@@ -15,9 +15,9 @@ import av.error
 import numpy as np
 
 from srsdk.errors import InputError, VideoError
-from srsdk.video.colour import Colour, Converter, FrameBuffer, refuse_unsupported
+from srsdk.video.colour import Colour
 from srsdk.video.damage import DamageLog, OnDamage, check_on_damage
-from srsdk.video.decode import Decoder, Section
+from srsdk.video.decode import Decoder, Section, packets_of
 from srsdk.video.info import Frame, VideoInfo
 from srsdk.video.opening import (
     check_file,
@@ -25,28 +25,30 @@ from srsdk.video.opening import (
     is_cover,
     open_container,
     orientation_of,
-    time_of,
+    picture_decoder,
     video_stream,
 )
+from srsdk.video.replay import PacketDecoder, PastFrame
+from srsdk.video.samples import Parts
 from srsdk.video.timeline import Timeline
+from srsdk.video.upright import UprightFrames
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
-    from types import TracebackType
+    from collections.abc import Callable, Iterator, Sequence
 
-    from srsdk.types import Pixels
     from srsdk.video.damage import Damage
 
 _log = logging.getLogger(__name__)
 
 # Stream clocks of these start anywhere, often hours in; everything is moved to start at zero.
 _BROADCAST = {"mpegts", "mpeg"}
+_ANIMATIONS = {"gif", "apng", "webp_anim"}
 
 # Before a key frame there may be frames that are shown after it.
 _SEEK_MARGIN = 0.5
 
-_NO_PIXELS: Pixels = np.empty((0, 0, 3), np.uint8)
+_NO_PARTS = Parts(np.empty((0, 0, 3), np.uint8))
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ class VideoReader:
             its name in messages.
 
     Raises:
-        VideoError: There is no such file, it is damaged or cut short, has no video, is HDR, has
-            more than 8 bits per component, transparency, or interlaced fields.
+        VideoError: There is no such file, it is damaged or cut short, has no video, is HDR, or
+            has interlaced fields.
     """
 
     def __init__(
@@ -109,25 +111,29 @@ class VideoReader:
         #: Seconds at which the part that is read begins, and its length; None: to the end.
         self.section: tuple[float, float | None] = (options.start, options.duration)
         self._log = DamageLog()
+        self._missing = 0
         if file is None:
-            check_file(self.path, whole=options.on_damage != "salvage")
+            self._missing = check_file(self.path, whole=options.on_damage != "salvage")
         self.container = open_container(self.path, file)
         try:
             self._video: Any = video_stream(self.container, self.path)
             names = set(self.container.format.name.split(","))
             if names & _BROADCAST and self.container.start_time:
                 self.origin = Fraction(self.container.start_time, av.time_base)
-            self._animation = bool(names & {"gif", "apng", "webp_anim"})
-            if options.start and file is None:
-                self._seek()
+            self._is_file = file is None
+            self._begin = float(self.origin) + options.start - _SEEK_MARGIN
+            self._seek(self.container)
             self.origin += Fraction(options.start)
-            self._timeline = Timeline(self.origin, continuous=bool(names & _BROADCAST))
+            self._continuous = bool(names & _BROADCAST)
+            self._timeline = Timeline(self.origin, continuous=self._continuous)
+            self._again: list[Any] = []  # containers opened for decoding from the beginning
             self._side = [
                 stream
                 for stream in self.container.streams
                 if stream.type in ("audio", "subtitle", "data") or is_cover(stream)
             ]
-            self._video.codec_context.thread_count = options.threads
+            self._context = self._open_decoder(self._video)
+            self._packets = PacketDecoder(self._context, self._open_again)
             self._set_up()
         except BaseException:
             self.container.close()
@@ -147,6 +153,8 @@ class VideoReader:
     def warnings(self) -> list[str]:
         """What a viewer of the frames read so far should know, one line each."""
         lines = []
+        if self._missing:
+            lines.append(f"cut short, {self._missing} bytes are missing at its end")
         if self._decoder.lead_in:
             lines.append(
                 f"the first {self._decoder.lead_in:.2f} s, before the first key frame, "
@@ -156,10 +164,10 @@ class VideoReader:
         if jumps:
             more = f" and {len(jumps) - 1} more times" if len(jumps) > 1 else ""
             lines.append(f"the recording's clock jumps at {jumps[0]:.2f} s{more}; closed the gap")
-        if self._resized:
+        if self._upright.resized:
             lines.append(
-                f"{self._resized} frames from {self._resized_at} on had another size or pixel "
-                "format and were converted to that of the first"
+                f"{self._upright.resized} frames from {self._upright.resized_at} on had another "
+                "size or pixel format and were converted to that of the first"
             )
         return [*lines, *self._log.warnings()]
 
@@ -170,9 +178,8 @@ class VideoReader:
 
     def _set_up(self) -> None:
         """Decode up to the first frame: only that tells format, orientation and colour."""
-        stream, context = self._video, self._video.codec_context
+        stream, context = self._video, self._context
         self._last_pts: int | None = None
-        self._resized, self._resized_at = 0, ""
         self._skip = 0
         self._decoder = Decoder(
             self.path,
@@ -183,6 +190,7 @@ class VideoReader:
             self._options.on_damage,
             self._log,
             Section(self._options.start > 0, self._options.duration),
+            self._packets,
         )
         self._source = iter(self._decoder)
         self._ahead: deque[Any] = deque()
@@ -197,12 +205,17 @@ class VideoReader:
                 "copy or download it again"
             )
         first = self._ahead[-1]
-        self._refuse(first)
         colour = Colour.of(first, context, source=str(self.path))
-        self._shape = (first.width, first.height, first.format.name)
-        self._convert = Converter.to_bgr(first, colour)
-        self._converters = {self._shape: self._convert}
         orientation = orientation_of(first, stream, self.path)
+        self._upright = UprightFrames(
+            self.path,
+            first,
+            colour,
+            orientation,
+            animation=bool(set(self.container.format.name.split(",")) & _ANIMATIONS),
+            progressive=self._options.progressive,
+            stops=self._options.on_damage == "stop",
+        )
         width, height = first.width, first.height
         aspect = Fraction(context.sample_aspect_ratio or 1)
         if orientation.swaps_axes:
@@ -223,95 +236,101 @@ class VideoReader:
             rate=rate,
             frames=frames,
             duration=duration,
-            codec=context.name,
+            codec=stream.codec_context.name,
             pixel_format=first.format.name,
             colour=colour,
             orientation=orientation,
             sample_aspect_ratio=aspect,
+            samples=self._upright.samples,
         )
         self._step = max(1, round(1 / (rate * stream.time_base))) if rate else 1
 
-    def _refuse(self, frame: av.VideoFrame) -> None:
-        """Raise `VideoError` for frames that would lose something."""
-        refuse_unsupported(
-            frame,
-            source=str(self.path),
-            tags=self._video.metadata,
-            progressive=self._options.progressive,
-            animation=self._animation,
-        )
-
-    def _seek(self) -> None:
+    def _seek(self, container: Any) -> None:
         """Go to a key frame before the start, or stay at the beginning where that fails."""
-        target = float(self.origin) + self._options.start - _SEEK_MARGIN
-        if target > 0:
+        if self._options.start and self._is_file and self._begin > 0:
             with contextlib.suppress(av.error.FFmpegError, OSError):
-                self.container.seek(int(target * av.time_base))
+                container.seek(int(self._begin * av.time_base))
+
+    def _open_decoder(self, stream: Any) -> Any:
+        context = picture_decoder(stream, self.path)
+        context.thread_count = self._options.threads
+        if self._options.on_damage == "stop":
+            # The decoder then raises where it would repair.
+            context.options = {"err_detect": "explode"}
+        return context
+
+    def _open_again(self) -> tuple[Any, Iterator[Any]]:
+        """A decoder, and the packets that it gets, from the first one on."""
+        container = open_container(self.path)
+        self._again.append(container)
+        self._seek(container)
+        streams = [container.streams[s.index] for s in (self._video, *self._side)]
+        timeline = Timeline(self.origin, continuous=self._continuous)
+        packets = packets_of(container, streams, timeline, lambda _: None)
+        mine = (packet for packet in packets if packet.stream.index == self._video.index)
+        return self._open_decoder(streams[0]), mine
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames alone."""
         return (item for item in self.read() if isinstance(item, Frame))
 
-    def read(self, *, skip: int = 0) -> Iterator[Frame | Any]:
+    def read(
+        self, *, skip: int = 0, past: Sequence[Callable[[], bytes]] | None = None
+    ) -> Iterator[Frame | Any]:
         """Frames, and the packets (`av.Packet`) of `side_streams`, in the order of the file.
 
         Args:
-            skip: So many of the first frames are decoded but not converted, and have no pixels.
+            skip: So many of the first frames come without pixels.
+            past: What `take_notes` gave for the chunks that these frames are, by which they need
+                not be decoded again; empty where notes are to be made, None for none.
 
         Raises:
             VideoError: The file is damaged at this point, and damage stops; or it cannot be read.
         """
         self._skip = skip
+        self._packets.begin(past)
         while self._ahead:
             yield self._finish(self._ahead.popleft())
         for item in self._source:
             yield self._finish(item)
 
+    def take_notes(self) -> bytes | None:
+        """What a later run needs to go on with the latest frame, since the last call.
+
+        None where `read` was told to make none.
+        """
+        return self._packets.take_notes()
+
+    @property
+    def decoded_packets(self) -> int:
+        """Packets of the picture that were decoded; fewer than there are where others did it."""
+        return self._packets.decoded
+
     def _finish(self, item: Any) -> Any:
-        if isinstance(item, av.VideoFrame):
+        if isinstance(item, (av.VideoFrame, PastFrame)):
             self._skip -= 1
             return self._frame(item, wanted=self._skip < 0)
         if item.dts is None and is_cover(item.stream):
             item.pts = item.dts = 0
         return item
 
-    def _frame(self, frame: av.VideoFrame, *, wanted: bool) -> Frame:
+    def _frame(self, frame: av.VideoFrame | PastFrame, *, wanted: bool) -> Frame:
         """Convert, turn, and settle the timestamp."""
-        if frame.interlaced_frame or self._animation:
-            self._refuse(frame)
         stored = frame.pts
         durations = self._decoder.durations
         duration = durations.pop(stored, 0) if stored is not None else 0
         if len(durations) > 1024:  # a container whose packets and frames disagree
             durations.clear()
         pts = self._settle(stored)
-        convert = self._converter(frame)
-        pixels = _NO_PIXELS
-        if wanted:
-            pixels = self.info.orientation.apply(FrameBuffer(convert(frame)).pixels)
-        return Frame(pixels, pts, duration, bool(frame.key_frame))
-
-    def _converter(self, frame: av.VideoFrame) -> Converter:
-        """The conversion for a frame; one of another size is fitted to the first, as players do."""
-        shape = (frame.width, frame.height, frame.format.name)
-        if shape == self._shape:
-            return self._convert
-        if self._options.on_damage == "stop":
-            raise VideoError(
-                f"{self.path} changes its picture size or pixel format at {time_of(frame)}; "
-                "re-encode it first: ffmpeg -i IN -c:a copy OUT"
-            )
-        self._refuse(frame)
-        self._resized_at = self._resized_at or time_of(frame)
-        self._resized += 1
-        if shape not in self._converters:
-            if len(self._converters) > 8:
-                self._converters = {self._shape: self._convert}
-            width, height, _ = self._shape
-            self._converters[shape] = Converter.to_bgr(
-                frame, self.info.colour, size=(width, height)
-            )
-        return self._converters[shape]
+        parts = _NO_PARTS
+        if isinstance(frame, PastFrame):
+            self._upright.count(frame, frame.shape)
+        elif wanted:
+            parts = self._upright.parts(frame)
+        else:
+            self._upright.check(frame)
+        key = bool(frame.key_frame)
+        return Frame(parts.pixels, pts, duration, key, parts.deep, parts.alpha)
 
     def _settle(self, stored: int | None) -> int:
         """A timestamp after the last one: the file's own if it is one."""
@@ -329,15 +348,11 @@ class VideoReader:
 
     def close(self) -> None:
         """Close the file; calling twice is fine."""
-        self.container.close()
+        for container in (self.container, *self._again):
+            container.close()
 
     def __enter__(self) -> VideoReader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

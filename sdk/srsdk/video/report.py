@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from srsdk.video.damage import Damage
     from srsdk.video.pipeline import Pipeline
+    from srsdk.video.samples import Samples
     from srsdk.video.source import FrameSource
     from srsdk.video.tracks import TrackPlan
 
 
 @dataclass(frozen=True)
 class VideoReport:
-    """Account of one finished video.
+    """What was done to one finished video.
 
     Attributes:
         source: The input.
@@ -84,6 +85,7 @@ def make_report(
     target: Path,
     codec: str,
     size: tuple[int, int],
+    samples: Samples,
     wall: float,
 ) -> VideoReport:
     """The account of a pipeline that has run.
@@ -95,6 +97,7 @@ def make_report(
         target: The output.
         codec: Encoder.
         size: Width and height of the output.
+        samples: What a pixel of the output holds.
         wall: Seconds that all of it took.
     """
     info, timer = reader.info, pipeline.timer
@@ -121,5 +124,11 @@ def make_report(
         dropped_tracks=tuple(plan.dropped) if plan else (),
         repaired_timestamps=reader.repaired_timestamps,
         damage=tuple(reader.damage),
-        warnings=tuple(reader.warnings),
+        warnings=(*reader.warnings, *_shallower(info.samples, samples)),
     )
+
+
+def _shallower(held: Samples, stored: Samples) -> list[str]:
+    if stored.bits >= held.bits:
+        return []
+    return [f"its {held.bits} bits per component are stored as {stored.bits}"]

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 
 from srsdk.errors import InputError, VideoError
-from srsdk.video.colour import Colour, FrameBuffer
+from srsdk.video.colour import Colour
 from srsdk.video.info import Frame, VideoInfo
 from srsdk.video.opening import reason
 from srsdk.video.orientation import Orientation
+from srsdk.video.samples import FrameBuffer
 from srsdk.video.source import PlainOutput
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from srsdk.types import Pixels
     from srsdk.video.damage import Damage
     from srsdk.video.picture import EncodedPacket
+
+
+_NO_PIXELS: Pixels = np.empty((0, 0, 3), np.uint8)
 
 
 class PictureReader:
@@ -88,14 +93,22 @@ class PictureReader:
         """None: pictures are whole or refused."""
         return []
 
-    def read(self, *, skip: int = 0) -> Iterator[Frame]:
-        """See `FrameSource.read`.
+    def take_notes(self) -> None:
+        """Nothing is needed to go on."""
+
+    def read(
+        self, *, skip: int = 0, past: Sequence[Callable[[], bytes]] | None = None
+    ) -> Iterator[Frame]:
+        """The pictures in order, the first `skip` without pixels.
 
         Raises:
             VideoError: A picture is damaged, or not of the first one's size.
         """
         expected = (self.info.height, self.info.width)
         for number, path in enumerate(self._paths):
+            if number < skip:
+                yield Frame(_NO_PIXELS, number, 1, key=number == 0)
+                continue
             try:
                 pixels = self._bgr(path)
             except InputError as error:
@@ -106,8 +119,6 @@ class PictureReader:
                     f"{path} is {size} and the first picture {expected[1]}x{expected[0]}; "
                     "a video has one size: enhance the folder into a folder instead"
                 )
-            if number < skip:
-                pixels = pixels[:0, :0]
             yield Frame(pixels, number, 1, key=number == 0)
 
     def close(self) -> None:

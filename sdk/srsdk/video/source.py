@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from srsdk.video.samples import PLAIN
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from srsdk.types import Pixels
-    from srsdk.video.colour import FrameBuffer
     from srsdk.video.damage import Damage
     from srsdk.video.info import Frame, VideoInfo
     from srsdk.video.picture import EncodedPacket
+    from srsdk.video.samples import FrameBuffer, Samples
 
 
 class FrameSource(Protocol):
@@ -33,8 +35,14 @@ class FrameSource(Protocol):
         """The damaged spots found so far."""
         ...
 
-    def read(self, *, skip: int = 0) -> Iterator[Frame | Any]:
+    def read(
+        self, *, skip: int = 0, past: Sequence[Callable[[], bytes]] | None = None
+    ) -> Iterator[Frame | Any]:
         """The frames, and packets of other tracks between them; see `VideoReader.read`."""
+        ...
+
+    def take_notes(self) -> bytes | None:
+        """What a later run needs to go on with the latest frame; see `VideoReader`."""
         ...
 
     def close(self) -> None:
@@ -48,6 +56,11 @@ class FrameOutput(Protocol):
     @property
     def frame_size(self) -> tuple[int, int]:
         """Width and height of the frames given."""
+        ...
+
+    @property
+    def samples(self) -> Samples:
+        """What a pixel of the frames given holds."""
         ...
 
     def encode(
@@ -91,6 +104,8 @@ class FrameOutput(Protocol):
 
 class PlainOutput:
     """The parts of `FrameOutput` that an output without packets has no use for."""
+
+    samples = PLAIN
 
     def mux(self, packet: EncodedPacket) -> None:
         """Nothing: `encode` gives no packets."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from srsdk.errors import InputError, VideoError
+from srsdk.errors import VideoError
 from srsdk.video.encoding import FORMATS, LARGEST
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ def check_target(path: Path, *, overwrite: bool) -> str:
         raise VideoError(f"{path} is a folder; give the output a file name")
     if path.exists() and not overwrite:
         raise VideoError(
-            f"{path} exists already; choose another name, or overwrite it "
-            "(--overwrite, overwrite=True)"
+            f"{path} exists already; choose another name, or overwrite it with overwrite=True"
         )
     if not path.parent.is_dir():
         raise VideoError(f"{path.parent} is not a folder; create it first")
@@ -44,23 +43,19 @@ def check_size(path: Path, width: int, height: int, options: EncodeOptions) -> N
 
     Raises:
         VideoError: The picture is too large, or odd where chroma is shared by two pixels.
-        InputError: There is no such pixel format.
     """
-    pixel_format = options.pixel_format
+    pixel_format = options.pixel_format or "yuv420p"
     widest, highest = LARGEST.get(options.codec, (16384, 16384))
     if width > widest or height > highest:
         fits = [name for name, (w, h) in LARGEST.items() if width <= w and height <= h]
         other = f"choose codec {' or '.join(fits)}, " if fits else ""
         raise VideoError(
             f"{path} would be {width}x{height}, but {options.codec} ends at {widest}x{highest}; "
-            f"{other}a model of a smaller scale, or a smaller --size"
+            f"{other}a model of a smaller scale, or a smaller size"
         )
-    try:
-        layout = av.VideoFormat(pixel_format)
-    except ValueError as error:
-        raise InputError(f"pixel format {pixel_format!r} is unknown, try yuv420p") from error
+    layout = av.VideoFormat(pixel_format)
     if (width % 2 and layout.chroma_width(2) == 1) or (height % 2 and layout.chroma_height(2) == 1):
         raise VideoError(
             f"a picture of {width}x{height} does not fit {pixel_format}, which needs even sizes; "
-            "choose pixel format yuv444p, or crop the input"
+            'choose pixel_format="yuv444p", or crop the input'
         )

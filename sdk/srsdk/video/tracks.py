@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import av
-import av.error
-
 from srsdk.errors import VideoError
 from srsdk.video.conversion import Conversion, TrackOptions, conversion_of
+from srsdk.video.muxing import takes
 from srsdk.video.opening import is_cover
 
 if TYPE_CHECKING:
@@ -55,6 +52,8 @@ class TrackPlan:
         timecode: The time code of the first frame, which the QuickTime formats have a track for.
         dropped: One description per track left out.
         converted: One description per converted track.
+        through_tee: Whether a copied track gets into the file in a roundabout way only, see
+            `srsdk.video.muxing`.
 
     Raises:
         VideoError: A sound or subtitle track does not fit into this kind of file.
@@ -67,10 +66,13 @@ class TrackPlan:
         self.timecode: str | None = None
         self.dropped: list[str] = []
         self.converted: list[str] = []
+        self.through_tee = False
         self._kinds: list[str] = []
         for stream in reader.container.streams:
             if stream.index != reader.video_stream.index:
                 self._decide(stream)
+        if self.through_tee and _chapters(reader):
+            self.dropped.append("the chapters, which cannot be written beside such sound")
 
     def _decide(self, stream: Any) -> None:
         label = _label(stream)
@@ -84,6 +86,8 @@ class TrackPlan:
             self._kinds.append("data")
             return
         fits = _fits(stream, self._kind)
+        through_tee = not fits and _fits(stream, self._kind, through_tee=True)
+        fits = fits or through_tee
         conversion = conversion_of(stream, self._options, self._kind, fits=fits)
         if conversion is not None:
             self._check_conversion(conversion, label)
@@ -93,6 +97,7 @@ class TrackPlan:
         elif fits:
             self.copied.append(stream)
             self._kinds.append(stream.type)
+            self.through_tee |= through_tee
         elif stream.type in ("audio", "subtitle"):
             suffix, advice = self._path.suffix, self._advice(stream)
             raise VideoError(f"{suffix} files cannot hold {label} of the input; {advice}")
@@ -115,27 +120,29 @@ class TrackPlan:
         return len(self._kinds) - self.audio - self.subtitles
 
     def _check_conversion(self, conversion: Conversion, label: str) -> None:
-        try:
-            _start_trial(self._kind, conversion.add_to)
-        except (ValueError, OSError) as error:
+        if not takes(self._kind, conversion.add_to):
             raise VideoError(
                 f"{self._path.suffix} files cannot hold {label} of the input, converted or not; "
                 "give an output named .mkv"
-            ) from error
+            )
 
     def _advice(self, stream: Any) -> str:
         """What would work for a track that does not fit, tried out."""
         advice = []
         kinds = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}
-        others = [name for name, kind in kinds.items() if _fits(stream, kind)]
+        others = [
+            name
+            for name, kind in kinds.items()
+            if _fits(stream, kind) or _fits(stream, kind, through_tee=True)
+        ]
         if others:
             advice.append(f"give an output named {' or '.join(others)}")
         name = "audio" if stream.type == "audio" else "subtitles"
         change = TrackOptions(audio="aac", subtitles="convert")
         possible = conversion_of(stream, change, self._kind, fits=False)
         if (possible is not None and self._kind != "webm") or (possible and name == "subtitles"):
-            advice.append(f"convert it (--{name} {getattr(change, name)})")
-        advice.append(f"leave it out (--{name} none)")
+            advice.append(f'convert it with {name}="{getattr(change, name)}"')
+        advice.append(f'leave it out with {name}="none"')
         return ", or ".join(advice)
 
     def convert(self, packet: Any) -> Iterator[Any]:
@@ -168,7 +175,7 @@ class OutputTracks:
         self._targets: dict[int, Any] = {}
         self._last: dict[int, int] = {}
         container.metadata.update(clean_metadata(reader.container.metadata))
-        if hasattr(container, "set_chapters"):
+        if hasattr(container, "set_chapters") and not plan.through_tee:
             container.set_chapters(_chapters(reader))
         source = reader.video_stream
         video.metadata.update(clean_metadata(source.metadata))
@@ -241,24 +248,15 @@ def _label(stream: Any) -> str:
     return f"{kind} {stream.index} ({codec})"
 
 
-def _fits(stream: Any, kind: str) -> bool:
-    """Whether a file of this kind can hold this track, found out by starting one in memory."""
+def _fits(stream: Any, kind: str, *, through_tee: bool = False) -> bool:
+    """Whether a file of this kind can hold this track, found out by starting one."""
+    if through_tee and (stream.type != "audio" or kind != "matroska"):
+        return False
     if stream.type == "attachment":  # a file of its own, which only Matroska has room for
         return kind == "matroska" and hasattr(stream, "mimetype")
     if stream.type == "video" and not (is_cover(stream) and kind in _QUICKTIME):
         return False
-    try:
-        _start_trial(kind, lambda container: _from_template(container, stream))
-    except (ValueError, OSError, TypeError, AttributeError, RuntimeError):
-        return False
-    return True
-
-
-def _start_trial(kind: str, add: Any) -> None:
-    """Begin a file in memory with one track; raises what PyAV raises where that fails."""
-    with av.open(io.BytesIO(), "w", format=kind) as trial:
-        add(trial)
-        trial.start_encoding()
+    return takes(kind, lambda container: _from_template(container, stream), through_tee=through_tee)
 
 
 def _from_template(container: Any, stream: Any) -> Any:

@@ -15,11 +15,19 @@ import numpy as np
 
 from srsdk.errors import InputError, SrsdkError, VideoError
 from srsdk.files import part_path
-from srsdk.video.colour import Colour, FrameBuffer
+from srsdk.video.colour import Colour
 from srsdk.video.conversion import TrackOptions
 from srsdk.video.encoding import HARDWARE, HEVC, EncodeOptions, container_options
+from srsdk.video.muxing import REFUSALS, open_output
 from srsdk.video.opening import reason
-from srsdk.video.picture import EncodedPacket, PictureEncoder, PictureFormat, reordering
+from srsdk.video.picture import (
+    GLOBAL_HEADER,
+    EncodedPacket,
+    PictureEncoder,
+    PictureFormat,
+    reordering,
+)
+from srsdk.video.samples import PLAIN, FrameBuffer, Samples
 from srsdk.video.target import check_size, check_target
 from srsdk.video.tracks import OutputTracks, TrackPlan, clean_metadata, set_duration
 
@@ -67,12 +75,15 @@ class VideoWriter:
         tracks: What becomes of those; None copies them.
         overwrite: Replace a file that is there already.
         temporary: The name until then, on the same disk; None for a hidden one beside `path`.
+        samples: What a pixel of the frames given to `encode` holds; other than plain ones are
+            `FrameBuffer`s in its layout.
 
     Attributes:
         path: The output.
         width: Width of the output.
         height: Height of the output.
         frame_size: Width and height of the frames given.
+        samples: What a pixel of these holds.
         frames: Frames given to `write`.
         tracks: What becomes of the tracks beside the picture; None without a template.
 
@@ -98,15 +109,18 @@ class VideoWriter:
         tracks: TrackPlan | None = None,
         overwrite: bool = False,
         temporary: Path | None = None,
+        samples: Samples = PLAIN,
     ) -> None:
         self.path = Path(path)
         self.width, self.height = width, height
         self.frame_size = frame_size or (width, height)
+        self.samples = samples
         self.frames = 0
         self._own: FrameBuffer | None = None
         self._closed = False
         kind = check_target(self.path, overwrite=overwrite)
-        self._options = options = options or EncodeOptions.for_format(kind)
+        options = options or EncodeOptions.for_format(kind)
+        self._options = options = options.fitted(samples, self.path, "the input")
         check_size(self.path, width, height, options)
         self._stored = PictureFormat(
             width,
@@ -116,6 +130,7 @@ class VideoWriter:
             colour or Colour(),
             sample_aspect_ratio or Fraction(1),
             options,
+            samples,
         )
         if template is not None and tracks is None:
             tracks = TrackPlan(template, self.path, kind, TrackOptions())
@@ -123,11 +138,11 @@ class VideoWriter:
         self._temporary = temporary or _reserve(self.path)
         try:
             metadata = template.container.metadata if template is not None else {}
-            self._container: Any = av.open(
-                str(self._temporary.absolute()),
-                "w",
-                format=kind,
-                container_options=container_options(kind, clean_metadata(metadata)),
+            self._container: Any = open_output(
+                self._temporary,
+                kind,
+                container_options(kind, clean_metadata(metadata)),
+                through_tee=tracks is not None and tracks.through_tee,
             )
             self._stream = self._add_video()
             self._side: OutputTracks | None = None
@@ -160,6 +175,9 @@ class VideoWriter:
         if codec == "libsvtav1":
             os.environ.setdefault("SVT_LOG", "1")  # else it writes pages on stderr
         self._stored.configure(stream.codec_context)
+        stream.codec_context.flags |= GLOBAL_HEADER
+        if self.samples.alpha:
+            stream.metadata["alpha_mode"] = "1"
         if self._container.format.name in ("mp4", "mov") and codec in HEVC:
             stream.codec_context.codec_tag = "hvc1"  # Apple's players take no "hev1"
         return stream
@@ -167,7 +185,7 @@ class VideoWriter:
     def _start(self) -> None:
         try:
             self._container.start_encoding()
-        except (av.error.FFmpegError, OSError, ValueError, RuntimeError) as error:
+        except REFUSALS as error:
             if self._options.codec in HARDWARE:
                 raise VideoError(
                     f"{self._options.codec} cannot be used here ({reason(error)}): it needs "
@@ -241,11 +259,9 @@ class VideoWriter:
         Raises:
             VideoError: Writing failed, for instance on a full disk.
         """
-        stored: Any = av.Packet(packet.data)
+        stored = packet.to_packet()
         stored.stream = self._stream
         stored.time_base = self._stored.time_base
-        stored.pts, stored.dts = packet.pts, packet.dts
-        stored.is_keyframe = packet.key
         set_duration(stored, packet.duration)
         with self._failing():
             self._container.mux_one(stored)

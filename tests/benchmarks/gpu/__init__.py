@@ -11,8 +11,9 @@ engines     float16 ONNX files of the bundled generators, and TensorRT engines o
 plugin      an engine with the TensorRT plugin against one without.
 generators  each bundled generator at each size in torch and in every backend of srsdk's.
 
-`--quick` takes srsdk as it is installed and runs network, a few generators, kernels and tests/gpu
-in 150 seconds, with a limit for each and the report written after each; see quick.py.
+`--quick` takes srsdk as it is installed and runs network, a few generators with their engines,
+kernels and tests/gpu in four minutes, with a limit for each and the report written after each; see
+quick.py. Engines are of TensorRT or TensorRT-RTX, whichever is installed.
 
 Exit status: 1 where a step failed (a test, the build, a crash, wrong pixels) or a bar was measured
 and missed; 0 otherwise, also where nothing could run for want of a GPU, a compiler or a package;
@@ -47,7 +48,9 @@ DIRECTORY/report.json, also told as Markdown in report.md:
                    fps, largest_difference}], left_out: [{model, batch, width, height, runner,
                    reason}], failures: the same}
 
-`clock` is "device" (CUDA events around the work, frames already on the GPU, results left there) or
-"host" (wall clock from frames in host memory to results in host memory). `fps` is frames, not
+`clock` is "device" (CUDA events around the work, frames already on the GPU, results left there),
+"host" (wall clock from frames in host memory to results in an array of the caller's) or "stream"
+(wall clock of a batch where the next is submitted before a result is waited for; results in pinned
+memory). `fps` is frames, not
 batches, by the median. `largest_difference` is in grey levels, from torch eager.
 """

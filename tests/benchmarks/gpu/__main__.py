@@ -16,7 +16,7 @@ from srsdk import zoo
 from tests.benchmarks import gpu
 from tests.benchmarks.gpu import machine, quick, report
 from tests.benchmarks.gpu.processes import build, run_module
-from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
+from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, JsonObject, step
 from tests.benchmarks.gpu.run_tests import FOLDERS, run_tests
 from tests.benchmarks.gpu.runners import NAMES
 
@@ -35,7 +35,7 @@ def arguments() -> argparse.Namespace:
     models = [model.name for model in zoo.models()]
     parser.add_argument("directory", type=Path, help="where the report and the logs go")
     parser.add_argument("--only", nargs="+", choices=STEPS, help="these steps; others are kept")
-    parser.add_argument("--quick", action="store_true", help="150 seconds, srsdk as installed")
+    parser.add_argument("--quick", action="store_true", help="four minutes, srsdk as installed")
     parser.add_argument("--no-build", action="store_true", help="take srsdk as installed here")
     parser.add_argument("--cpu", action="store_true", help="also what needs no GPU, without one")
     parser.add_argument("--models", nargs="+", choices=models, default=models)
@@ -66,7 +66,7 @@ class Check:
         self.machine, self.commit = machine.describe(), machine.commit()
         self.limit: float = options.timeout
         self.gpu = bool(self.machine["device"])
-        self.steps: dict[str, Record] = {}
+        self.steps: dict[str, JsonObject] = {}
         self.cases = [(model, text) for model in options.models for text in options.inputs]
         self.ends = math.inf
         if options.quick:
@@ -74,13 +74,15 @@ class Check:
             self.ends = time.monotonic() + quick.TOTAL
             options.runners, options.repeats = quick.RUNNERS, quick.REPEATS
             options.seconds = quick.SECONDS
+            options.models = sorted({model for model, _ in quick.CASES})
+            options.inputs = [text for _, text in quick.CASES]
 
     def run(self) -> int:
         """Run the steps, write the report; the exit status."""
         order = quick.STEPS if self.options.quick else STEPS
         wanted = self.options.only or order
         needs_no_gpu = ("build", "tests", "engines", "generators") if self.options.cpu else ()
-        actions: dict[str, Callable[[], Record]] = {
+        actions: dict[str, Callable[[], JsonObject]] = {
             "build": self._build,
             "tests": self._tests,
             "kernels": self._kernels,
@@ -108,7 +110,7 @@ class Check:
         print("\n".join([*missed, f"{whole['verdict']}; see {self.directory / 'report.md'}"]))
         return 1 if whole["verdict"] == FAILED else 0
 
-    def _report(self) -> Record:
+    def _report(self) -> JsonObject:
         options = {key: str(value) for key, value in vars(self.options).items()}
         whole = report.assemble(self.steps, self.machine, self.commit, options)
         report.write(whole, self.directory)
@@ -121,21 +123,21 @@ class Check:
             raise TimeoutError(f"no time left of {quick.TOTAL:.0f} s")
         return min(self.limit, left)
 
-    def _tests(self) -> Record:
+    def _tests(self) -> JsonObject:
         folders = quick.FOLDERS if self.options.quick else FOLDERS
         return run_tests(self._python(), self.directory, self._timeout(), folders)
 
-    def _kernels(self) -> Record:
+    def _kernels(self) -> JsonObject:
         more = ["--repeats", str(quick.KERNEL_REPEATS)] if self.options.quick else []
         return self._module("kernels", *more)
 
-    def _tried(self, action: Callable[[], Record]) -> Record:
+    def _tried(self, action: Callable[[], JsonObject]) -> JsonObject:
         try:
             return action()
         except Exception as error:  # the report is written whatever happens
             return step(FAILED, f"{type(error).__name__}: {error}")
 
-    def _build(self) -> Record:
+    def _build(self) -> JsonObject:
         if self.options.no_build:
             return step(COULD_NOT, "--no-build: srsdk as it is installed")
         return build(self.directory, self.options.timeout)
@@ -149,24 +151,24 @@ class Check:
                 return Path(made)
         return Path(sys.executable)
 
-    def _module(self, name: str, *more: str, suffix: str = "") -> Record:
+    def _module(self, name: str, *more: str, suffix: str = "") -> JsonObject:
         output = self.kept / f"{name}{suffix}-run.json"
         return run_module(self._python(), name, output, *more, timeout=self._timeout())
 
-    def _engines(self) -> Record:
+    def _engines(self) -> JsonObject:
         more = [] if self.gpu else ["--no-engines"]
         return self._module(
             "engines", "--models", *self.options.models, "--inputs", *self.options.inputs, *more
         )
 
-    def _plugin(self) -> Record:
+    def _plugin(self) -> JsonObject:
         # The one bundled generator with a sub-pixel block inside.
         return self._module("plugin", "--inputs", *self.options.inputs)
 
-    def _generators(self) -> Record:
+    def _generators(self) -> JsonObject:
         engines = self.kept / "engines.json"
         made = json.loads(engines.read_text("utf-8"))["result"] if engines.is_file() else {}
-        result: dict[str, list[Record]] = {"rows": [], "left_out": [], "failures": []}
+        result: dict[str, list[JsonObject]] = {"rows": [], "left_out": [], "failures": []}
         reasons: list[str] = []
         options = self.options
         # A process for each case, so that one that crashes takes no other with it; starting one

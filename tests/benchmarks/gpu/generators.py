@@ -16,7 +16,7 @@ from srsdk import zoo
 from srsdk.errors import InputError, ModelFormatError
 from srsdk.timing import Turns, summarise
 from srsdk.types import Pixels
-from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
+from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, JsonObject, step
 from tests.benchmarks.gpu.runners import CPU, NAMES, TORCH, Runner, open_all
 
 WARM_UP = 3
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--files", default="{}", help="JSON: model: {onnx, engine}")
     options = parser.parse_args()
     files, cases = json.loads(options.files), options.cases
-    records: list[Record] = []
+    records: list[JsonObject] = []
     for model, text in zip(cases[::2], cases[1::2], strict=True):
         race = Race(model, text, files.get(model, {}))
         race.open(options.runners)
@@ -47,9 +47,9 @@ def main() -> None:
         options.output.write_text(json.dumps(together(records), indent=2) + "\n", "utf-8")
 
 
-def together(records: list[Record]) -> Record:
+def together(records: list[JsonObject]) -> JsonObject:
     """The record of several cases."""
-    result: Record = {
+    result: JsonObject = {
         key: [row for record in records for row in record["result"].get(key, [])]
         for key in ("rows", "left_out", "failures")
     }
@@ -62,15 +62,15 @@ def together(records: list[Record]) -> Record:
 class Race:
     """One model at one size, and those that run it."""
 
-    def __init__(self, model: str, text: str, files: Record) -> None:
+    def __init__(self, model: str, text: str, files: JsonObject) -> None:
         self.model, self.files = Path(zoo.find(model)), files
         count, width, height = size(text)
         self.batch = picture(count, width, height)
         self.where = {"model": model, "batch": count, "width": width, "height": height}
         self.runners: list[Runner] = []
         self.seconds: dict[str, list[float]] = {}
-        self.left_out: list[Record] = []
-        self.failures: list[Record] = []
+        self.left_out: list[JsonObject] = []
+        self.failures: list[JsonObject] = []
 
     def open(self, names: list[str]) -> None:
         """Make the runners and warm them up."""
@@ -108,18 +108,18 @@ class Race:
                     self.runners.remove(runner)
                     self._drop(runner.name, error)
 
-    def record(self) -> Record:
+    def record(self) -> JsonObject:
         """What it came to, as a step."""
         eager = next((runner for runner in self.runners if runner.name == "torch eager"), None)
         reference = None if eager is None else eager.result()
         rows = [self._row(runner, reference) for runner in self.runners]
-        result: Record = {"rows": rows, "left_out": self.left_out, "failures": self.failures}
+        result: JsonObject = {"rows": rows, "left_out": self.left_out, "failures": self.failures}
         if self.failures:
             reasons = [f"{item['runner']}: {item['reason']}" for item in self.failures]
             return step(FAILED, "; ".join(reasons), **result)
         return step(PASSED, **result) if rows else step(COULD_NOT, "nothing runs it", **result)
 
-    def _row(self, runner: Runner, reference: Pixels | None) -> Record:
+    def _row(self, runner: Runner, reference: Pixels | None) -> JsonObject:
         off = "" if reference is None else difference(runner.result(), reference)
         if off != "" and int(off) > OFF:
             reason = f"wrong pixels: {off} grey levels from torch eager"

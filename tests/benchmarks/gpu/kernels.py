@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
+from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, JsonObject, step
 
 try:
     import torch
@@ -48,10 +48,10 @@ def main() -> None:
     options.output.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
 
 
-def measure_all(repeats: int) -> Record:
+def measure_all(repeats: int) -> JsonObject:
     """Every kernel, in both float types."""
     torch.manual_seed(1)
-    rows: list[Record] = []
+    rows: list[JsonObject] = []
     for make in (pack, unpack, pixel_shuffle, pixel_shuffle_prelu, blend):
         for dtype in (torch.float16, torch.float32) if make is not blend else (torch.uint8,):
             try:

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from srsdk.cuda.driver import find_gpu
-from tests.benchmarks.gpu.report import Record
+from tests.benchmarks.gpu.report import JsonObject
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = (
@@ -19,7 +19,7 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def describe() -> Record:
+def describe() -> JsonObject:
     """Device, driver and versions; "" for what is not there."""
     device = find_gpu()
     nvcc = re.search(r"release ([\d.]+)", _said("nvcc", "--version"))

@@ -24,7 +24,7 @@ from srsdk.backends.cuda_native import read_chain
 from srsdk.onnxfile import read
 from srsdk.spec import ModelSpec
 from tests.benchmarks.gpu.generators import picture, size
-from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
+from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, JsonObject, step
 
 try:
     import torch
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="JSON file to write")
     parser.add_argument("--repeats", type=int, default=30, help="graphs of each")
     options = parser.parse_args()
-    rows: list[Record] = []
+    rows: list[JsonObject] = []
     record = step(COULD_NOT, missing)
     options.output.write_text(json.dumps(record), "utf-8")
     if missing:
@@ -108,7 +108,7 @@ def subjects() -> Iterator[tuple[Subject, tuple[str, ...]]]:
         yield Subject(name, layers, 4, "bilinear", True, None), (text,)
 
 
-def measure(subject: Subject, text: str, repeats: int) -> Record:
+def measure(subject: Subject, text: str, repeats: int) -> JsonObject:
     """Pixels and time of one network at one size."""
     count, width, height = size(text)
     network = cuda.Network(
@@ -131,7 +131,7 @@ def measure(subject: Subject, text: str, repeats: int) -> Record:
     )
     call()
     torch.cuda.synchronize()
-    row: Record = {
+    row: JsonObject = {
         "model": subject.name,
         "input": text,
         "launches": network.describe(count, height, width).splitlines(),

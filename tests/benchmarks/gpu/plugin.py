@@ -21,7 +21,7 @@ from srsdk.tensorrt.flavour import find_flavour
 from srsdk.tensorrt.profiles import profiles
 from srsdk.timing import interleave, summarise
 from tests.benchmarks.gpu.generators import picture, size
-from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
+from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, JsonObject, step
 from tests.benchmarks.gpu.runners import backend
 
 WORTH = 0.97
@@ -68,7 +68,7 @@ def build(model: Path, folder: Path, inputs: list[str], precision: Precision) ->
     return engines
 
 
-def compare(engines: dict[str, Path], text: str, rounds: int) -> Record:
+def compare(engines: dict[str, Path], text: str, rounds: int) -> JsonObject:
     """Medians of both at one size, and whether the plugin is worth it there."""
     count, width, height = size(text)
     batch = picture(count, width, height)

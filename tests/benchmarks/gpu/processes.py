@@ -14,17 +14,19 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.benchmarks.gpu.machine import ROOT
-from tests.benchmarks.gpu.report import COULD_NOT, FAILED, Record, step
+from tests.benchmarks.gpu.report import COULD_NOT, FAILED, JsonObject, step
 
 
-def run_module(python: Path, module: str, output: Path, *arguments: str, timeout: float) -> Record:
+def run_module(
+    python: Path, module: str, output: Path, *arguments: str, timeout: float
+) -> JsonObject:
     """Run `python -m tests.benchmarks.gpu.MODULE`, which writes its record to `output`."""
     output.unlink(missing_ok=True)
     name = f"tests.benchmarks.gpu.{module}"
     log = output.with_suffix(".log")
     reason = run_logged([str(python), "-m", name, str(output), *arguments], log, timeout)
     if output.is_file():
-        record: Record = json.loads(output.read_text("utf-8"))
+        record: JsonObject = json.loads(output.read_text("utf-8"))
         if reason:  # it got so far, and was then ended, or crashed
             reasons = filter(None, (record["reason"], reason))
             record |= {"status": FAILED, "reason": "; ".join(reasons)}
@@ -89,7 +91,7 @@ def overlay(directory: Path) -> Path:
     return python
 
 
-def build(directory: Path, timeout: float) -> Record:
+def build(directory: Path, timeout: float) -> JsonObject:
     """Build srsdk with CUDA and install it into an environment of its own."""
     from shutil import which
 

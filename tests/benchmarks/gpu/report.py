@@ -7,12 +7,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-Record = dict[str, Any]
+JsonObject = dict[str, Any]
+"""What a step found, as report.json has it."""
 
 PASSED, FAILED, COULD_NOT = "passed", "failed", "could not run"
 
 
-def step(status: str, reason: str = "", **result: Any) -> Record:
+def step(status: str, reason: str = "", **result: Any) -> JsonObject:
     """What a step came to."""
     return {"status": status, "reason": reason, "result": result}
 
@@ -21,7 +22,9 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def assemble(steps: dict[str, Record], machine: Record, commit: str, options: Record) -> Record:
+def assemble(
+    steps: dict[str, JsonObject], machine: JsonObject, commit: str, options: JsonObject
+) -> JsonObject:
     """The whole report from its steps."""
     bars = [*_bars(steps), *_goals(steps)]
     failed = any(record["status"] == FAILED for record in steps.values())
@@ -41,18 +44,18 @@ def assemble(steps: dict[str, Record], machine: Record, commit: str, options: Re
     }
 
 
-def write(report: Record, directory: Path) -> None:
+def write(report: JsonObject, directory: Path) -> None:
     """Write report.json and report.md."""
     (directory / "report.json").write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     (directory / "report.md").write_text(markdown(report), "utf-8")
 
 
-def _rows(steps: dict[str, Record], name: str, key: str = "rows") -> list[Record]:
-    rows: list[Record] = steps.get(name, {}).get("result", {}).get(key, [])
+def _rows(steps: dict[str, JsonObject], name: str, key: str = "rows") -> list[JsonObject]:
+    rows: list[JsonObject] = steps.get(name, {}).get("result", {}).get(key, [])
     return rows
 
 
-def _bars(steps: dict[str, Record]) -> Any:
+def _bars(steps: dict[str, JsonObject]) -> Any:
     for row in _rows(steps, "kernels"):
         what = f"{row['kernel']}, {row['shape']}"
         for key, bar, unit in (
@@ -69,7 +72,7 @@ def _bars(steps: dict[str, Record]) -> Any:
                 }
 
 
-def _goals(steps: dict[str, Record]) -> Any:
+def _goals(steps: dict[str, JsonObject]) -> Any:
     for row in _rows(steps, "network"):
         if row.get("goal_ms") and "p50_ms" in row:
             yield {
@@ -80,7 +83,7 @@ def _goals(steps: dict[str, Record]) -> Any:
             }
 
 
-def _could_not_run(steps: dict[str, Record]) -> Any:
+def _could_not_run(steps: dict[str, JsonObject]) -> Any:
     for name, record in steps.items():
         if record["status"] != PASSED and record["reason"]:
             yield {"what": name, "reason": record["reason"]}
@@ -100,7 +103,7 @@ def _could_not_run(steps: dict[str, Record]) -> Any:
         yield {"what": f"{what}, {', '.join(sizes)}", "reason": reason}
 
 
-def markdown(report: Record) -> str:
+def markdown(report: JsonObject) -> str:
     """One page: machine, verdict, tables, and what could not run."""
     machine, steps = report["machine"], report["steps"]
     page = [f"# GPU check: {machine.get('device') or 'no GPU'}", ""]
@@ -133,7 +136,7 @@ def markdown(report: Record) -> str:
     return "\n".join(page)
 
 
-def _tests(result: Record) -> list[str]:
+def _tests(result: JsonObject) -> list[str]:
     if not result:
         return []
     counts = ", ".join(f"{result[key]} {key}" for key in ("passed", "failed", "errors", "skipped"))
@@ -147,7 +150,7 @@ def _tests(result: Record) -> list[str]:
     ]
 
 
-def _kernels(rows: list[Record]) -> list[str]:
+def _kernels(rows: list[JsonObject]) -> list[str]:
     if not rows:
         return []
     cells = [
@@ -180,7 +183,7 @@ def _against(value: float | None, bar: float | None, form: str) -> tuple[str, st
     return (text if value >= bar else f"**{text}, missed**"), form.format(bar)
 
 
-def _network(rows: list[Record]) -> list[str]:
+def _network(rows: list[JsonObject]) -> list[str]:
     if not rows:
         return []
     cells = [
@@ -207,7 +210,7 @@ def _network(rows: list[Record]) -> list[str]:
     ]
 
 
-def _plugin(rows: list[Record]) -> list[str]:
+def _plugin(rows: list[JsonObject]) -> list[str]:
     if not rows:
         return []
     cells = [
@@ -232,7 +235,7 @@ def _plugin(rows: list[Record]) -> list[str]:
     ]
 
 
-def _generators(rows: list[Record]) -> list[str]:
+def _generators(rows: list[JsonObject]) -> list[str]:
     if not rows:
         return []
     cells = [
@@ -253,8 +256,10 @@ def _generators(rows: list[Record]) -> list[str]:
         "## Generators",
         "",
         'Clock "device": CUDA events, frames and results stay on the GPU. "host": wall clock from',
-        "frames in host memory to results in host memory, transfers included. Runners took turns;",
-        "warm-up is left out. off: largest difference from torch eager, in grey levels.",
+        "frames in host memory to results in host memory, transfers included. Clock",
+        '"stream": the same, of a batch while another is in flight, with results in pinned memory.',
+        "Runners took turns; warm-up is left out. off: largest difference from torch eager, in",
+        "grey levels.",
         "",
         *_table(head, cells, right=set(range(4, 10))),
     ]

@@ -9,14 +9,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.benchmarks.gpu.processes import run_logged
-from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, Record, step
+from tests.benchmarks.gpu.report import COULD_NOT, FAILED, PASSED, JsonObject, step
 
 FOLDERS = ("tests/gpu", "tests/export")
 
 
 def run_tests(
     python: Path, directory: Path, timeout: float, folders: Sequence[str] = FOLDERS
-) -> Record:
+) -> JsonObject:
     """Run them; the outcomes come from pytest's JUnit file, tests.xml, or from its log."""
     results = directory / "tests.xml"
     results.unlink(missing_ok=True)
@@ -30,10 +30,10 @@ def run_tests(
     return read_junit(results, reason)
 
 
-def read_log(log: Path) -> Record:
+def read_log(log: Path) -> JsonObject:
     """What the log of a run that was cut off says: outcomes, and which tests failed."""
     counts: Counter[str] = Counter()
-    failures: list[Record] = []
+    failures: list[JsonObject] = []
     for line in log.read_text("utf-8", "replace").splitlines():
         found = re.match(r"(tests/\S+::.+?) (PASSED|FAILED|ERROR|SKIPPED)", line)
         if found:
@@ -45,10 +45,10 @@ def read_log(log: Path) -> Record:
     return {**counted, "failures": failures, "skips": []}
 
 
-def read_junit(results: Path, reason: str = "") -> Record:
+def read_junit(results: Path, reason: str = "") -> JsonObject:
     """What a JUnit file says, as a step; `reason`: why pytest's exit status was not 0."""
     counts: Counter[str] = Counter()
-    failures: list[Record] = []
+    failures: list[JsonObject] = []
     skips: Counter[str] = Counter()
     for case in ElementTree.parse(results).iter("testcase"):
         outcome, message = "passed", ""
@@ -64,7 +64,7 @@ def read_junit(results: Path, reason: str = "") -> Record:
         elif outcome != "passed":
             name = f"{case.get('classname', '')}.{case.get('name', '')}"
             failures.append({"test": name, "message": first[:300]})
-    result: Record = {
+    result: JsonObject = {
         **{name: counts[name] for name in ("passed", "failed", "errors", "skipped")},
         "failures": failures,
         "skips": [{"reason": text, "tests": count} for text, count in skips.most_common()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,20 @@ from typing import Any
 import numpy as np
 
 from srsdk.backends import BACKENDS, open_backend
-from srsdk.types import Pixels
-from tests.benchmarks.gpu.report import Record
+from srsdk.types import Backend, DeviceBackend, Future, Pixels
+from tests.benchmarks.gpu.report import JsonObject
 
 ENGINES = {"tensorrt"}  # backends that take an engine
 HALVES = {"onnxruntime-cuda"}  # backends that take an ONNX file in float16
 TORCH = ("torch eager", "torch eager, with transfers", "torch.compile", "torch + CUDA graph")
 CPU = ("onnxruntime", "native")
-NAMES = (*TORCH, *(f"srsdk {name}" for name in BACKENDS if name != "bicubic"))
+STREAM = ", stream"  # the same backend, with batches in flight
+IN_FLIGHT, STREAMED = 2, 8  # batches in flight, batches of a turn
+NAMES = (
+    *TORCH,
+    *(f"srsdk {name}" for name in BACKENDS if name != "bicubic"),
+    *(f"srsdk {name}{STREAM}" for name in ("cuda-native", "torch", "tensorrt")),
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class Runner:
 
     Attributes:
         name: One of `NAMES`.
-        clock: "device" or "host".
+        clock: "device", "host" or "stream".
         turn: Runs it once; the seconds that took.
         result: The pixels of the last turn.
     """
@@ -52,16 +59,38 @@ def on_host(name: str, call: Callable[[], Pixels]) -> Runner:
     return Runner(name, "host", turn, lambda: last[0])
 
 
-def backend(name: str, model: Path, batch: Pixels) -> Runner:
+def backend(name: str, model: Path, batch: Pixels, *, stream: bool = False) -> Runner:
     """A backend of srsdk's, whatever raises what it raises."""
     # The others have one arithmetic each; compared is the same network, so not int8 here.
     opened = open_backend(
         name, model, color="rgb", precision="fp32" if name == "native" else "auto"
     )
+    if stream:
+        return streamed(f"srsdk {name}{STREAM}", opened, batch)
     scale = opened.info.spec.scale
     count, height, width, _ = batch.shape
     out = np.empty((count, height * scale, width * scale, 3), np.uint8)
     return on_host(f"srsdk {name}", lambda: opened.run(batch, out))
+
+
+def streamed(name: str, opened: Backend, batch: Pixels) -> Runner:
+    """Wall clock of a batch where the next ones are submitted before its result is waited for."""
+    if not isinstance(opened, DeviceBackend):
+        raise ImportError("this backend has no batches in flight on this machine")
+    last: list[Pixels] = []
+
+    def turn() -> float:
+        futures: deque[Future] = deque()
+        started = perf_counter()
+        for _ in range(STREAMED):
+            if len(futures) == IN_FLIGHT:
+                last[:] = [futures.popleft().result()]
+            futures.append(opened.submit(batch))
+        while futures:
+            last[:] = [futures.popleft().result()]
+        return (perf_counter() - started) / STREAMED
+
+    return Runner(name, "stream", turn, lambda: last[0])
 
 
 class Torch:
@@ -135,7 +164,7 @@ class Torch:
 
 
 def open_all(
-    names: list[str], model: Path, files: Record, batch: Pixels
+    names: list[str], model: Path, files: JsonObject, batch: Pixels
 ) -> Iterator[tuple[str, Runner | Exception]]:
     """Each runner, or why there is none."""
     shared: list[Torch] = []
@@ -146,8 +175,11 @@ def open_all(
                     shared.append(Torch(model, batch))
                 yield name, shared[0].runner(name)
                 continue
-            kind = name.removeprefix("srsdk ")
+            kind = name.removeprefix("srsdk ").removesuffix(STREAM)
             file = files.get("engine" if kind in ENGINES else "onnx" if kind in HALVES else "", "")
-            yield name, backend(kind, Path(file) if file else model, batch)
+            if kind in ENGINES and not file:
+                raise ImportError("the step engines made no engine of this model")
+            path = Path(file) if file else model
+            yield name, backend(kind, path, batch, stream=name.endswith(STREAM))
         except Exception as error:  # one that cannot run must not stop the others
             yield name, error

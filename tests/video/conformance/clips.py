@@ -29,6 +29,8 @@ class Clip:
         after: What is done to the file then.
         exact: Whether frames and times must be those that FFprobe sees in the clip.
         colour: Whether the result's samples can be compared with the clip's.
+        bits: Bits of a component that the result must have.
+        alpha: Whether the result must have the clip's transparency.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Clip:
     after: Callable[[Path], None] | None = field(default=None, compare=False)
     exact: bool = True
     colour: bool = True
+    bits: int = 8
+    alpha: bool = False
 
     def make(self, folder: Path) -> Path:
         """Write it and return its path."""
@@ -139,6 +143,9 @@ def _tag(matrix: str, primaries: str, transfer: str, *, full: bool = False) -> s
 
 
 AAC = "aac -b:a 96k"
+X265 = "-c:v libx265 -x265-params log-level=error"
+FINE = "format=yuv420p10le,geq=lum='lum(X,Y)+mod(X+2*Y,4)':cb='cb(X,Y)':cr='cr(X,Y)'"
+CLEAR = "format=yuva420p,geq=lum='lum(X,Y)':cb='cb(X,Y)':cr='cr(X,Y)':a='255*X/W'"
 VFR = "setpts='N/25/TB+mod(N\\,3)*0.013/TB+gt(N\\,8)*0.4/TB'"
 
 CONTAINERS = [
@@ -214,7 +221,15 @@ TRACKS = [
          more="-attach {folder}/side.txt -metadata:s:t mimetype=text/plain"),
     Clip("chapters.mp4", inputs="-i {folder}/side.meta", more="-map 0:v -map_metadata 1"),
     Clip("timecode.mov", more="-timecode 01:00:00:00", target=".mov"),
-    Clip("no-place.avi", "-c:v mpeg4", ("adpcm_ms",), target=".mkv", refused="--audio aac"),
+    Clip("truehd.mkv", sounds=("truehd -strict -2",), target=".mkv"),
+    Clip("dts.mkv", sounds=("dca -strict -2",), target=".mkv"),
+    Clip("adpcm.avi", "-c:v mpeg4", ("adpcm_ms",), target=".mkv"),
+    Clip("ima.avi", "-c:v mpeg4", ("adpcm_ima_wav", "libmp3lame"), target=".mkv"),
+    Clip("wma1.wmv", "-c:v wmv2 -b:v 1M", ("wmav1",), target=".mkv"),
+    Clip("wma2.mkv", sounds=("wmav2", AAC), inputs="-i {folder}/side.srt", more="-c:s srt",
+         target=".mkv"),
+    Clip("no-place.avi", "-c:v mpeg4", ("adpcm_ms",), refused='named .mkv.*audio="aac"'),
+    Clip("truehd-mp4.mkv", sounds=("truehd -strict -2",), refused='named .mkv.*audio="aac"'),
 ]  # fmt: skip
 
 PICTURES = [
@@ -233,13 +248,30 @@ PICTURES = [
          colour=False),
     Clip("rotated.mp4", colour=False,
          after=_rewrite("-i", "IN", "-c", "copy", "-metadata:s:v:0", "rotate=90")),
-    Clip("ten-bit.mkv", f"{X264} -pix_fmt yuv420p10le", target=".mkv", refused="8 bits"),
+    Clip("ten-bit.mkv", f"{X264} -pix_fmt yuv420p10le", filters=FINE, target=".mkv", bits=10),
+    Clip("ten-bit.mp4", f"{X265} -pix_fmt yuv420p10le", (AAC,), filters=FINE, bits=10),
+    Clip("full-10.mkv", f"{_tag('bt709', 'bt709', 'bt709', full=True)} -pix_fmt yuv420p10le",
+         filters=f"{FINE},scale=out_range=pc", target=".mkv", bits=10),
+    Clip("bt2020-10.mp4", f"{_tag('bt2020nc', 'bt2020', 'bt2020-10')} -pix_fmt yuv420p10le",
+         filters=FINE, bits=10),
+    Clip("prores.mov", "-c:v prores_ks -profile:v 3", filters=FINE, target=".mov", bits=10),
+    Clip("deep.mkv", "-c:v ffv1 -pix_fmt yuv444p10le", filters=FINE, target=".mkv", bits=10),
+    Clip("rgb-10.mkv", "-c:v ffv1 -pix_fmt gbrp10le", filters=FINE, target=".mkv", bits=10,
+         colour=False),
+    Clip("ten-bit.webm", "-c:v libaom-av1 -cpu-used 8 -b:v 1M -pix_fmt yuv420p10le",
+         filters=FINE, target=".webm", refused="libsvtav1"),
     Clip("pq.mp4", _tag("bt2020nc", "bt2020", "smpte2084"), refused="HDR"),
     Clip("hlg.mp4", _tag("bt2020nc", "bt2020", "arib-std-b67"), refused="HDR"),
-    Clip("alpha.webm", "-c:v libvpx-vp9 -b:v 1M -pix_fmt yuva420p", target=".webm",
-         filters="format=yuva420p", refused="transparency"),
-    Clip("alpha.mov", "-c:v qtrle -pix_fmt argb", filters="format=argb", target=".mov",
-         refused="transparency"),
+    Clip("alpha.webm", "-c:v libvpx-vp9 -crf 4 -b:v 0 -pix_fmt yuva420p", ("libopus",),
+         target=".webm", filters=CLEAR, colour=False, alpha=True),
+    Clip("alpha-8.webm", "-c:v libvpx -crf 4 -b:v 4M -auto-alt-ref 0 -pix_fmt yuva420p",
+         target=".webm", filters=CLEAR, colour=False, alpha=True),
+    Clip("alpha.mov", "-c:v qtrle -pix_fmt argb", filters=f"{CLEAR},format=argb",
+         target=".webm", colour=False, alpha=True),
+    Clip("alpha.mkv", "-c:v libvpx-vp9 -b:v 1M -pix_fmt yuva420p", target=".mp4",
+         filters=CLEAR, refused="transparency"),
+    Clip("alpha-qtrle.mov", "-c:v qtrle -pix_fmt argb", filters=f"{CLEAR},format=argb",
+         target=".mov", refused="transparency"),
     Clip("interlaced.mp4", f"{X264} -flags +ildct -x264-params tff=1", refused="interlaced"),
 ]  # fmt: skip
 

@@ -46,7 +46,7 @@ def look(path: Path) -> Seen:
     tracks: dict[str, list[str]] = {}
     starts: dict[str, float] = {}
     numbers: dict[int, str] = {}
-    for packet in packets["packets"]:
+    for packet in sorted(packets["packets"], key=lambda packet: int(packet["stream_index"])):
         if packet.get("codec_type") not in ("audio", "subtitle") or int(packet["size"]) < 3:
             continue
         index = int(packet["stream_index"])
@@ -65,7 +65,9 @@ def _probe(path: Path, *options: str) -> Any:
     return json.loads(subprocess.run(command, capture_output=True, check=True).stdout or "{}")
 
 
-def judge(source: Path, result: Path, *, scale: int, colour: bool) -> dict[str, bool]:
+def judge(
+    source: Path, result: Path, *, scale: int, colour: bool, bits: int = 8, alpha: bool = False
+) -> dict[str, bool]:
     """What of a clip is right in its result.
 
     Args:
@@ -73,9 +75,11 @@ def judge(source: Path, result: Path, *, scale: int, colour: bool) -> dict[str, 
         result: What became of it.
         scale: Size of the result over that of the clip.
         colour: Whether to compare samples.
+        bits: Bits of a component that the result must have, in which samples are compared.
+        alpha: Whether to compare the transparency.
 
     Returns:
-        For "frames", "times", "tracks", "sync" and "colour" whether it is right.
+        For "frames", "times", "tracks", "sync", "colour" and so on whether it is right.
     """
     before, after = look(source), look(result)
     marks = {"frames": len(before.times) == len(after.times) > 0}
@@ -88,7 +92,12 @@ def judge(source: Path, result: Path, *, scale: int, colour: bool) -> dict[str, 
     ]
     marks["sync"] = max(gaps, default=0.0) < 2 * TOLERANCE
     if colour:
-        marks["colour"] = _colour_error(source, result, scale) <= 1.0
+        marks["colour"] = _error(source, result, scale, f"yuv420p{'10le' * (bits > 8)}") <= 1.0
+    if bits > 8:
+        stored = _probe(result, "-select_streams", "v:0", "-show_entries", "stream=pix_fmt")
+        marks["bits"] = f"p{bits}" in stored["streams"][0]["pix_fmt"]
+    if alpha:
+        marks["alpha"] = _error(source, result, scale, "gray") <= 1.0
     return marks
 
 
@@ -99,26 +108,38 @@ def _same_times(before: list[float], after: list[float]) -> bool:
     return bool(np.nanmax(errors) < TOLERANCE) and abs(shift) < 0.1
 
 
-def _samples(path: Path, scale: int) -> Any:
-    """The first frames' Y'CbCr samples as stored, made smaller by averages."""
-    command = ["ffmpeg", "-v", "error", "-noautorotate", "-i", str(path), "-frames:v", "5"]
-    command += ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-"]
-    raw = np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.uint8)
+def _samples(path: Path, scale: int, pixel_format: str) -> Any:
+    """The first frames' samples as stored, made smaller by averages; "gray": the transparency."""
+    command = ["ffmpeg", "-v", "error", "-noautorotate"]
+    if pixel_format == "gray" and path.suffix == ".webm":
+        command += ["-c:v", {"vp8": "libvpx", "vp9": "libvpx-vp9"}[_codec(path)]]
+    command += ["-i", str(path), "-frames:v", "5"]
+    if pixel_format == "gray":
+        command += ["-vf", "alphaextract"]
+    command += ["-f", "rawvideo", "-pix_fmt", pixel_format, "-"]
+    raw: Any = subprocess.run(command, capture_output=True, check=True).stdout
+    raw = np.frombuffer(raw, "<u2" if pixel_format.endswith("le") else np.uint8)
     width, height = 64 * scale, 48 * scale
-    frames = raw.reshape(-1, width * height * 3 // 2)
+    sizes = [(width, height)]
+    if pixel_format != "gray":
+        sizes += [(width // 2, height // 2)] * 2
     planes = []
-    for frame in frames:
-        cuts = np.split(frame, [width * height, width * height * 5 // 4])
-        for plane, (w, h) in zip(
-            cuts, [(width, height), *[(width // 2, height // 2)] * 2], strict=True
-        ):
+    for frame in raw.reshape(-1, sum(w * h for w, h in sizes)):
+        ends = np.cumsum([w * h for w, h in sizes])[:-1]
+        for plane, (w, h) in zip(np.split(frame, ends), sizes, strict=True):
             blocks = plane.reshape(h // scale, scale, w // scale, scale).astype(float)
             planes.append(blocks.mean(axis=(1, 3)).ravel())
     return np.concatenate(planes)
 
 
-def _colour_error(source: Path, result: Path, scale: int) -> float:
+def _codec(path: Path) -> str:
+    shown = _probe(path, "-select_streams", "v:0", "-show_entries", "stream=codec_name")
+    return str(shown["streams"][0]["codec_name"])
+
+
+def _error(source: Path, result: Path, scale: int, pixel_format: str) -> float:
     """Mean difference of samples in levels."""
-    before, after = _samples(source, 1), _samples(result, scale)
+    before = _samples(source, 1, pixel_format)
+    after = _samples(result, scale, pixel_format)
     count = min(len(before), len(after))
     return float(np.abs(before[:count] - after[:count]).mean()) if count else 255.0

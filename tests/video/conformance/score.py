@@ -20,7 +20,7 @@ from tests.video.conformance.clips import CLIPS, Clip
 from tests.video.conformance.judge import judge, look
 from tests.video.conformance.test_conformance import Doubler
 
-MARKS = ("frames", "times", "tracks", "sync", "colour")
+MARKS = ("frames", "times", "tracks", "sync", "colour", "bits", "alpha")
 
 
 def by_srsdk(source: Path, result: Path) -> None:
@@ -81,7 +81,7 @@ def score(clip: Clip, source: Path, result: Path, tool: Callable[[Path, Path], N
         return "not judged"
     if not clip.exact:
         return "right" if len(look(result).times) > 20 else "frames"
-    marks = judge(source, result, scale=2, colour=clip.colour)
+    marks = judge(source, result, scale=2, colour=clip.colour, bits=clip.bits, alpha=clip.alpha)
     return ", ".join(name for name in MARKS if not marks.get(name, True)) or "right"
 
 

@@ -65,7 +65,7 @@ def test_clip(tmp_path: Path, clip: Clip) -> None:
         return
     report = enhance_video(source, result, Doubler(), encode=_encoding(clip))
     if clip.exact:
-        marks = judge(source, result, scale=2, colour=clip.colour)
+        marks = judge(source, result, scale=2, colour=clip.colour, bits=clip.bits, alpha=clip.alpha)
         assert all(marks.values()), (marks, look(source), look(result))
         assert report.warnings == ()
     else:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srtrain.models.descriptor import CHIP_SIDE, FaceDescriptor
+from srtrain.models.descriptor import CHIP_SIDE, DescriptorNetwork
 
 FFHQ_CHIP = (0.503, 0.607, 0.69)
 """Centre (x, y) and side of dlib's aligned chip in an FFHQ-aligned face, as shares of its side.
@@ -25,7 +25,7 @@ class IdentityLoss(nn.Module):
     """
 
     def __init__(
-        self, descriptor: FaceDescriptor, chip: tuple[float, float, float] = FFHQ_CHIP
+        self, descriptor: DescriptorNetwork, chip: tuple[float, float, float] = FFHQ_CHIP
     ) -> None:
         super().__init__()
         self.descriptor, self.chip = descriptor, chip

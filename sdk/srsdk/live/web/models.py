@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from srsdk import zoo
 from srsdk.errors import InputError
+from srsdk.live.live import Live
+from srsdk.stream import check_strength
 from srsdk.upscaler import Upscaler
 
 
 @dataclass(frozen=True)
-class Choice:
+class PageModel:
     """A model on the page.
 
     Attributes:
@@ -26,17 +29,19 @@ class Choice:
 
 
 class Models:
-    """Upscalers by name; for several threads.
+    """Upscalers by name, and how they run; for several threads.
 
     Args:
         model: The one that the page begins with.
         faces: Its face model; None: the bundled one of its scale, if there is one.
-        backend: As for `Upscaler`.
-        threads: As for `Upscaler`.
+        open_upscaler: Opens a model and its face model; None: `Upscaler`.
+        deadline: As for `Live`.
+        fps: As for `Live`.
+        strength: What the page begins with; see `Live.strength`.
 
     Raises:
         ModelNotFoundError: There is no such model.
-        InputError: The two models' scales differ.
+        InputError: The two models' scales differ, or an option is out of its range.
     """
 
     def __init__(
@@ -44,10 +49,15 @@ class Models:
         model: str,
         *,
         faces: str | None = None,
-        backend: str = "auto",
-        threads: int | None = None,
+        open_upscaler: Callable[[str, str | None], Upscaler] | None = None,
+        deadline: float | None = None,
+        fps: float | None = None,
+        strength: float = 1.0,
     ) -> None:
-        self._backend, self._threads = backend, threads
+        check_strength(strength)
+        self.strength = strength
+        self._open = open_upscaler or (lambda name, faces: Upscaler(name, faces=faces))
+        self._deadline, self._fps = deadline, fps
         self._lock = threading.Lock()
         self._opened: dict[str, Upscaler] = {}
         bundled = {entry.name: entry for entry in zoo.models()}
@@ -56,15 +66,26 @@ class Models:
             name = f"portrait-x{scale}"
             return name if name in bundled else None
 
-        with Upscaler(model, backend=backend, threads=threads) as first:
+        with self._open(model, None) as first:
             scale = first.scale
-        choices = [Choice(model, scale, faces or portrait(scale))]
+        choices = [PageModel(model, scale, faces or portrait(scale))]
         for entry in bundled.values():
             if entry.use == "frames" and entry.name != model:
-                choices.append(Choice(entry.name, entry.scale, portrait(entry.scale)))
+                choices.append(PageModel(entry.name, entry.scale, portrait(entry.scale)))
         self.choices = {choice.name: choice for choice in choices}
         """What the page offers, the one to begin with first."""
-        self.get(model)
+        self.live(model).close()  # options that cannot be used are said now
+
+    def live(self, name: str) -> Live:
+        """A `Live` of a choice.
+
+        Raises:
+            InputError: There is no such choice.
+            SrsdkError: It cannot be opened.
+        """
+        live = Live(self.get(name), deadline=self._deadline, fps=self._fps)
+        live.strength = self.strength
+        return live
 
     def get(self, name: str) -> Upscaler:
         """The upscaler of a choice, with its face model.
@@ -78,9 +99,7 @@ class Models:
             raise InputError(f"no model {name!r} on this page; known: {', '.join(self.choices)}")
         with self._lock:
             if name not in self._opened:
-                self._opened[name] = Upscaler(
-                    name, faces=choice.faces, backend=self._backend, threads=self._threads
-                )
+                self._opened[name] = self._open(name, choice.faces)
             return self._opened[name]
 
     def close(self) -> None:

@@ -76,8 +76,8 @@ class Server:
     ) -> None:
         if token is None and not _is_local(host):
             raise InputError(
-                f"others can reach {host}: give --token, for instance "
-                f"--token {secrets.token_urlsafe(12)}"
+                f"others can reach {host}: give a token, for instance "
+                f'token="{secrets.token_urlsafe(12)}"'
             )
         self._models, self._host, self._token, self._say = models, host, token, say
         self._open_source = open_source
@@ -103,7 +103,7 @@ class Server:
                 await site.start()
             except OSError as error:
                 raise VideoError(
-                    f"cannot listen on {self._host}:{port} ({error.strerror}); give another --port"
+                    f"cannot listen on {self._host}:{port} ({error.strerror}); give another port"
                 ) from error
             number = runner.addresses[0][1]
             host = f"[{self._host}]" if ":" in self._host else self._host
@@ -115,7 +115,7 @@ class Server:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Only those who may, and only what the page needs."""
+        """Refuse requests without the token, or from another site; add the security headers."""
         given = request.query.get("token", "") or request.headers.get("X-Token", "")
         if self._token is not None:
             secret = request.path in ("/", "/config", "/offer")
@@ -136,12 +136,18 @@ class Server:
         return web.Response(text=text, content_type=_FILES[name], charset="utf-8")
 
     async def _config(self, _: web.Request) -> web.StreamResponse:
-        """Whether the page sends its camera, and its models, the one to begin with first."""
+        """What the page begins with: the first of its models, and how strong faces are."""
         models = [
             {"name": c.name, "scale": c.scale, "faces": c.faces is not None}
             for c in self._models.choices.values()
         ]
-        return web.json_response({"camera": self._open_source is None, "models": models})
+        return web.json_response(
+            {
+                "camera": self._open_source is None,
+                "models": models,
+                "strength": self._models.strength,
+            }
+        )
 
     async def _offer(self, request: web.Request) -> web.StreamResponse:
         """Answer a page's WebRTC offer."""

@@ -23,7 +23,6 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 
 from srsdk.errors import InputError, SrsdkError
-from srsdk.live.live import Live
 from srsdk.live.sources import Source
 from srsdk.live.web.encoder import Codec, Encoder, Packet
 from srsdk.live.web.models import Models
@@ -58,6 +57,7 @@ class Session:
     ) -> None:
         self._models, self._ended, self._open_source = models, ended, open_source
         self._source: Source | None = None
+        self._source_ended = False
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         # One thread waits for pictures and converts them, one opens models.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="srsdk-web")
@@ -67,7 +67,7 @@ class Session:
         self._encode = Encoder("VP8")
         self._packets: deque[Packet] = deque()
         self.model = next(iter(models.choices))
-        self.live = Live(models.get(self.model)).__enter__()
+        self.live = models.live(self.model).__enter__()
         self._peer.on("track", self._on_track)
         self._peer.on("datachannel", self._on_channel)
         self._peer.on("connectionstatechange", self._on_state)
@@ -169,13 +169,14 @@ class Session:
                 self.live.put(_to_bgr(frame))
 
     def _read(self, source: Source) -> None:
-        """The same for a source."""
+        """Hand the frames of a source on; `Live` takes the newest."""
         try:
             while not self._closed and (frame := source.read()) is not None:
                 if self._fits(frame.shape[1], frame.shape[0]):
                     self.live.put(frame)
         except SrsdkError as error:
             self._problem = str(error)
+        self._source_ended = True
 
     def _fits(self, width: int, height: int) -> bool:
         """Whether frames are small enough; says so if not."""
@@ -198,7 +199,7 @@ class Session:
                         "age": round(1e3 * stats.p50, 1),
                         "faces": stats.faces,
                         "dropped": stats.dropped,
-                        "state": stats.state,
+                        "state": "ended" if self._source_ended else stats.state,
                         "problem": self._problem or self._source_status() or stats.problem,
                     }
                 )
@@ -209,7 +210,7 @@ class Session:
         return "" if self._source is None else self._source.status
 
     async def _control(self, message: object) -> None:
-        """What the visitor switches."""
+        """Apply the settings that the visitor changed."""
         try:
             wanted = _parse(message)
             if wanted.get("model", self.model) != self.model:
@@ -225,8 +226,8 @@ class Session:
     async def _use(self, model: str) -> None:
         """Go on with another model."""
         loop = asyncio.get_running_loop()
-        upscaler = await loop.run_in_executor(self._threads, self._models.get, model)
-        before, after = self.live, Live(upscaler).__enter__()
+        live = await loop.run_in_executor(self._threads, self._models.live, model)
+        before, after = self.live, live.__enter__()
         after.faces, after.strength = before.faces, before.strength
         self.model, self.live = model, after
         await loop.run_in_executor(None, before.close)

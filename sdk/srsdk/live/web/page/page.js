@@ -226,7 +226,10 @@ $("strength").oninput = (event) => {
 };
 
 try {
-  ({ camera: ownCamera, models } = await request("config"));
+  const config = await request("config");
+  ({ camera: ownCamera, models } = config);
+  $("strength").value = Math.round(100 * config.strength);
+  $("strength-value").textContent = `${$("strength").value}%`;
   document.body.classList.toggle("watch", !ownCamera);
   $("model").append(...models.map((each) => new Option(`${each.name} (×${each.scale})`, each.name)));
   chooseModel(models[0].name);

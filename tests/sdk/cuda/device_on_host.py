@@ -175,9 +175,10 @@ class HostKernels:
 
 
 class HostDevice:
-    """See `srsdk.cuda.device.Device`."""
+    """A `srsdk.cuda.device.Device` of host memory."""
 
     name, index = "host", 0
+    stream_type = HostStream
 
     def __init__(self) -> None:
         self.kernels = HostKernels()
@@ -202,7 +203,7 @@ class HostDevice:
     def stream(self) -> HostStream:
         self._check()
         self._handles += 1
-        stream = HostStream(self._handles)
+        stream = self.stream_type(self._handles)
         self.kernels.streams[stream.handle] = stream
         return stream
 

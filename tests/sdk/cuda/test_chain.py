@@ -13,7 +13,7 @@ import pytest
 
 from srsdk.cuda.failure import explained
 from srsdk.errors import CudaError, InputError
-from tests.sdk.device_on_host import (
+from tests.sdk.cuda.device_on_host import (
     HostDevice,
     HostGenerator,
     HostStream,

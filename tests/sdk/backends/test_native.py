@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from srexport.onnx import build, save
-from srexport.source import Conv, Layer, PRelu, Relu, Residual, Shuffle, Source
+from srexport.source import Conv, Layer, LayeredGenerator, PRelu, Relu, Residual, Shuffle
 from srsdk import (
     InputError,
     ModelFormatError,
@@ -28,7 +28,7 @@ from srsdk import (
 from srsdk.backends import open_backend
 from srsdk.backends.native import NativeBackend
 from srsdk.types import Color, ComputePrecision, Pixels
-from tests.sdk.agreement import (
+from tests.sdk.backends.agreement import (
     assert_close,
     assert_same_from_threads,
     beside_onnxruntime,
@@ -125,7 +125,7 @@ def test_random_chains(data: st.DataObject, tmp_path_factory: pytest.TempPathFac
     )
     path = tmp_path_factory.mktemp("chain") / "chain.onnx"
     tail = "image" if scale > 1 else data.draw(st.sampled_from(["image", "subpixel"]))
-    save(build(Source(tuple(layers), spec), tail=tail), path)
+    save(build(LayeredGenerator(tuple(layers), spec), tail=tail), path)
     shape = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 20), st.integers(1, 20)))
     assert_close(*both(path, noise(*shape)))
 

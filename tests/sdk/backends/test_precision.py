@@ -22,7 +22,7 @@ from srsdk import (
 )
 from srsdk.backends import open_backend
 from srsdk.int8 import METADATA_KEY, Int8Certificate, Int8Record, read_int8
-from tests.sdk.agreement import noise
+from tests.sdk.backends.agreement import noise
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +53,20 @@ def judged(path: Path, target: Path, certificate: Int8Certificate) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("psnr", "loss", "expected"), [(46.0, 0.1, "int8"), (45.9, 0.0, "fp32"), (60.0, 0.11, "fp32")]
+    ("psnr", "loss", "flicker", "expected"),
+    [
+        (46.0, 0.1, None, "int8"),
+        (46.0, 0.1, 1.05, "int8"),
+        (45.9, 0.0, None, "fp32"),
+        (60.0, 0.11, 1.0, "fp32"),
+        (60.0, 0.0, 1.06, "fp32"),
+    ],
 )
 def test_auto_asks_the_certificate_and_the_cpu(
-    quantized: Path, tmp_path: Path, psnr: float, loss: float, expected: str
+    quantized: Path, tmp_path: Path, psnr: float, loss: float, flicker: float | None, expected: str
 ) -> None:
-    path = judged(quantized, tmp_path / "judged.onnx", Int8Certificate(psnr, loss, "some"))
+    certificate = Int8Certificate(psnr, loss, "some", flicker)
+    path = judged(quantized, tmp_path / "judged.onnx", certificate)
     before = _kernels.isa()
     try:
         for isa in _kernels.available_isas():
@@ -70,6 +78,30 @@ def test_auto_asks_the_certificate_and_the_cpu(
                 assert upscaler.info.frames.arithmetic == "int8"
     finally:
         _kernels.set_isa(before)
+
+
+def test_the_weights_of_the_record_are_used(quantized: Path, tmp_path: Path) -> None:
+    record = record_of(quantized)
+    zeros = tuple(
+        dataclasses.replace(layer, weight=bytes(len(layer.weight or b"")))
+        for layer in record.layers
+    )
+    text = dataclasses.replace(record, layers=zeros).to_metadata()[METADATA_KEY]
+    path = rewritten(quantized, tmp_path / "zeros.onnx", text)
+    gray = np.full((16, 20, 3), 128, np.uint8)
+    with Upscaler(path, backend="native", precision="int8") as upscaler:
+        blocks = upscaler(gray).reshape(16, 4, 20, 4, 3)
+    # Without weights no pixel knows of its neighbours, and none of the image's border.
+    np.testing.assert_array_equal(blocks, np.broadcast_to(blocks[:1, :, :1], blocks.shape))
+
+
+def test_weights_of_another_size_are_refused(quantized: Path, tmp_path: Path) -> None:
+    record = record_of(quantized)
+    layers = (dataclasses.replace(record.layers[0], weight=b"123"), *record.layers[1:])
+    text = dataclasses.replace(record, layers=layers).to_metadata()[METADATA_KEY]
+    path = rewritten(quantized, tmp_path / "short.onnx", text)
+    with pytest.raises(ModelFormatError, match="do not fit"):
+        Upscaler(path, backend="native", precision="int8")
 
 
 @pytest.mark.parametrize("name", ["edge-x2", "edge-x4"])

@@ -20,7 +20,7 @@ from srsdk.errors import BackendUnavailableError, InputError, ModelFormatError
 from srsdk.onnxfile import read
 from srsdk.spec import ModelSpec
 from tests.kernels.chain_on_host import Layers, expected
-from tests.sdk.device_on_host import HostDevice, HostStream, frames, on_device, view
+from tests.sdk.cuda.device_on_host import HostDevice, HostStream, frames, on_device, view
 
 
 class HostNetwork:

@@ -13,12 +13,12 @@ from srsdk import Upscaler, image
 from srsdk.backends import BACKENDS
 from srsdk.errors import InputError
 from srsdk.types import DeviceBackend, Pixels
-from tests.sdk.device_on_host import expected, frames, on_device
+from tests.sdk.cuda.device_on_host import expected, frames, on_device
 
 
 @pytest.fixture
 def on_host(monkeypatch: pytest.MonkeyPatch, models: dict[str, Path]) -> Iterator[Upscaler]:
-    monkeypatch.setitem(BACKENDS, "host", "tests.sdk.device_on_host")
+    monkeypatch.setitem(BACKENDS, "host", "tests.sdk.cuda.device_on_host")
     with Upscaler(models["edge-x4"], backend="host", tile=64) as upscaler:
         yield upscaler
 
@@ -39,7 +39,7 @@ def test_stream_of_frames(on_host: Upscaler, models: dict[str, Path]) -> None:
 
 def test_what_fits_goes_whole(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """A frame that an engine was built for is not cut, whatever its suggestion for tiles."""
-    monkeypatch.setitem(BACKENDS, "host", "tests.sdk.device_on_host")
+    monkeypatch.setitem(BACKENDS, "host", "tests.sdk.cuda.device_on_host")
     shown = frames(0, 520, 30)
     for tile, whole in ((None, True), (512, False)):
         with Upscaler(models["edge-x2"], backend="host", tile=tile) as upscaler:
@@ -141,7 +141,7 @@ def test_faces_stay_in_order(models: dict[str, Path], monkeypatch: pytest.Monkey
             self.seen.append(int(frame[0, 0, 0]))
             return []
 
-    monkeypatch.setitem(BACKENDS, "host", "tests.sdk.device_on_host")
+    monkeypatch.setitem(BACKENDS, "host", "tests.sdk.cuda.device_on_host")
     detector = Middle()
     with Upscaler(
         models["edge-x4"], faces=models["residual-x4"], detector=detector, backend="host"

@@ -13,7 +13,7 @@ import pytest
 from srsdk.cuda import DeviceArray, is_device_array
 from srsdk.errors import InputError
 from srsdk.types import Pixels
-from tests.sdk.device_on_host import (
+from tests.sdk.cuda.device_on_host import (
     HostDevice,
     HostGenerator,
     chain,

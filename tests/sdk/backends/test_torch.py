@@ -19,7 +19,7 @@ from srexport.precision import convert
 from srsdk import InputError, ModelFormatError, ModelNotFoundError, Upscaler, zoo
 from srsdk.backends import open_backend
 from srsdk.types import Backend, Color, Pixels
-from tests.sdk.agreement import (
+from tests.sdk.backends.agreement import (
     assert_any_layout,
     assert_close,
     assert_same_from_threads,
