@@ -22,6 +22,7 @@ struct Quantization {
     Floats input_step;
     Bytes input_zero;
     Floats weight_step;
+    bool fine;
 };
 
 // A convolution whose arrays Python owns.
@@ -75,6 +76,7 @@ cpu::Convolution described(const Convolution& layer, std::size_t number) {
         conv.int8.input_step = layer.int8->input_step.data();
         conv.int8.input_zero = layer.int8->input_zero.data();
         conv.int8.weight_step = layer.int8->weight_step.data();
+        conv.int8.fine = layer.int8->fine;
     }
     return conv;
 }
@@ -142,13 +144,14 @@ void bind(py::module_& module, const char* name) {
 void bind_network(py::module_& module) {
     using namespace py::literals;
     py::class_<Quantization>(module, "Quantization")
-        .def(py::init([](Floats input_step, Bytes input_zero, Floats weight_step) {
-                 return Quantization{input_step, input_zero, weight_step};
+        .def(py::init([](Floats input_step, Bytes input_zero, Floats weight_step, bool fine) {
+                 return Quantization{input_step, input_zero, weight_step, fine};
              }),
-             py::kw_only(), "input_step"_a, "input_zero"_a, "weight_step"_a)
+             py::kw_only(), "input_step"_a, "input_zero"_a, "weight_step"_a, "fine"_a = false)
         .def_readonly("input_step", &Quantization::input_step)
         .def_readonly("input_zero", &Quantization::input_zero)
-        .def_readonly("weight_step", &Quantization::weight_step);
+        .def_readonly("weight_step", &Quantization::weight_step)
+        .def_readonly("fine", &Quantization::fine);
     py::class_<Convolution>(module, "Convolution")
         .def(py::init([](Floats weight, Floats bias, int source, std::optional<Floats> slope,
                          int shuffle, int add, std::optional<Quantization> int8) {

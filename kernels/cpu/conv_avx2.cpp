@@ -6,7 +6,7 @@ constexpr int kPanel = 6;
 }
 }  // namespace srsdk::cpu
 
-#include "conv_generic.h"
+#include "winograd_generic.h"
 
 namespace srsdk::cpu {
 namespace {

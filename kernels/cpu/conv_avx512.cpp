@@ -5,7 +5,7 @@ constexpr int kPanel = 12;
 }
 }  // namespace srsdk::cpu
 
-#include "conv_generic.h"
+#include "winograd_generic.h"
 
 namespace srsdk::cpu {
 namespace {

@@ -16,11 +16,14 @@ namespace srsdk::cpu {
 constexpr int kQuad = 4;            // channels in a quad
 constexpr int kInt8Outputs = 8;     // output channels that weights are packed for
 constexpr std::int64_t kSide = 16;  // quads beside a row that may be read and written
+constexpr int kFineSteps = 16;      // of a second byte, in one of the first
+constexpr int kFineZero = 8;        // what 0 is in it
 
 // One row of a convolution. With y = activation(scale * (weight * src + bias)):
 //   dst = u8(y + zero)                                   where `values` is null, else
 //   values = y + add, dst = u8(values * inverse_step + zero)
-// u8() rounds half to even and clamps to [0, 255]. `add` and `dst` may be null.
+// u8() rounds half to even and clamps to [0, 255]. `add` and `dst` may be null. Where `rest` is
+// not, for which `values` must be: rest = u8((max(y + zero, 0) - dst) * 16 + 8).
 struct Int8Row {
     const std::uint32_t* const* src = nullptr;  // `size` rows: pixel 0 of the first plane of each
     std::int64_t src_pitch = 0;                 // quads from plane to plane
@@ -38,6 +41,7 @@ struct Int8Row {
     int outputs = 0;  // stored, a multiple of 4
 
     std::uint32_t* dst = nullptr;
+    std::uint32_t* rest = nullptr;
     std::int64_t dst_pitch = 0;  // quads from plane to plane
     float* values = nullptr;     // a plane of floats for each output
     const float* add = nullptr;  // laid out like values

@@ -20,16 +20,26 @@ namespace {
 // the most negative integer of it, as it does, rightly, of what is too small.
 constexpr float kBeyondByte = 65536.0f;
 
-// kValues: floats are added or stored.
-template <Activation A, bool kValues>
-SRSDK_INLINE V::Int epilogue(const Int8Row& row, V::Int sum, int output, std::int64_t x) {
+enum class Result { kBytes, kFine, kValues };
+
+// Of kValues, floats are added or stored. `rest` is written for kFine.
+template <Activation A, Result R>
+SRSDK_INLINE V::Int epilogue(const Int8Row& row, V::Int sum, int output, std::int64_t x,
+                             V::Int& rest) {
     V::Float y = V::multiply(V::to_float(sum), V::splat_real(row.scale[output]));
     if constexpr (A == Activation::kPRelu) {
         y = V::select_positive(y, V::multiply(y, V::splat_real(row.slope[output])));
     }
-    if constexpr (!kValues) {
+    if constexpr (R != Result::kValues) {
         if constexpr (A != Activation::kRelu) y = V::add(y, V::splat_real(row.zero[output]));
-        return V::round(V::smaller(y, V::splat_real(kBeyondByte)));
+        if constexpr (R == Result::kBytes)
+            return V::round(V::smaller(y, V::splat_real(kBeyondByte)));
+        y = V::larger(y, V::splat_real(0.0f));
+        const V::Int level = V::round(V::smaller(y, V::splat_real(255.0f)));
+        y = V::add(y, V::multiply(V::to_float(level), V::splat_real(-1.0f)));
+        y = V::add(V::multiply(y, V::splat_real(kFineSteps)), V::splat_real(kFineZero));
+        rest = V::round(V::smaller(y, V::splat_real(kBeyondByte)));
+        return level;
     }
     if constexpr (A == Activation::kRelu) y = V::larger(y, V::splat_real(0.0f));
     const std::int64_t at = output * row.values_pitch + x;
@@ -41,7 +51,7 @@ SRSDK_INLINE V::Int epilogue(const Int8Row& row, V::Int sum, int output, std::in
 }
 
 // N vectors of pixels from x on, kOutputs outputs from `first` on. `weight` is at those outputs.
-template <int N, Activation A, bool kValues>
+template <int N, Activation A, Result R>
 SRSDK_INLINE void conv_panel(const Int8Row& row, const std::int8_t* weight, int first,
                              std::int64_t x) {
     V::Int sum[V::kOutputs][N];
@@ -75,29 +85,31 @@ SRSDK_INLINE void conv_panel(const Int8Row& row, const std::int8_t* weight, int 
         SRSDK_UNROLL
         for (int n = 0; n < N; ++n) {
             const std::int64_t at = x + n * V::kLanes;
-            V::Int y[kQuad];
+            V::Int y[kQuad], rest[kQuad];
             SRSDK_UNROLL
             for (int k = 0; k < kQuad; ++k) {
-                y[k] = epilogue<A, kValues>(row, sum[o + k][n], first + o + k, at);
+                y[k] = epilogue<A, R>(row, sum[o + k][n], first + o + k, at, rest[k]);
             }
-            if (kValues && !row.dst) continue;
-            V::store_quads(row.dst + (first + o) / kQuad * row.dst_pitch + at, y);
+            if (R == Result::kValues && !row.dst) continue;
+            const std::int64_t quad = (first + o) / kQuad * row.dst_pitch + at;
+            V::store_quads(row.dst + quad, y);
+            if constexpr (R == Result::kFine) V::store_quads(row.rest + quad, rest);
         }
     }
 }
 
-template <int N, Activation A, bool kValues>
+template <int N, Activation A, Result R>
 SRSDK_INLINE void conv_rest(const Int8Row& row, const std::int8_t* weight, int first,
                             std::int64_t x) {
     if constexpr (N > 0) {
         if (x + (N - 1) * V::kLanes >= row.w) {
-            return conv_rest<N - 1, A, kValues>(row, weight, first, x);
+            return conv_rest<N - 1, A, R>(row, weight, first, x);
         }
-        conv_panel<N, A, kValues>(row, weight, first, x);
+        conv_panel<N, A, R>(row, weight, first, x);
     }
 }
 
-template <Activation A, bool kValues>
+template <Activation A, Result R>
 void conv_row(const Int8Row& row) {
     constexpr std::int64_t kPanelWidth = V::kVectors * V::kLanes;
     const std::int64_t block = std::int64_t{row.size} * row.size * row.quads * kInt8Outputs * kQuad;
@@ -106,27 +118,28 @@ void conv_row(const Int8Row& row) {
         for (int o = 0; o < kInt8Outputs; o += V::kOutputs) {
             std::int64_t x = 0;
             for (; x + kPanelWidth - V::kLanes < row.w; x += kPanelWidth) {
-                conv_panel<V::kVectors, A, kValues>(row, weight + o * kQuad, first + o, x);
+                conv_panel<V::kVectors, A, R>(row, weight + o * kQuad, first + o, x);
             }
-            conv_rest<V::kVectors - 1, A, kValues>(row, weight + o * kQuad, first + o, x);
+            conv_rest<V::kVectors - 1, A, R>(row, weight + o * kQuad, first + o, x);
         }
     }
 }
 
-template <bool kValues>
+template <Result R>
 void conv_activation(const Int8Row& row) {
     switch (row.activation) {
         case Activation::kNone:
-            return conv_row<Activation::kNone, kValues>(row);
+            return conv_row<Activation::kNone, R>(row);
         case Activation::kRelu:
-            return conv_row<Activation::kRelu, kValues>(row);
+            return conv_row<Activation::kRelu, R>(row);
         case Activation::kPRelu:
-            return conv_row<Activation::kPRelu, kValues>(row);
+            return conv_row<Activation::kPRelu, R>(row);
     }
 }
 
 void conv(const Int8Row& row) {
-    row.values ? conv_activation<true>(row) : conv_activation<false>(row);
+    if (row.values) return conv_activation<Result::kValues>(row);
+    row.rest ? conv_activation<Result::kFine>(row) : conv_activation<Result::kBytes>(row);
 }
 
 void widen(std::uint32_t* dst, const std::uint8_t* src, std::int64_t w) {

@@ -77,12 +77,12 @@ struct Int8Network::Workspace {
         : w(width), pitch(int8_pitch(width)), pixels(static_cast<std::size_t>(3 * width)) {
         for (const Int8Value& value : plan.values) {
             Ring ring;
-            ring.row = pitch * value.quads;
+            ring.row = pitch * value.planes();
             if (value.rows > 0) {
                 ring.quads = Aligned<std::uint32_t>((value.rows + 1) * ring.row);
                 std::uint32_t* at = ring.quads.data();
-                for (std::int64_t plane = 0; plane < (value.rows + 1) * value.quads; ++plane) {
-                    at = std::fill_n(at, pitch, value.zero[plane % value.quads]);
+                for (std::int64_t plane = 0; plane < (value.rows + 1) * value.planes(); ++plane) {
+                    at = std::fill_n(at, pitch, value.zero[plane % value.planes()]);
                 }
             }
             ring.floats = Aligned<float>(value.float_rows * ring.row * kQuad);
@@ -136,7 +136,7 @@ class Int8Network::Band {
     // Full vectors were written: make zeros again of what is beyond the image's right edge.
     void restore_border(std::uint32_t* row, const Int8Value& value) {
         const std::int64_t beyond = (in_.w + kSide - 1) / kSide * kSide - in_.w;
-        for (int q = 0; q < value.quads; ++q) {
+        for (int q = 0; q < value.planes(); ++q) {
             std::fill_n(row + q * space_.pitch + in_.w, beyond, value.zero[q]);
         }
     }
@@ -161,7 +161,7 @@ class Int8Network::Band {
         Int8Row row;
         row.src = rows;
         row.src_pitch = row.dst_pitch = row.values_pitch = space_.pitch;
-        row.quads = plan_.values[source].quads;
+        row.quads = plan_.values[source].planes();
         row.size = layer.size;
         row.weight = layer.weight.data();
         row.bias = layer.bias.data();
@@ -174,6 +174,7 @@ class Int8Network::Band {
         row.outputs = layer.outputs;
         row.w = in_.w;
         if (value.rows > 0) row.dst = space_.rings[v].quad_row(value, y);
+        if (value.fine) row.rest = row.dst + value.quads * space_.pitch;
         if (value.float_rows > 0) row.values = space_.rings[v].float_row(value, y);
         if (layer.add > 0) {
             const auto added = static_cast<std::size_t>(layer.add);

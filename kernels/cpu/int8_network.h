@@ -14,10 +14,13 @@ namespace srsdk::cpu {
 struct Int8Value {
     int channels = 3;                 // as the model counts them
     int quads = 1;                    // planes of quads
+    bool fine = false;                // as many planes follow, of second bytes
     int ahead = 0;                    // rows that it is ahead of the last value
     int rows = 0;                     // of quads kept; 0: nothing reads them
     int float_rows = 0;               // of floats kept
     std::vector<std::uint32_t> zero;  // a quad of zeros in each plane
+
+    int planes() const { return fine ? 2 * quads : quads; }
 };
 
 struct Int8Layer {

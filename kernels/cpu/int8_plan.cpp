@@ -60,32 +60,36 @@ Activation activation_of(const Convolution& conv) {
 // Weights and bias in units of the sums.
 void quantise(const Convolution& conv, std::size_t n, bool swap_rb, Int8Layer& layer) {
     const int taps = conv.size * conv.size, inputs = conv.inputs;
-    const int packed = round_up(conv.outputs, kInt8Outputs);
-    std::vector<std::int8_t> weight(static_cast<std::size_t>(packed) * inputs * taps, 0);
+    const int packed = round_up(conv.outputs, kInt8Outputs), first = round_up(inputs, kQuad);
+    const int all = conv.int8.fine ? first + inputs : inputs;  // second bytes after the first ones
+    std::vector<std::int8_t> weight(static_cast<std::size_t>(packed) * all * taps, 0);
     layer.bias.assign(static_cast<std::size_t>(packed), 0);
     layer.offset = layer.bias;
     for (int o = 0; o < conv.outputs; ++o) {
         const double step = conv.int8.weight_step[o];
         double bias = std::nearbyint(conv.bias[o] / step), reach = std::abs(bias);
+        const auto put = [&](double value, int channel, int tap, int zero) {
+            const double level = std::clamp(std::nearbyint(value), -127.0, 127.0);
+            require(level == level, n, "its weights are not numbers");
+            weight[(std::size_t{1} * o * all + channel) * taps + tap] =
+                static_cast<std::int8_t>(level);
+            bias -= level * zero;
+            reach += std::abs(level) * 255 * 2;
+            layer.offset[o] += static_cast<std::int32_t>(level) * 128;
+        };
         for (int c = 0; c < inputs; ++c) {
             const double input_step = conv.int8.input_step[c];
-            const int zero = conv.int8.input_zero[c], to = swap_rb ? 2 - c : c;
             for (int tap = 0; tap < taps; ++tap) {
                 const double value =
                     conv.weight[(std::size_t{1} * o * inputs + c) * taps + tap] * input_step / step;
-                const double level = std::clamp(std::nearbyint(value), -127.0, 127.0);
-                require(level == level, n, "its weights are not numbers");
-                weight[(std::size_t{1} * o * inputs + to) * taps + tap] =
-                    static_cast<std::int8_t>(level);
-                bias -= level * zero;
-                reach += std::abs(level) * 255 * 2;
-                layer.offset[o] += static_cast<std::int32_t>(level) * 128;
+                put(value, swap_rb ? 2 - c : c, tap, conv.int8.input_zero[c]);
+                if (conv.int8.fine) put(value / kFineSteps, first + c, tap, kFineZero);
             }
         }
         require(reach < kLargestSum, n, "its sums do not fit 32 bits");
         layer.bias[o] = static_cast<std::int32_t>(bias);
     }
-    layer.weight = int8_weights(weight, packed, inputs, conv.size);
+    layer.weight = int8_weights(weight, packed, all, conv.size);
 }
 
 // From sums to the result, whose steps are `to`, or null where only floats are wanted.
@@ -172,7 +176,8 @@ std::vector<const Quantization*> steps_of(const std::vector<Convolution>& convol
         const float* const step = conv.int8.input_step;
         const std::uint8_t* const zero = conv.int8.input_zero;
         const Quantization* const other = steps[number];
-        require(!other || (std::equal(step, step + conv.inputs, other->input_step) &&
+        require(!other || (other->fine == conv.int8.fine &&
+                           std::equal(step, step + conv.inputs, other->input_step) &&
                            std::equal(zero, zero + conv.inputs, other->input_zero)),
                 n, "another convolution reads the same value with other steps");
         steps[number] = &conv.int8;
@@ -180,6 +185,12 @@ std::vector<const Quantization*> steps_of(const std::vector<Convolution>& convol
         for (int c = 0; c < conv.inputs; c += kQuad) {
             values[number].zero.push_back(quad_of(zero + c, conv.inputs - c));
         }
+        values[number].fine = conv.int8.fine;
+        if (!conv.int8.fine) continue;
+        require(number > 0 && values[number].float_rows == 0, n,
+                "two bytes are for results that are not added to others, not for the frame");
+        constexpr std::uint32_t kZeros = 0x01010101u * kFineZero;
+        values[number].zero.insert(values[number].zero.end(), values[number].quads, kZeros);
     }
     return steps;
 }
@@ -220,7 +231,8 @@ Int8Network::Plan::Plan(const std::vector<Convolution>& convolutions, const Epil
         layer.activation = activation_of(conv);
         quantise(conv, n, epilogue.swap_rb && conv.source == 0, layer);
         requantise(conv, n, steps[n + 1], result.float_rows > 0, layer);
-        work += double{1} * conv.size * conv.size * conv.inputs * conv.outputs;
+        const double times = conv.int8.fine ? 2 : 1;
+        work += times * conv.size * conv.size * conv.inputs * conv.outputs;
         layers.push_back(std::move(layer));
     }
 }

@@ -111,11 +111,17 @@ class Quantization:
     """How a convolution becomes integers.
 
     Its input is u8, `(u8 - input_zero) * input_step`; weights times input steps are s8,
-    `s8 * weight_step`. input_step and input_zero (inputs,); weight_step (outputs,).
+    `s8 * weight_step`. input_step and input_zero (inputs,); weight_step (outputs,). fine: a second
+    byte of the input holds what the first one rounds off, in steps of 1/16, with 8 as its zero.
     """
 
     def __init__(
-        self, *, input_step: _Floats, input_zero: NDArray[np.uint8], weight_step: _Floats
+        self,
+        *,
+        input_step: _Floats,
+        input_zero: NDArray[np.uint8],
+        weight_step: _Floats,
+        fine: bool = False,
     ) -> None: ...
     @property
     def input_step(self) -> _Floats: ...
@@ -123,6 +129,8 @@ class Quantization:
     def input_zero(self) -> NDArray[np.uint8]: ...
     @property
     def weight_step(self) -> _Floats: ...
+    @property
+    def fine(self) -> bool: ...
 
 class Convolution:
     """One layer: `activation(pixel_shuffle(convolve(value[source], weight) + bias)) + value[add]`.

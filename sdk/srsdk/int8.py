@@ -40,12 +40,15 @@ class LayerSteps:
         input_zero: What 0 is, for each input channel, 0 to 255; of the frame, 0.
         weight_step: One for each output channel.
         weight: The s8 weights, `(outputs, inputs, k, k)` in C order; None: the nearest ones.
+        fine: Whether a second byte of the input holds what the first one rounds off, in 1/16 of its
+            step; the frame's does not.
     """
 
     input_step: tuple[float, ...]
     input_zero: tuple[int, ...]
     weight_step: tuple[float, ...]
     weight: bytes | None = None
+    fine: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def read_int8(metadata: Mapping[str, str], *, source: str) -> Int8Record | None:
                 tuple(_byte(zero) for zero in layer["input_zero"]),
                 tuple(float(step) for step in layer["weight_step"]),
                 _weight(layer.get("weight")),
+                bool(layer.get("fine", False)),
             )
             for layer in record["layers"]
         )

@@ -87,7 +87,7 @@ def test_rows_are_measured_and_agree(ran: Any) -> None:
         "frame/bicubic",
     }
     precision = rows["frame/edge-x4/native"]["precision"]  # int8 where the CPU is fast at it
-    assert rows["frame/edge-x4/native"]["difference"] <= {"fp32": 1, "int8": 16}[precision]
+    assert rows["frame/edge-x4/native"]["difference"] <= {"fp32": 1, "int8": 32}[precision]
     assert rows["frame/bicubic"]["difference"] is None
     assert rows["frame/edge-x4/native"]["fps"] > 0
     assert rows["ceiling/copy"]["fps"] is None
@@ -166,6 +166,31 @@ def test_bars_are_judged() -> None:
     assert cost.met is False
     assert find(found, "2 ", "faces off").met is None
     assert "not measured" in find(found, "3 ", "times the speed of ESPCN").verdict
+
+
+def test_the_best_of_the_others_is_the_bar() -> None:
+    seconds = {
+        "frame/edge-x4/native": 0.010,
+        "frame/edge-x4/onnxruntime-int8-graph": 0.03,
+        "frame/edge-x4/openvino-int8-graph": 0.014,
+        "frame/edge-m-x4/native": 0.04,
+        "frame/span": 0.05,
+        "frame/disp": 0.03,
+    }
+    psnr = {
+        "frame/edge-x4/native": 30.0,
+        "frame/edge-m-x4/native": 31.0,
+        "frame/span": 30.9,
+        "frame/disp": 30.5,
+    }
+    found = judged(made_up(seconds, psnr))
+    int8 = find(found, "6 ", "int8")
+    assert (int8.measured, int8.met) == (pytest.approx(1.4), False)
+    assert "OpenVINO" in int8.note
+    span, disp = find(found, "7 ", "SPAN"), find(found, "7 ", "DISP")
+    assert (span.measured, span.met) == (pytest.approx(0.1), True)
+    assert (disp.measured, disp.met) == (pytest.approx(-0.5), False)  # edge-m-x4 is slower
+    assert find(found, "7 ", "PDS").met is None
 
 
 def test_a_slow_machine_is_not_held_against_the_frames_per_second() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,17 @@ import pytest
 from PIL import Image, features
 
 from srsdk import Upscaler
-from tests.cli.conftest import FAST, Run, clip, count_frames, decoded, files, image, picture
+from tests.cli.conftest import (
+    FAST,
+    Run,
+    clip,
+    count_frames,
+    decoded,
+    files,
+    image,
+    picture,
+    program,
+)
 
 
 def _pil() -> Any:
@@ -294,3 +305,54 @@ def test_encoders_write_nothing_on_stderr(tmp_path: Path, codec: str) -> None:
     command = [sys.executable, "-c", code, "enhance", str(source), "-o", target, "-q", *FAST]
     done = subprocess.run([*command, "--codec", codec], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_frames_at_uneven_times_are_told_where_only_a_rate_is_kept(tmp_path: Path) -> None:
+    source = clip(tmp_path / "in.mp4", frames=20, sound=False)
+    drop = ["ffmpeg", "-v", "error", "-i", str(source), "-vf", "select='lt(n,5)+gt(n,12)'"]
+    if not shutil.which("ffmpeg"):
+        pytest.skip("needs ffmpeg")
+    subprocess.run([*drop, "-vsync", "vfr", str(tmp_path / "vfr.mkv")], check=True)
+    for name, told in (("in.mp4", False), ("vfr.mkv", True)):
+        process = program("enhance", tmp_path / name, "-o", "-", *FAST, text=False)
+        out, err = process.communicate()
+        assert process.returncode == 0
+        assert out.startswith(b"YUV4MPEG2")
+        assert (b"not evenly spaced" in err) == told
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    process = program("enhance", clip(tmp_path / "in.mp4", sound=False), "-o", "-", *FAST)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+
+
+def test_everything_left_out_of_a_folder_is_named(tmp_path: Path, run: Run) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    image(folder / "a.png")
+    (folder / "notes.txt").write_text("hello")
+    (folder / "gone.mp4").symlink_to("nowhere")
+    result = run("enhance", folder, "-o", tmp_path / "out", *FAST)
+    assert result.code == 0
+    assert "notes.txt: no image or video" in result.err
+    assert "gone.mp4: no regular file" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["in.mp4", "-o", "out.mp4", "--start", "9"], "no frame after 9 s; it lasts 0.4 s"),
+        (["in.mp4", "-o", "out.mp4", "--size", "101x67"], "choose the size 102x68"),
+        (["in.mp4", "-o", "o%d.mp4"], "stands for the number of a picture"),
+        (["in.mp4", "-o", "out.mp4", "--size", "40000x"], "--codec libx265"),
+    ],
+)
+def test_messages_say_what_would_do(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    clip(tmp_path / "in.mp4", sound=False)
+    monkeypatch.chdir(tmp_path)
+    assert words in run("enhance", *arguments, *FAST).error

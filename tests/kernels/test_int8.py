@@ -40,10 +40,14 @@ class Layer:
     input_step: NDArray[np.float32]
     input_zero: Pixels
     weight_step: NDArray[np.float32]
+    fine: bool = False
 
     def kernel(self) -> _kernels.Convolution:
         int8 = _kernels.Quantization(
-            input_step=self.input_step, input_zero=self.input_zero, weight_step=self.weight_step
+            input_step=self.input_step,
+            input_zero=self.input_zero,
+            weight_step=self.weight_step,
+            fine=self.fine,
         )
         return _kernels.Convolution(
             self.weight,
@@ -65,6 +69,7 @@ def made(
     activation: str = "relu",
     add: int = -1,
     steps: tuple[NDArray[np.float32], Pixels] | None = None,
+    fine: bool = False,
 ) -> Layer:
     weight = random.standard_normal((outputs, inputs, size, size)).astype(np.float32)
     weight /= np.float32((inputs * size**2) ** 0.5)
@@ -86,6 +91,7 @@ def made(
         *steps,
         # Some weights are clipped.
         (scaled.max(axis=1) / random.uniform(100, 140, outputs)).astype(np.float32),
+        fine,
     )
 
 
@@ -100,18 +106,24 @@ def expected_values(layers: list[Layer], frame: Pixels) -> NDArray[np.float32]:
     """The last value of one `(H, W, 3)` RGB frame, as int8.h specifies it."""
     quads: dict[int, NDArray[np.int64]] = {0: frame.transpose(2, 0, 1).astype(np.int64)}
     floats: dict[int, NDArray[np.float32]] = {}
+    rests: dict[int, NDArray[np.int64]] = {}
     kept = {layer.add for layer in layers}
     for number, layer in enumerate(layers, 1):
         step = layer.input_step.astype(np.float64)[None, :, None, None]
         exact = layer.weight.astype(np.float64) * step
         weight_step = layer.weight_step.astype(np.float64)
-        weight = np.clip(np.rint(exact / weight_step[:, None, None, None]), -127, 127)
-        weight = weight.astype(np.int64)
+        exact /= weight_step[:, None, None, None]
+        weight, sixteenth = (
+            np.clip(np.rint(exact / part), -127, 127).astype(np.int64) for part in (1, 16)
+        )
         bias = np.rint(layer.bias.astype(np.float64) / weight_step).astype(np.int64)
         zero = layer.input_zero.astype(np.int64)[:, None, None]
         reach = layer.weight.shape[-1] // 2
-        x = np.pad(quads[layer.source] - zero, ((0, 0), (reach, reach), (reach, reach)))
-        total = (convolve(x, weight) + bias[:, None, None]).astype(np.float32)
+        margin = ((0, 0), (reach, reach), (reach, reach))
+        total = convolve(np.pad(quads[layer.source] - zero, margin), weight)
+        if layer.fine:
+            total += convolve(np.pad(rests[layer.source] - 8, margin), sixteenth)
+        total = (total + bias[:, None, None]).astype(np.float32)  # type: ignore[assignment]
         reader = next((one for one in layers if one.source == number), None)
         wants_floats = reader is None or layer.add >= 0 or number in kept
         scale = weight_step if wants_floats else weight_step / reader.input_step.astype(np.float64)  # type: ignore[union-attr]
@@ -127,6 +139,8 @@ def expected_values(layers: list[Layer], frame: Pixels) -> NDArray[np.float32]:
         if reader is not None:
             y = np.minimum(y + reader.input_zero.astype(np.float32)[:, None, None], 65536)
             quads[number] = np.clip(np.rint(y), 0, 255).astype(np.int64)
+            rest = (np.maximum(y, 0) - quads[number].astype(np.float32)) * 16 + 8
+            rests[number] = np.clip(np.rint(rest), 0, 255).astype(np.int64)
     return floats[len(layers)]
 
 
@@ -143,12 +157,14 @@ def chain(random: np.random.Generator, data: st.DataObject) -> tuple[list[Layer]
     counts = data.draw(st.lists(st.sampled_from([1, 3, 8, 12, 20, 33]), min_size=0, max_size=4))
     shuffle = data.draw(st.sampled_from([1, 2, 3, 4]))
     layers: list[Layer] = []
-    before, source, steps = 3, 0, None
+    before, source, steps, fine = 3, 0, None, False
     for count in [*counts, 3 * shuffle**2]:
         activation = data.draw(st.sampled_from(["none", "relu", "prelu"]))
         size = data.draw(st.sampled_from([1, 3, 5]))
-        layers.append(made(random, source, before, count, size, activation=activation, steps=steps))
-        source = len(layers)
+        layers.append(
+            made(random, source, before, count, size, activation=activation, steps=steps, fine=fine)
+        )
+        source, fine = len(layers), data.draw(st.booleans())
         if data.draw(st.booleans()) and count != 3 * shuffle**2:
             inner = random.uniform(0.005, 0.03, count).astype(np.float32)
             zero = random.integers(0, 200, count, dtype=np.uint8)
@@ -156,7 +172,7 @@ def chain(random: np.random.Generator, data: st.DataObject) -> tuple[list[Layer]
                 made(random, source, count, count, 3, activation="none", add=source,
                      steps=(inner, zero))
             )  # fmt: skip
-            source = len(layers)
+            source, fine = len(layers), False  # floats are kept of what is added
         steps = (
             random.uniform(0.003, 0.03, count).astype(np.float32),
             random.integers(0, 200, count, dtype=np.uint8) * np.uint8(data.draw(st.booleans())),
@@ -276,6 +292,7 @@ def test_what_does_not_fit_is_refused(rng: np.random.Generator) -> None:
     refused("shuffle", shuffled, shuffle=1)
     far = np.full(12, np.float32(1e-30)), np.zeros(12, np.uint8)
     refused("too far apart", good, made(rng, 1, 12, 12, 1, activation="none", steps=far))
+    refused("two bytes", made(rng, 0, 3, 12, 3, activation="none", fine=True))
     one, other = (np.full(12, np.float32(step)) for step in (0.01, 0.02))
     zeros = np.zeros(12, np.uint8)
     refused(
@@ -284,6 +301,27 @@ def test_what_does_not_fit_is_refused(rng: np.random.Generator) -> None:
         made(rng, 1, 12, 12, 1, steps=(one, zeros)),
         made(rng, 1, 12, 12, 1, steps=(other, zeros), add=2),
     )
+
+
+def test_a_second_byte_makes_steps_finer(rng: np.random.Generator) -> None:
+    steps = np.full(8, np.float32(0.02)), np.zeros(8, np.uint8)
+    first = made(rng, 0, 3, 8, 3)
+    first.bias += np.float32(0.5)
+    frame = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    error = []
+    for fine in (False, True):
+        last = made(
+            np.random.default_rng(1), 1, 8, 12, 1, activation="none", steps=steps, fine=fine
+        )
+        for one in (first, last):  # no weight is clipped, and none rounded much
+            one.weight = np.rint(one.weight * 60) / np.float32(60)
+            one.weight_step = np.full(len(one.weight), one.input_step[0] / np.float32(60))
+        layers = [first.kernel(), last.kernel()]
+        exact, integer = (np.empty((80, 100, 3), np.uint8) for _ in range(2))
+        _kernels.Network(layers, scale=2, shuffle=2, base="bilinear").run_into(exact, frame)
+        _kernels.Int8Network(layers, scale=2, shuffle=2, base="bilinear").run_into(integer, frame)
+        error.append(np.square(exact.astype(float) - integer).mean())
+    assert error[1] < error[0] / 2
 
 
 def test_the_environment_chooses_the_instruction_set() -> None:

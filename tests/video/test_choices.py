@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from srsdk.errors import VideoError
-from srsdk.video import EncodeOptions, ReadOptions, TrackOptions, enhance_video
+from srsdk.video import EncodeOptions, ReadOptions, TrackOptions, VideoReader, enhance_video
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("ffmpeg") and shutil.which("ffprobe")), reason="needs ffmpeg and ffprobe"
@@ -185,3 +185,34 @@ def test_whole_frames_that_are_called_interlaced(tmp_path: Path, tools: Any) -> 
     command = ["ffprobe", "-v", "quiet", "-of", "csv=p=0", "-show_entries", "stream=field_order"]
     order = subprocess.run([*command, str(tmp_path / "out.mp4")], capture_output=True, text=True)
     assert order.stdout.split() == ["progressive"]
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "size"),
+    [
+        ("yuv420p", "63:47"),
+        ("yuv422p", "63:47"),
+        ("yuv411p", "64:48"),
+        ("yuv444p", "63:47"),
+        ("gray", "63:47"),
+        ("yuv420p10le", "64:48"),
+        ("yuv444p12le", "63:47"),
+        ("gray10le", "63:47"),
+    ],
+)
+def test_yuv4mpeg_that_is_cut_short(tmp_path: Path, pixel_format: str, size: str) -> None:
+    options = ["-vf", f"scale={size}", "-pix_fmt", pixel_format, "-strict", "-1"]
+    source = film(tmp_path / "in.y4m", *options, seconds=0.4)
+    with VideoReader(source) as reader:
+        assert len(list(reader)) == 10
+        assert reader.warnings == []
+    data = source.read_bytes()
+    cut = data[: len(data) * 3 // 4]
+    source.write_bytes(cut)
+    with pytest.raises(VideoError, match="cut short"):
+        VideoReader(source)
+    with subprocess.Popen(["cat", source], stdout=subprocess.PIPE) as cat:
+        assert cat.stdout is not None
+        with VideoReader("-", file=cat.stdout) as reader:
+            assert len(list(reader)) == 7
+            assert any("cut short" in line for line in reader.warnings)

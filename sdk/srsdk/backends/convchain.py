@@ -53,6 +53,7 @@ class ChainLayer:
                 input_step=np.array(steps.input_step, np.float32),
                 input_zero=np.array(steps.input_zero, np.uint8),
                 weight_step=np.array(steps.weight_step, np.float32),
+                fine=steps.fine,
             )
         return _kernels.Convolution(
             weight,

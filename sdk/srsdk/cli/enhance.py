@@ -241,7 +241,7 @@ def _say_skipped(skipped: Sequence[Skipped]) -> None:
 
 def _say_outcome(outcome: Outcome, *, quiet: bool) -> None:
     if outcome.error:
-        kept = _job_folder(outcome.job)
+        kept = outcome.code == 1 and _job_folder(outcome.job)
         hint = "; run the same command again to go on where it was" if kept else ""
         entry.say_error(f"{outcome.error}{hint}")
         return

@@ -122,6 +122,9 @@ def plan(
             continue
         found = 0
         for path in _files(given, recursive=recursive, but=target):
+            if not path.is_file():
+                skipped.append(Skipped(path, "no regular file"))
+                continue
             if path.suffix.lower() not in READ | _VIDEOS:
                 skipped.append(Skipped(path, "no image or video, by its name"))
                 continue
@@ -142,6 +145,11 @@ def _single(sources: list[Path], target: Path, *, compare: bool) -> Job:
         raise InputError("--compare needs a file as the output")
     source = sources[0]
     if target == STANDARD or is_pattern(target):
+        if target.suffix.lower() in _VIDEOS_WRITTEN:
+            raise InputError(
+                f"{target}: %d in a name stands for the number of a picture; name the pictures "
+                "frames/%06d.png, or leave % out of the video's name"
+            )
         if source != STANDARD and not source.is_dir() and kind_of(source) == "image":
             raise InputError(f"{source} is an image; name the output as one, for instance .png")
         if source.is_dir():
@@ -157,7 +165,9 @@ def _pictures(
     if recursive:
         raise InputError("--recursive makes no video; give one folder of pictures")
     files = list(_files(folder, recursive=False, but=target))
-    pictures = sorted((p for p in files if p.suffix.lower() in READ), key=natural_order)
+    pictures = sorted(
+        (p for p in files if p.suffix.lower() in READ and p.is_file()), key=natural_order
+    )
     skipped = [Skipped(p, "no picture, by its name") for p in files if p not in set(pictures)]
     if not pictures:
         raise InputError(
@@ -206,12 +216,12 @@ def kind_of(path: Path) -> JobKind:
 
 
 def _files(folder: Path, *, recursive: bool, but: Path) -> Iterator[Path]:
-    """Visible files of a folder, sorted; what lies in the output folder is not an input."""
+    """What is visible in a folder, sorted, without folders and what lies in the output folder."""
     excluded = but.resolve()
     entries: Iterable[Path] = folder.rglob("*") if recursive else folder.iterdir()
     for path in sorted(entries):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if hidden or not path.is_file():
+        if hidden or path.is_dir():
             continue
         if recursive and excluded != folder.resolve() and excluded in path.resolve().parents:
             continue

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from srsdk.cli.entry import describe, say_warning
 from srsdk.cli.jobs import STANDARD, Job
@@ -93,6 +93,8 @@ class Worker:
             with made_folder(job.target.parent) if job.make_folder else nullcontext():
                 return self._enhance(job, progress)
         except (SrsdkError, OSError, MemoryError) as error:
+            if isinstance(error, BrokenPipeError) and job.target == STANDARD:
+                raise  # who reads has seen enough
             text = describe(error)
             if str(job.source) not in text and str(job.target) not in text:
                 text = f"{job.source}: {text}"
@@ -183,8 +185,8 @@ class Worker:
         if job.source != STANDARD:
             return job.source
         if self.raw is not None:
-            return RawReader(sys.stdin.buffer, self.raw)
-        return VideoReader(STANDARD, options=self.read, file=sys.stdin.buffer)
+            return RawReader(_buffer(sys.stdin, "stdin"), self.raw)
+        return VideoReader(STANDARD, options=self.read, file=_buffer(sys.stdin, "stdin"))
 
     def _output(
         self, job: Job, reader: FrameSource, frame_size: tuple[int, int], size: tuple[int, int]
@@ -207,19 +209,21 @@ class Worker:
         if self.raw_output:
             if size != frame_size:
                 raise InputError("raw pixels come at the model's scale; leave out --size")
-            return RawWriter(sys.stdout.buffer, frame_size, self.raw.order if self.raw else "bgr")
+            order = self.raw.order if self.raw else "bgr"
+            return RawWriter(_buffer(sys.stdout, "stdout"), frame_size, order)
         info = reader.info
         deep = info.samples.is_deep
         pixel_format = self.encode.get("pixel_format") or ("yuv420p10le" if deep else "yuv420p")
         stored = stored_samples(pixel_format)
         return Y4mWriter(
-            sys.stdout.buffer,
+            _buffer(sys.stdout, "stdout"),
             frame_size,
             size,
             info.rate or Fraction(25),
             info.colour,
             pixel_format,
             stored if deep else PLAIN,
+            info.time_base,
         )
 
     def _identity(self) -> dict[str, Any]:
@@ -257,3 +261,9 @@ class Worker:
             video={name: value for name, value in done.to_json().items() if name in _OF_VIDEOS},
             face_path=face_path(stream),
         )
+
+
+def _buffer(stream: TextIO | None, name: str) -> BinaryIO:
+    if stream is None:
+        raise InputError(f"{name} is closed")
+    return stream.buffer

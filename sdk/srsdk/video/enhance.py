@@ -140,9 +140,8 @@ def enhance_video(
             raise
         folder.close(keep=False)
         wall = time.perf_counter() - began
-        held = writers[0].samples
         report = make_report(
-            pipeline, reader, plan, outputs.target, job.encode.codec, shown, held, wall
+            pipeline, reader, plan, outputs.target, job.encode.codec, shown, writers[0], wall
         )
         return replace(report, compare=outputs.compare, restarted=folder.restarted)
 
@@ -250,4 +249,4 @@ def enhance_frames(
         output.abort()
         raise
     wall = time.perf_counter() - began
-    return make_report(pipeline, source, None, Path("-"), codec, shown, output.samples, wall)
+    return make_report(pipeline, source, None, Path("-"), codec, shown, output, wall)

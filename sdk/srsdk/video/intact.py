@@ -6,21 +6,28 @@ would become a shorter output. The containers say how long they are, and that co
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+HEAD = 512
+"""Bytes that tell what a file is."""
+
 _MP4_BOXES = {b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"mfra", b"sidx"}
 _EBML = b"\x1a\x45\xdf\xa3"
+_Y4M = b"YUV4MPEG2 "
+# Planes of full size; how many times narrower and lower the two others are.
+_Y4M_LAYOUTS = {"420": (1, 2, 2), "411": (1, 4, 1), "422": (1, 2, 1), "444": (3, 0, 0)}
 _SEGMENT = b"\x18\x53\x80\x67"
 
 
 def missing_bytes(path: Path) -> int:
     """How many bytes the file lacks by its own account.
 
-    Understands MP4/MOV, Matroska/WebM and AVI; other formats, and files that do not say how long
-    they are (live recordings), count as whole.
+    Understands MP4/MOV, Matroska/WebM, AVI and YUV4MPEG2; other formats, and files that do not say
+    how long they are (live recordings), count as whole.
 
     Args:
         path: The file.
@@ -40,9 +47,65 @@ def missing_bytes(path: Path) -> int:
             end = _matroska_end(file)
         elif head[:4] == b"RIFF" and head[8:12] == b"AVI ":
             end = 8 + int.from_bytes(head[4:8], "little")
+        elif head.startswith(_Y4M):
+            file.seek(0)
+            end = size + y4m_missing(file.read(HEAD), size)
         else:
             end = 0
     return max(0, end - size)
+
+
+class CountingPipe:
+    """A pipe that notes what is read of it.
+
+    Args:
+        file: The pipe.
+
+    Attributes:
+        head: Its first bytes, at most `HEAD`.
+        size: Bytes read so far.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.head = b""
+        self.size = 0
+
+    def read(self, size: int) -> bytes:
+        """Read so many bytes, or as many as there are."""
+        data = self._file.read(size)
+        if len(self.head) < HEAD:
+            self.head += data[: HEAD - len(self.head)]
+        self.size += len(data)
+        return data
+
+
+def y4m_missing(head: bytes, size: int) -> int:
+    """How many bytes the last frame of a YUV4MPEG2 stream lacks.
+
+    Args:
+        head: The first bytes of the stream, at least its first line.
+        size: Its length.
+    """
+    line, end, _ = head.partition(b"\n")
+    tags = {word[:1]: word[1:].decode("latin-1") for word in line.split()[1:]}
+    kind = tags.get(b"C", "420")
+    layout = (1, 0, 0) if kind.startswith("mono") else _Y4M_LAYOUTS.get(kind[:3])
+    if not line.startswith(_Y4M) or not end or layout is None or "alpha" in kind:
+        return 0
+    try:
+        width, height = int(tags[b"W"]), int(tags[b"H"])
+    except (KeyError, ValueError):
+        return 0
+    full, across, down = layout
+    samples = full * width * height
+    if across:
+        samples += 2 * -(-width // across) * -(-height // down)
+    deep = re.search(r"(?:p|mono)(\d+)$", kind)
+    if deep and across and width % across:
+        return 0  # FFmpeg itself does not agree with others on such frames
+    frame = len(b"FRAME\n") + samples * (2 if deep and int(deep[1]) > 8 else 1)
+    return -(size - len(line) - 1) % frame
 
 
 def _mp4_end(file: BinaryIO, size: int) -> int:

@@ -14,6 +14,8 @@ from srsdk.video.orientation import Orientation
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from srsdk.video.intact import CountingPipe
+
 
 def reason(error: BaseException) -> str:
     """What went wrong, on one line, without FFmpeg's error number."""
@@ -52,7 +54,7 @@ def check_file(path: Path, *, whole: bool = True) -> int:
     return missing
 
 
-def open_container(path: Path, file: BinaryIO | None = None) -> Any:
+def open_container(path: Path, file: BinaryIO | CountingPipe | None = None) -> Any:
     """Open a file with FFmpeg, or raise `VideoError`."""
     try:
         # An absolute path, since "a:b.mp4" would be read as protocol a.

@@ -160,6 +160,7 @@ class Y4mWriter(PlainOutput):
         colour: Matrix and range to convert to.
         pixel_format: For instance yuv420p.
         samples: What a pixel of the frames given holds.
+        time_base: Unit of the frames' timestamps, in seconds; None for one frame each.
     """
 
     def __init__(
@@ -171,8 +172,10 @@ class Y4mWriter(PlainOutput):
         colour: Colour,
         pixel_format: str = "yuv420p",
         samples: Samples = PLAIN,
+        time_base: Fraction | None = None,
     ) -> None:
         self.frame_size = frame_size
+        self._unit, self._first = time_base or 1 / rate, 0
         self.samples = samples
         self._file, self._base = file, 1 / rate
         try:
@@ -206,6 +209,13 @@ class Y4mWriter(PlainOutput):
             buffer = FrameBuffer.empty(*self.frame_size)
             np.copyto(buffer.pixels, frame)
             frame = buffer
+        self._first = pts if self._count == 0 else self._first
+        late = (pts - self._first) * self._unit - self._count * self._base
+        if abs(late) > self._base and not self.warnings:
+            self.warnings = (
+                f"its frames are not evenly spaced from {float(pts * self._unit):.2f} s on; "
+                f"YUV4MPEG2 shows {float(1 / self._base):g} of them a second",
+            )
         converted = self._convert(frame.frame)
         converted.pts = self._count
         converted.time_base = self._base

@@ -19,6 +19,7 @@ from srsdk.video.colour import Colour
 from srsdk.video.damage import DamageLog, OnDamage, check_on_damage
 from srsdk.video.decode import Decoder, Section, packets_of
 from srsdk.video.info import Frame, VideoInfo
+from srsdk.video.intact import CountingPipe, y4m_missing
 from srsdk.video.opening import (
     check_file,
     duration_of,
@@ -114,6 +115,9 @@ class VideoReader:
         self._missing = 0
         if file is None:
             self._missing = check_file(self.path, whole=options.on_damage != "salvage")
+        self._pipe = None
+        if file is not None and not file.seekable():
+            file = self._pipe = CountingPipe(file)
         self.container = open_container(self.path, file)
         try:
             self._video: Any = video_stream(self.container, self.path)
@@ -194,17 +198,7 @@ class VideoReader:
         )
         self._source = iter(self._decoder)
         self._ahead: deque[Any] = deque()
-        for item in self._source:
-            self._ahead.append(item)
-            if isinstance(item, av.VideoFrame):
-                break
-        else:
-            where = f" after {self._options.start:g} s" if self._options.start else ""
-            raise VideoError(
-                f"{self.path} has a video track without a single frame that can be decoded{where}; "
-                "copy or download it again"
-            )
-        first = self._ahead[-1]
+        first = self._first_frame()
         colour = Colour.of(first, context, source=str(self.path))
         orientation = orientation_of(first, stream, self.path)
         self._upright = UprightFrames(
@@ -244,6 +238,30 @@ class VideoReader:
             samples=self._upright.samples,
         )
         self._step = max(1, round(1 / (rate * stream.time_base))) if rate else 1
+
+    def _first_frame(self) -> av.VideoFrame:
+        """Decode up to the first frame; it waits in `_ahead`, behind the packets before it."""
+        for item in self._source:
+            self._ahead.append(item)
+            if isinstance(item, av.VideoFrame):
+                return item
+        raise self._empty()
+
+    def _empty(self) -> VideoError:
+        """The error for a video without a frame."""
+        if self._options.start:
+            duration = duration_of(self._video, self.container)
+            lasts = "" if duration is None else f"; it lasts {duration:g} s"
+            return VideoError(f"{self.path} has no frame after {self._options.start:g} s{lasts}")
+        advice = "copy or download it again"
+        if self._pipe is not None:
+            advice = (
+                "some MP4 files cannot be read from a pipe: give the file itself, or send "
+                "Matroska, MPEG-TS or YUV4MPEG2"
+            )
+        return VideoError(
+            f"{self.path} has a video track without a single frame that can be decoded; {advice}"
+        )
 
     def _seek(self, container: Any) -> None:
         """Go to a key frame before the start, or stay at the beginning where that fails."""
@@ -293,6 +311,10 @@ class VideoReader:
             yield self._finish(self._ahead.popleft())
         for item in self._source:
             yield self._finish(item)
+        if self._pipe is not None:
+            self._missing = y4m_missing(self._pipe.head, self._pipe.size)
+            if self._missing and self._options.on_damage == "stop":
+                raise VideoError(f"{self.path} is cut short, its last frame is not whole")
 
     def take_notes(self) -> bytes | None:
         """What a later run needs to go on with the latest frame, since the last call.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from srsdk.video.damage import Damage
     from srsdk.video.pipeline import Pipeline
     from srsdk.video.samples import Samples
-    from srsdk.video.source import FrameSource
+    from srsdk.video.source import FrameOutput, FrameSource
     from srsdk.video.tracks import TrackPlan
 
 
@@ -85,7 +85,7 @@ def make_report(
     target: Path,
     codec: str,
     size: tuple[int, int],
-    samples: Samples,
+    output: FrameOutput,
     wall: float,
 ) -> VideoReport:
     """The account of a pipeline that has run.
@@ -97,7 +97,7 @@ def make_report(
         target: The output.
         codec: Encoder.
         size: Width and height of the output.
-        samples: What a pixel of the output holds.
+        output: What took the frames.
         wall: Seconds that all of it took.
     """
     info, timer = reader.info, pipeline.timer
@@ -124,7 +124,11 @@ def make_report(
         dropped_tracks=tuple(plan.dropped) if plan else (),
         repaired_timestamps=reader.repaired_timestamps,
         damage=tuple(reader.damage),
-        warnings=(*reader.warnings, *_shallower(info.samples, samples)),
+        warnings=(
+            *reader.warnings,
+            *output.warnings,
+            *_shallower(info.samples, output.samples),
+        ),
     )
 
 

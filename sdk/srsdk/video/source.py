@@ -63,6 +63,11 @@ class FrameOutput(Protocol):
         """What a pixel of the frames given holds."""
         ...
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What of the frames given the output does not show, one line each."""
+        ...
+
     def encode(
         self, frame: FrameBuffer | Pixels, pts: int, duration: int = 0
     ) -> list[EncodedPacket]:
@@ -106,6 +111,7 @@ class PlainOutput:
     """The parts of `FrameOutput` that an output without packets has no use for."""
 
     samples = PLAIN
+    warnings: tuple[str, ...] = ()
 
     def mux(self, packet: EncodedPacket) -> None:
         """Nothing: `encode` gives no packets."""

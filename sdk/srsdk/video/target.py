@@ -48,7 +48,7 @@ def check_size(path: Path, width: int, height: int, options: EncodeOptions) -> N
     widest, highest = LARGEST.get(options.codec, (16384, 16384))
     if width > widest or height > highest:
         fits = [name for name, (w, h) in LARGEST.items() if width <= w and height <= h]
-        other = f"choose codec {' or '.join(fits)}, " if fits else ""
+        other = "choose " + " or ".join(f'codec="{name}"' for name in fits) + ", " if fits else ""
         raise VideoError(
             f"{path} would be {width}x{height}, but {options.codec} ends at {widest}x{highest}; "
             f"{other}a model of a smaller scale, or a smaller size"
@@ -57,5 +57,5 @@ def check_size(path: Path, width: int, height: int, options: EncodeOptions) -> N
     if (width % 2 and layout.chroma_width(2) == 1) or (height % 2 and layout.chroma_height(2) == 1):
         raise VideoError(
             f"a picture of {width}x{height} does not fit {pixel_format}, which needs even sizes; "
-            'choose pixel_format="yuv444p", or crop the input'
+            f'choose the size {width + width % 2}x{height + height % 2}, or pixel_format="yuv444p"'
         )

@@ -86,6 +86,7 @@ class VideoWriter:
         samples: What a pixel of these holds.
         frames: Frames given to `write`.
         tracks: What becomes of the tracks beside the picture; None without a template.
+        warnings: None so far.
 
     Raises:
         VideoError: The output exists, its folder is missing or not writable, or its format cannot
@@ -116,6 +117,7 @@ class VideoWriter:
         self.frame_size = frame_size or (width, height)
         self.samples = samples
         self.frames = 0
+        self.warnings: tuple[str, ...] = ()
         self._own: FrameBuffer | None = None
         self._closed = False
         kind = check_target(self.path, overwrite=overwrite)
@@ -165,12 +167,12 @@ class VideoWriter:
         except ValueError as error:  # FFmpeg here lacks the codec, or the format does
             if "support" in str(error):
                 other = "libvpx-vp9" if self.path.suffix.lower() == ".webm" else "libx264"
-                text = f"{self.path.suffix} files cannot hold {codec}; choose codec {other}"
+                text = f'{self.path.suffix} files cannot hold {codec}; choose codec="{other}"'
                 raise VideoError(f"{text}, or name the output .mkv") from error
             needs = f", which needs {HARDWARE[codec]}" if codec in HARDWARE else ""
             raise VideoError(
-                f"FFmpeg here has no encoder {codec}{needs}; choose another codec, for instance "
-                "libx264"
+                f"FFmpeg here has no encoder {codec}{needs}; choose another, for instance "
+                'codec="libx264"'
             ) from error
         if codec == "libsvtav1":
             os.environ.setdefault("SVT_LOG", "1")  # else it writes pages on stderr
@@ -189,7 +191,7 @@ class VideoWriter:
             if self._options.codec in HARDWARE:
                 raise VideoError(
                     f"{self._options.codec} cannot be used here ({reason(error)}): it needs "
-                    f"{HARDWARE[self._options.codec]}; choose codec libx264"
+                    f'{HARDWARE[self._options.codec]}; choose codec="libx264"'
                 ) from error
             if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
                 raise self._failure(error) from error

@@ -10,7 +10,7 @@ from srsdk import zoo
 Group = Literal["frame", "faces", "ceiling"]
 
 #: Generators that users run on frames and on crops of faces.
-FRAME_MODELS = ("edge-x4", "srresnet-x4")
+FRAME_MODELS = ("edge-x4", "edge-m-x4", "srresnet-x4")
 FACE_MODELS = ("srresnet-x4", "portrait-x4")
 
 #: Backends that compute on the CPU; others are for machines with a GPU.

@@ -1,6 +1,8 @@
 """The bundled weights in int8 in the form in which others would run them.
 
 That is the steps of srsdk's own int8, as QuantizeLinear and DequantizeLinear around convolutions.
+Others want one step for all channels of an input, srsdk has one for each. Behind a ReLU
+that is a matter of units: each channel is computed in units of its step, which is then 1.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ def write_quantized(model: Path, target: Path) -> None:
     """The graph as exported, in int8.
 
     Raises:
-        ValueError: The model has no int8 steps.
+        ValueError: The model has no int8 steps, or is not a chain of convolutions and ReLUs, whose
+            units could not be changed.
     """
     record = read_int8(read(model).metadata, source=str(model))
     if record is None:
@@ -44,25 +47,30 @@ def write_quantized(model: Path, target: Path) -> None:
         nodes.append(helper.make_node("DequantizeLinear", inputs, [name], **given))
         return name
 
-    done: dict[str, str] = {}
-    steps_of = iter(record.layers)
+    if {node.op_type for node in graph.node} - {"Conv", "Relu"}:
+        raise ValueError(f"{model.name} is not a chain of convolutions and ReLUs")
+    units = [np.array(layer.input_step, np.float32) for layer in record.layers[1:]]
+    steps_of, units_of = iter(record.layers), iter([*units, np.ones(1, np.float32)])
     for node in graph.node:
         if node.op_type == "Conv":
-            steps = next(steps_of)
-            source, name = node.input[0], node.input[1]
-            step = np.array(steps.input_step[0], np.float32)
-            zero = np.array(steps.input_zero[0], np.uint8)
-            if source not in done:
-                to = [source, constant(step, f"{source}_to"), constant(zero, f"{source}_at")]
-                nodes.append(helper.make_node("QuantizeLinear", to, [f"{source}_u8"]))
-                done[source] = dequantized(f"{source}_u8", step, zero, None)
+            steps, unit = next(steps_of), next(units_of)
+            if set(steps.input_zero) != {0}:
+                raise ValueError(f"{model.name}: what a ReLU gives begins at 0")
+            source, name, bias = node.input
+            first = source == graph.input[0].name
+            step = np.array(steps.input_step[0] if first else 1.0, np.float32)
+            zero = np.array(0, np.uint8)
+            to = [source, constant(step, f"{source}_to"), constant(zero, f"{source}_at")]
+            nodes.append(helper.make_node("QuantizeLinear", to, [f"{source}_u8"]))
+            node.input[0] = dequantized(f"{source}_u8", step, zero, None)
             # A weight's step times the input's is the step of the sums, which srsdk keeps.
-            each = np.array(steps.weight_step, np.float32) / step
-            values = numpy_helper.to_array(weights[name]) / each[:, None, None, None]
-            levels = np.clip(np.rint(values), -127, 127).astype(np.int8)
+            shape = numpy_helper.to_array(weights[name]).shape
+            levels = np.frombuffer(steps.weight or b"", np.int8).reshape(shape)
+            each = np.array(steps.weight_step, np.float32) / step / unit
             weights[name].CopyFrom(numpy_helper.from_array(levels, name))
-            node.input[0] = done[source]
             node.input[1] = dequantized(name, each, np.zeros(len(each), np.int8), 0)
+            given = numpy_helper.to_array(weights[bias]) / unit
+            weights[bias].CopyFrom(numpy_helper.from_array(given.astype(np.float32), bias))
         nodes.append(node)
     del graph.node[:]
     graph.node.extend(nodes)

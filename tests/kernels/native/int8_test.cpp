@@ -66,6 +66,9 @@ std::vector<std::uint8_t> upscaled(std::vector<Layer>& layers, int scale, std::i
         each.conv.int8 = {each.input_step.data(), each.input_zero.data(), each.weight_step.data()};
         convolutions.push_back(each.conv);
     }
+    // The last one's input in two bytes, unless floats are kept of it.
+    Convolution& last = convolutions.back();
+    last.int8.fine = last.source > 0 && convolutions[last.source - 1].add < 0;
     srsdk::cpu::Epilogue epilogue;
     epilogue.scale = epilogue.shuffle = scale;
     epilogue.base = srsdk::cpu::Base::kBilinear;
