@@ -87,7 +87,7 @@ def test_rows_are_measured_and_agree(ran: Any) -> None:
         "frame/bicubic",
     }
     precision = rows["frame/edge-x4/native"]["precision"]  # int8 where the CPU is fast at it
-    assert rows["frame/edge-x4/native"]["difference"] <= {"fp32": 1, "int8": 32}[precision]
+    assert rows["frame/edge-x4/native"]["difference"] <= {"fp32": 1, "int8": 64}[precision]
     assert rows["frame/bicubic"]["difference"] is None
     assert rows["frame/edge-x4/native"]["fps"] > 0
     assert rows["ceiling/copy"]["fps"] is None

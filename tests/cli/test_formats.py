@@ -315,7 +315,7 @@ def test_frames_at_uneven_times_are_told_where_only_a_rate_is_kept(tmp_path: Pat
     subprocess.run([*drop, "-vsync", "vfr", str(tmp_path / "vfr.mkv")], check=True)
     for name, told in (("in.mp4", False), ("vfr.mkv", True)):
         process = program("enhance", tmp_path / name, "-o", "-", *FAST, text=False)
-        out, err = process.communicate()
+        out, err = map(bytes, process.communicate())
         assert process.returncode == 0
         assert out.startswith(b"YUV4MPEG2")
         assert (b"not evenly spaced" in err) == told
@@ -356,3 +356,20 @@ def test_messages_say_what_would_do(
     clip(tmp_path / "in.mp4", sound=False)
     monkeypatch.chdir(tmp_path)
     assert words in run("enhance", *arguments, *FAST).error
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")
+def test_transparent_pictures_become_a_transparent_video(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        clear = Image.new("RGBA", (40, 24), (60, 90, 30, 80))
+        clear.save(tmp_path / "in" / f"{number}.png")
+    assert run("enhance", tmp_path / "in", "-o", tmp_path / "out.webm", *FAST).code == 0
+    command = ["ffmpeg", "-v", "error", "-c:v", "libvpx-vp9", "-i", str(tmp_path / "out.webm")]
+    command += ["-vf", "alphaextract", "-f", "rawvideo", "-pix_fmt", "gray", "-"]
+    raw = subprocess.run(command, check=True, capture_output=True).stdout
+    assert np.abs(np.frombuffer(raw, np.uint8).reshape(3, 48, 80).astype(int) - 80).max() <= 2
+    refused = run("enhance", tmp_path / "in", "-o", tmp_path / "out.mp4", *FAST)
+    assert "name the output .webm" in refused.error
+    Image.new("RGB", (40, 24)).save(tmp_path / "in" / "0.png")
+    assert "transparency" in run("enhance", tmp_path / "in", "-o", tmp_path / "o.webm", *FAST).error

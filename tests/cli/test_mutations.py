@@ -15,16 +15,22 @@ from PIL import Image, features
 
 from tests.cli.conftest import picture
 
+# By name: codecs of picture and sound, pixel format.
 _VIDEOS = {
-    "mp4": ("libx264", "aac"),
-    "mkv": ("libx264", "aac"),
-    "mov": ("mpeg4", "aac"),
-    "avi": ("mpeg4", "mp2"),
-    "ts": ("libx264", "mp2"),
-    "flv": ("libx264", "aac"),
-    "webm": ("libvpx-vp9", "libopus"),
-    "mpg": ("mpeg2video", "mp2"),
-    "nut": ("libx264", "mp2"),
+    "a.mp4": ("libx264", "aac", "yuv420p"),
+    "a.mkv": ("libx264", "aac", "yuv420p"),
+    "a.mov": ("mpeg4", "aac", "yuv420p"),
+    "a.avi": ("mpeg4", "mp2", "yuv420p"),
+    "a.ts": ("libx264", "mp2", "yuv420p"),
+    "a.flv": ("libx264", "aac", "yuv420p"),
+    "a.webm": ("libvpx-vp9", "libopus", "yuv420p"),
+    "a.mpg": ("mpeg2video", "mp2", "yuv420p"),
+    "a.nut": ("libx264", "mp2", "yuv420p"),
+    "deep.mp4": ("libx265", "aac", "yuv420p10le"),
+    "clear.webm": ("libvpx-vp9", "libopus", "yuva420p"),
+    "adpcm.avi": ("mpeg4", "adpcm_ms", "yuv420p"),
+    "wma.wmv": ("wmv2", "wmav2", "yuv420p"),
+    "raw.y4m": ("rawvideo", "", "yuv420p"),
 }
 _IMAGES = ("jpg", "png", "webp", "bmp", "tif", "gif", "jp2", "avif", "ppm")
 
@@ -51,23 +57,34 @@ for line in open(sys.argv[1]):
 
 def _originals(folder: Path) -> list[Path]:
     paths = []
-    for suffix, (codec, sound) in _VIDEOS.items():
-        path = folder / f"original.{suffix}"
+    for name, (codec, sound, pixel_format) in _VIDEOS.items():
+        path = folder / name
         with av.open(str(path), "w") as container:
             video: Any = container.add_stream(codec, rate=25)
-            video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-            audio: Any = container.add_stream(sound, rate=48000)
+            video.width, video.height, video.pix_fmt = 64, 48, pixel_format
+            if codec == "libx265":
+                video.codec_context.options = {"x265-params": "log-level=error"}
+            if pixel_format == "yuva420p":
+                video.metadata["alpha_mode"] = "1"
+                video.codec_context.options = {"auto-alt-ref": "0"}
+            audio: Any = container.add_stream(sound, rate=48000) if sound else None
+            if audio is not None:
+                audio.bit_rate = 96_000
             for index in range(8):
                 frame = av.VideoFrame.from_ndarray(picture(64, 48), format="bgr24")
+                frame = frame.reformat(format=pixel_format)
                 frame.pts = index
                 container.mux(video.encode(frame))
+                if audio is None:
+                    continue
                 tone = av.AudioFrame.from_ndarray(
                     np.zeros((1, 2 * 1920), np.int16), layout="stereo"
                 )
                 tone.sample_rate, tone.pts = 48000, 1920 * index
                 container.mux(audio.encode(tone))
-            container.mux(video.encode(None))
-            container.mux(audio.encode(None))
+            for stream in (video, audio):
+                if stream is not None:
+                    container.mux(stream.encode(None))
         paths.append(path)
     still = Image.fromarray(np.ascontiguousarray(picture()[..., ::-1]))
     for suffix in _IMAGES:

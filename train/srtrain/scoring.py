@@ -29,7 +29,7 @@ def load_sets(
         patterns: What to take from it.
         scale: Factor between the resolutions.
         side: Side of the high-resolution faces.
-        camera: Degrade as cameras do, every picture in a way of its own that is always the same.
+        camera: Degrade as cameras do; each picture differently, but the same in every run.
         limit: Faces of each set, the first ones; None for all.
 
     Raises:

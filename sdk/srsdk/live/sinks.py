@@ -152,10 +152,12 @@ class Recording:
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         if path.exists() and not overwrite:
             raise VideoError(f"{path} exists; give overwrite=True, or another name")
+        options = EncodeOptions(preset="ultrafast")
+        if path.suffix.lower() == ".webm":
+            options = EncodeOptions.for_format("webm", preset="8")
         self._open: Callable[[int, int], VideoWriter] = lambda width, height: VideoWriter(
-            path, width, height, _TIME_BASE, options=EncodeOptions(preset="ultrafast"),
-            overwrite=overwrite,
-        )  # fmt: skip
+            path, width, height, _TIME_BASE, options=options, overwrite=overwrite
+        )
         self._writer: VideoWriter | None = None
         self._started, self._last = 0.0, -1
 

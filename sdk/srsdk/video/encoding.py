@@ -139,10 +139,12 @@ class EncodeOptions:
 
     def _with_alpha(self, samples: Samples, path: Path, source: str) -> EncodeOptions:
         flatten = "flatten it first: ffmpeg -i IN -pix_fmt yuv420p -c:a copy OUT"
-        if self.codec != "libvpx-vp9" or path.suffix.lower() not in (".webm", ".mkv"):
+        can_hold = path.suffix.lower() in (".webm", ".mkv")
+        if self.codec != "libvpx-vp9" or not can_hold:
+            other = 'choose codec="libvpx-vp9"' if can_hold else "name the output .webm"
             raise VideoError(
-                f"{source} has transparency, which {self.codec} in {path.suffix} cannot hold; name "
-                f'the output .webm (or .mkv with codec="libvpx-vp9"), or {flatten}'
+                f"{source} has transparency, which {self.codec} in {path.suffix} cannot hold; "
+                f"{other}, or {flatten}"
             )
         if samples.is_deep and self.pixel_format is None:
             raise VideoError(

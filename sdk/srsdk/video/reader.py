@@ -115,10 +115,10 @@ class VideoReader:
         self._missing = 0
         if file is None:
             self._missing = check_file(self.path, whole=options.on_damage != "salvage")
-        self._pipe = None
+        self._pipe: CountingPipe | None = None
         if file is not None and not file.seekable():
-            file = self._pipe = CountingPipe(file)
-        self.container = open_container(self.path, file)
+            self._pipe = CountingPipe(file)
+        self.container = open_container(self.path, file if self._pipe is None else self._pipe)
         try:
             self._video: Any = video_stream(self.container, self.path)
             names = set(self.container.format.name.split(","))
@@ -254,6 +254,8 @@ class VideoReader:
             lasts = "" if duration is None else f"; it lasts {duration:g} s"
             return VideoError(f"{self.path} has no frame after {self._options.start:g} s{lasts}")
         advice = "copy or download it again"
+        if self._video.codec_context.name == "webp":
+            advice = "FFmpeg cannot decode WebP that moves: give the animation as .png or .gif"
         if self._pipe is not None:
             advice = (
                 "some MP4 files cannot be read from a pipe: give the file itself, or send "

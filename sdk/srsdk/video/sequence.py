@@ -17,7 +17,7 @@ from srsdk.video.colour import Colour
 from srsdk.video.info import Frame, VideoInfo
 from srsdk.video.opening import reason
 from srsdk.video.orientation import Orientation
-from srsdk.video.samples import FrameBuffer
+from srsdk.video.samples import FrameBuffer, Samples
 from srsdk.video.source import PlainOutput
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class PictureReader:
     Args:
         folder: What to call the source.
         paths: The pictures in order, at least one.
-        decode: Reads one, as uint8 BGR `(H, W, 3)` or gray `(H, W)`.
+        decode: Reads one, as uint8 BGR `(H, W, 3)`, with alpha `(H, W, 4)`, or gray `(H, W)`.
         rate: Pictures per second.
 
     Raises:
@@ -59,7 +59,9 @@ class PictureReader:
         self.repaired_timestamps = 0
         self.section: tuple[float, float | None] = (0.0, None)
         self._paths, self._decode = list(paths), decode
-        height, width = self._bgr(self._paths[0]).shape[:2]
+        first, alpha = self._parts(self._paths[0])
+        height, width = first.shape[:2]
+        samples = Samples(8, alpha=alpha is not None)
         self.info = VideoInfo(
             path=folder,
             width=width,
@@ -73,15 +75,17 @@ class PictureReader:
             colour=Colour(primaries=1, transfer=13),  # sRGB
             orientation=Orientation(),
             sample_aspect_ratio=Fraction(1),
+            samples=samples,
         )
 
-    def _bgr(self, path: Path) -> Pixels:
+    def _parts(self, path: Path) -> tuple[Pixels, Pixels | None]:
+        """BGR, and transparency where there is some."""
         pixels = self._decode(path)
         if pixels.ndim == 2:
-            return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)  # type: ignore[return-value]
+            return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), None  # type: ignore[return-value]
         if pixels.shape[2] == 4:
-            raise InputError(f"{path} has transparency, which a video has not; flatten it first")
-        return pixels
+            return np.ascontiguousarray(pixels[..., :3]), pixels[..., 3].copy()
+        return pixels, None
 
     @property
     def warnings(self) -> list[str]:
@@ -110,7 +114,7 @@ class PictureReader:
                 yield Frame(_NO_PIXELS, number, 1, key=number == 0)
                 continue
             try:
-                pixels = self._bgr(path)
+                pixels, alpha = self._parts(path)
             except InputError as error:
                 raise VideoError(str(error)) from error
             if pixels.shape[:2] != expected:
@@ -119,7 +123,11 @@ class PictureReader:
                     f"{path} is {size} and the first picture {expected[1]}x{expected[0]}; "
                     "a video has one size: enhance the folder into a folder instead"
                 )
-            yield Frame(pixels, number, 1, key=number == 0)
+            if alpha is not None and not self.info.samples.alpha:
+                raise VideoError(
+                    f"{path} has transparency and the first picture has none; flatten it first"
+                )
+            yield Frame(pixels, number, 1, key=number == 0, alpha=alpha)
 
     def close(self) -> None:
         """Nothing is open between two pictures."""
@@ -132,7 +140,7 @@ class PictureReader:
 
 
 class PictureWriter(PlainOutput):
-    """Writes each frame as a picture of its own (`FrameOutput`); the folder appears when whole.
+    """Writes each frame as one picture (`FrameOutput`); the folder appears when whole.
 
     Args:
         pattern: For instance frames/%06d.png; the folder must be new, or empty.

@@ -37,7 +37,7 @@ class Stages:
 
         Args:
             here: The stage of the calling thread.
-            beside: The other stages by name, each for a thread of its own.
+            beside: The other stages by name; each runs in its own thread.
 
         Raises:
             BaseException: The first error of any stage.

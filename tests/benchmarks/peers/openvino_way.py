@@ -17,7 +17,10 @@ def open(job: Job) -> Program:  # noqa: A001
         if values.shape not in requests:  # a fixed shape is what its documentation advises
             model = core.read_model(job.options["file"])
             model.reshape(list(values.shape))
-            compiled = core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+            settings = {"PERFORMANCE_HINT": "LATENCY"}
+            if job.options.get("precision") != "int8":  # else bfloat16, where the CPU has it
+                settings["INFERENCE_PRECISION_HINT"] = "f32"
+            compiled = core.compile_model(model, "CPU", settings)
             requests[values.shape] = compiled.create_infer_request()
         result = requests[values.shape].infer([values], share_inputs=True, share_outputs=True)
         return np.asarray(result[0])
