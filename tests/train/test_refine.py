@@ -63,11 +63,11 @@ def test_a_grid_is_trained_out_and_the_picture_stays(
     path = tmp_path / "gridded.pt"
     made.save(path)
     config = ["data.clips=16", "data.workers=1", "run.batch=4"]
-    without = overridden(without_grid(path, steps=120, rate=3e-3), config)
+    without = overridden(without_grid(path, steps=120, rate=2e-3), config)
     last = run(without, data, tmp_path / "run")
     flat = torch.full((1, 3, 24, 24), 0.5)
     before, after = (one.build()(flat)[0].detach() for one in (made, last))
     cells = [image[:, 48:52, 48:52] for image in (before, after)]
     grids = [float((cell - cell.mean(dim=(1, 2), keepdim=True)).abs().max()) for cell in cells]
     assert grids[1] < 0.5 * grids[0]
-    assert (after - before).abs().max() < 2 * grids[0]
+    assert (after - before).abs().mean() < grids[0]
