@@ -93,5 +93,5 @@ def _near_mean(cells: Tensor) -> Tensor:
 
 
 def _luminance(image: Pixels) -> Tensor:
-    values = image.astype(np.float32) @ np.float32([0.299, 0.587, 0.114])
+    values = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     return torch.from_numpy(values)[None, None]
