@@ -39,6 +39,7 @@ bench: $(VENV)/tests
 	$(BIN)/python -m tests.benchmarks.kernels
 	$(BIN)/python -m tests.benchmarks.run $(BENCH)
 	$(BIN)/python -m tests.benchmarks.scaling
+	$(BIN)/python -m tests.benchmarks.faces
 	$(BIN)/python -m tests.benchmarks.live
 
 # On a machine with an NVIDIA GPU: build with CUDA, run tests/gpu, measure; see tests/benchmarks/gpu.

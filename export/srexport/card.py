@@ -52,6 +52,7 @@ _COLUMNS = {
     "vgg": ("VGG19 distance", 4),
     "spectrum": ("spectrum distance, dB", 2),
     "grid": ("grid", 2),
+    "grid_defocus": ("grid, defocused", 2),
 }
 
 

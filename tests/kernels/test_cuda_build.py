@@ -71,7 +71,7 @@ def check(said: str, folder: Path, architectures: list[int]) -> None:
 
 
 @pytest.mark.slow  # about two minutes of a core
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_all_architectures(tmp_path: Path) -> None:
     said = configure("cuda-all", tmp_path) + build(tmp_path)
     nvcc = ["nvcc", "--list-gpu-code"]

@@ -34,6 +34,8 @@ def shrink(arguments: list[str]) -> list[str]:
     """The same command with fewer steps and smaller networks."""
     if arguments[0] == "evaluate":
         return [*arguments, "--limit", "1", "--faces", "1"]
+    if arguments[0] == "degrid":
+        return [*arguments, "--steps", "1", "--set", "data.clips=4"]
     if arguments[0] != "run":
         return arguments
     name = arguments[1]

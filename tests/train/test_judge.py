@@ -7,6 +7,7 @@ import importlib.util
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,7 +18,7 @@ from srsdk.errors import BackendUnavailableError, InputError
 from srtrain.candidates import Candidate, bicubic_candidate, open_candidate
 from srtrain.config import Recipe
 from srtrain.data import Pairs, load_pairs
-from srtrain.degrade import Pixels
+from srtrain.degrade import Pixels, clean
 from srtrain.judge import Metrics, Scores, judge, open_lpips, open_ssimulacra2, ssim
 from srtrain.loop import run
 from srtrain.losses import VggFeatures, VggLoss
@@ -35,7 +36,10 @@ def pairs(data: Path) -> Pairs:
 
 
 def perfect(pairs: Pairs) -> Candidate:
+    """Knows the pairs, also out of focus."""
+    defocused = [cv2.GaussianBlur(hr, (0, 0), 4) for hr in pairs.hr]
     table = {lr.tobytes(): hr for lr, hr in zip(pairs.lr, pairs.hr, strict=True)}
+    table |= {clean(hr, 4).tobytes(): hr for hr in defocused}
     return Candidate("perfect", 4, lambda lr: np.stack([table[one.tobytes()] for one in lr]))
 
 
@@ -44,7 +48,8 @@ def test_scores_of_a_perfect_result_and_of_bicubic(pairs: Pairs) -> None:
     metrics = Metrics(vgg=vgg, ssimulacra2=open_ssimulacra2())
     best, base = (judge(one, pairs, metrics) for one in (perfect(pairs), bicubic_candidate(4)))
     assert (best.psnr, best.ssim) == (float("inf"), pytest.approx(1.0))
-    assert (best.vgg, best.spectrum, best.grid, best.identity) == (0.0, 0.0, 1.0, None)
+    assert (best.vgg, best.spectrum, best.identity) == (0.0, 0.0, None)
+    assert (best.grid, best.grid_defocus) == (1.0, 1.0)
     if best.ssimulacra2 is not None and base.ssimulacra2 is not None:
         assert best.ssimulacra2 == pytest.approx(100, abs=0.1)
         assert base.ssimulacra2 < 90
@@ -164,14 +169,14 @@ def test_a_growing_network_is_not_judged(recipe: Recipe, data: Path, tmp_path: P
 
 def test_tables_mark_the_best_and_leave_out_what_is_missing() -> None:
     rows = {
-        "a": Scores(30.0, 0.9, None, None, None, 2.0, 1.5),
-        "b": Scores(29.0, 0.95, None, None, None, 1.0, 1.0),
+        "a": Scores(30.0, 0.9, None, None, None, 2.0, 1.5, 1.6),
+        "b": Scores(29.0, 0.95, None, None, None, 1.0, 1.0, 1.0),
     }
     text = to_markdown({"faces": rows})
     assert "VGG" not in text
     assert "| a | **30.00** | 0.9000 | 2.00 | 1.50 |" in text
     assert "| b | 29.00 | **0.9500** | **1.00** | **1.00** |" in text
-    whole = {"a": Scores(30.0, 0.9, 71.0, 0.4, 0.5, 2.0, 1.0)}
+    whole = {"a": Scores(30.0, 0.9, 71.0, 0.4, 0.5, 2.0, 1.0, 1.0)}
     cells = (
         "| a | **30.00** | **0.9000** | **71.0** | **0.400** | **0.5000** | **2.00** | **1.00** |"
     )

@@ -8,13 +8,16 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from srsdk.cli import entry
 from srsdk.errors import InputError
+
+if TYPE_CHECKING:
+    from srtrain.config import Recipe
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -54,35 +57,15 @@ def run(
     import torch
 
     from srtrain.config import load_recipe
-    from srtrain.loop import run as train
-    from srtrain.parallel import launch
 
     if threads:
         torch.set_num_threads(threads)
     extra = [f"vgg.weights={vgg}"] if vgg else []
     loaded = load_recipe(_recipe(recipe), [*(override or ()), *extra])
-    folder = output or Path("runs") / loaded.name
-    seconds = _seconds(budget)
-    group, own_device = launch(processes, device)
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
-        console=entry.console, disable=group.rank > 0,
-    ) as bar:  # fmt: skip
-        task = bar.add_task(loaded.name, total=1.0)
-
-        def advance(step: int, done: float, losses: Mapping[str, float]) -> None:
-            shown = "  ".join(f"{name} {value:.5f}" for name, value in losses.items())
-            bar.update(task, completed=done, description=f"step {step}  {shown}")
-
-        last = train(
-            loaded, data, folder, budget=seconds, device=own_device, on_step=advance,
-            processes=group, tensorboard=tensorboard,
-        )  # fmt: skip
-    if group.rank == 0:
-        for name, score in last.scores.items():
-            unit = " dB" if name.startswith(("psnr", "spectrum")) else ""
-            entry.say(f"{name}: {score:.4f}{unit}")
-        entry.say(f"checkpoint: {folder / 'last.pt'}")
+    _train(
+        loaded, data, output or Path("runs") / loaded.name, budget=_seconds(budget),
+        device=device, processes=processes, tensorboard=tensorboard,
+    )  # fmt: skip
 
 
 @app.command()
@@ -101,28 +84,23 @@ def interpolate(
 
 
 @app.command()
-def level(
+def degrid(
     checkpoint: Annotated[Path, typer.Argument(help="Checkpoint of a generator.")],
-    data: Annotated[Path, typer.Option(help="Folder that holds training sets.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write.")],
-    sets: Annotated[
-        list[str] | None, typer.Option("--set-of-faces", help="Shards or folders below it.")
+    data: Annotated[Path, typer.Option(help="Folder that holds its recipe's training sets.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for checkpoints.")],
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training.")] = 400,
+    rate: Annotated[float, typer.Option(help="Learning rate.")] = 1e-4,
+    device: Annotated[str, typer.Option(help="torch device.")] = "cpu",
+    override: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value, may be repeated.")
     ] = None,
-    faces: Annotated[int, typer.Option(min=1, help="Faces of each set.")] = 16,
 ) -> None:
-    """Remove a grid in flat skin from a generator's output by changing its biases."""
-    import numpy as np
+    """Train the grid of sub-pixels out of a generator, with the generator as its own teacher."""
+    from srtrain.config import overridden
+    from srtrain.refine import without_grid
 
-    from srtrain.checkpoint import Checkpoint
-    from srtrain.refine import level_grid
-    from srtrain.scoring import load_sets
-
-    loaded = Checkpoint.load(checkpoint)
-    scale = loaded.recipe.model.scale
-    found = load_sets(data, sets or ["train-*.tar"], scale, 32 * scale, limit=faces)
-    lr = np.concatenate([pairs.lr for pairs in found.values()])
-    level_grid(loaded, lr).save(output)
-    entry.say(f"checkpoint: {output}")
+    recipe = overridden(without_grid(checkpoint, steps, rate), override or ())
+    _train(recipe, data, output, device=device)
 
 
 @app.command()
@@ -219,6 +197,42 @@ def prepare(
         )  # fmt: skip
     for shard, count in report.shards.items():
         entry.say(f"{output / shard}: {count} pictures")
+
+
+def _train(
+    recipe: Recipe,
+    data: Path,
+    folder: Path,
+    *,
+    budget: float = math.inf,
+    device: str,
+    processes: int = 1,
+    tensorboard: bool = False,
+) -> None:
+    """Train with a bar of progress, and say what came out."""
+    from srtrain.loop import run as train
+    from srtrain.parallel import launch
+
+    group, own_device = launch(processes, device)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(),
+        console=entry.console, disable=group.rank > 0,
+    ) as bar:  # fmt: skip
+        task = bar.add_task(recipe.name, total=1.0)
+
+        def advance(step: int, done: float, losses: Mapping[str, float]) -> None:
+            shown = "  ".join(f"{name} {value:.5f}" for name, value in losses.items())
+            bar.update(task, completed=done, description=f"step {step}  {shown}")
+
+        last = train(
+            recipe, data, folder, budget=budget, device=own_device, on_step=advance,
+            processes=group, tensorboard=tensorboard,
+        )  # fmt: skip
+    if group.rank == 0:
+        for name, score in last.scores.items():
+            unit = " dB" if name.startswith(("psnr", "spectrum")) else ""
+            entry.say(f"{name}: {score:.4f}{unit}")
+        entry.say(f"checkpoint: {folder / 'last.pt'}")
 
 
 def _bundled() -> Path:

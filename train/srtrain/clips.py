@@ -27,7 +27,7 @@ from srtrain.views import draw_view
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1  # of what clips look like; part of the name under which they are kept
+_VERSION = 3  # of what clips look like; part of the name under which they are kept
 _PICTURES = 16  # of one task
 _PARTS = ("hr", "clean", "camera", "whole")
 
@@ -79,6 +79,7 @@ def load_clips(root: Path, config: DataConfig, scale: int, seed: int, folder: Pa
     if not listed:
         raise InputError(f"no usable picture in {', '.join(map(str, sets))}")
     what: list[object] = [_VERSION, config.clips, scale, config.hr_side, seed, config.whole_share]
+    what.append(config.defocus_share)
     what += [(entry.name, entry.offset, entry.size) for _, entry in listed]
     digest = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
     folder = Path(config.clip_folder) if config.clip_folder else folder
@@ -116,7 +117,7 @@ def _make(listed: Sequence[Entry], config: DataConfig, scale: int, seed: int, ke
         for part, shape in shapes.items()
     }
     arguments = [
-        (pictures, share, scale, side, config.whole_share, [seed, 2, n])
+        (pictures, share, scale, config, [seed, 2, n])
         for n, (pictures, share) in enumerate(zip(chosen, shares, strict=True))
         if share
     ]
@@ -142,15 +143,20 @@ def _task(
     pictures: Sequence[Entry],
     count: int,
     scale: int,
-    side: int,
-    whole_share: float,
+    config: DataConfig,
     seed: Sequence[int],
 ) -> tuple[Pixels, Pixels, Pixels, NDArray[np.bool_]]:
     random = np.random.default_rng(seed)
     decoded = [picture for entry in pictures if (picture := decode(entry.read())) is not None]
     if not decoded:
         raise InputError(f"no usable picture among {pictures[0].name} and those after it")
-    views = [draw_view(decoded[n % len(decoded)], side, whole_share, random) for n in range(count)]
+    views = [
+        draw_view(
+            decoded[n % len(decoded)], config.hr_side, config.whole_share, random,
+            defocus_share=config.defocus_share,
+        )
+        for n in range(count)
+    ]  # fmt: skip
     clean = [reduce_plainly(view.frames, scale, random) for view in views]
     camera = [through_camera(view.frames, scale, random) for view in views]
     camera = through_codecs(camera, random)

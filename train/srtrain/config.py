@@ -82,6 +82,8 @@ class DataConfig:
         clean_share: Share of the clips whose low resolution is a plain reduction, no camera's.
         whole_share: Share of the clips that show a whole aligned face; `loss.identity` is taken of
             these.
+        defocus_share: Share of the clips of parts of faces that lie out of focus and are to stay
+            so.
         face_size: Side of the low-resolution faces, written into the `ModelSpec` of a generator of
             faces; 0 for one of whole frames.
         terms: Terms of the training data, for the model card.
@@ -100,6 +102,7 @@ class DataConfig:
     clip_folder: str = ""
     clean_share: float = 0.35
     whole_share: float = 0.3
+    defocus_share: float = 0.0
     face_size: int = 0
     terms: str = ""
 
@@ -114,7 +117,7 @@ class LossConfig:
         vgg: Squared difference of VGG19 features; with `mse` beside it, the report's mix loss.
         identity: Distance of face descriptors, of whole faces; needs `identity.weights`.
         flicker: Mean absolute error of the difference of a clip's two frames; needs `data.clips`.
-        grid: Mean absolute error that repeats with the period of the scale where HR is flat.
+        grid: Mean absolute error that repeats with the period of the scale where HR is smooth.
         teacher: Mean absolute difference to a teacher's output (knowledge distillation).
         nsgan: Adversarial, non-saturating.
         minimax: Adversarial, the report's literal form; at most one of the three is above 0.
@@ -140,10 +143,13 @@ class VggConfig:
     Attributes:
         weights: File of its state dict, see `srtrain.losses.vgg`.
         layers: Layers to compare; SRGAN's VGG54 is conv5_4.
+        stride: One of so many images of a batch is compared. VGG19 up to conv3_1 costs ten times
+            what a real-time generator does; with 4, a CPU takes half of the time for a step.
     """
 
     weights: str = ""
     layers: tuple[str, ...] = ("conv5_4",)
+    stride: int = 1
 
 
 @dataclass(frozen=True)
@@ -276,6 +282,14 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         _apply(tables, override)
     tables.setdefault("name", path.stem)
+    return recipe_from_dict(tables)
+
+
+def overridden(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """A recipe with `section.key=value` overrides; raises `InputError` as `load_recipe` does."""
+    tables = recipe.to_dict()
+    for override in overrides:
+        _apply(tables, override)
     return recipe_from_dict(tables)
 
 

@@ -8,7 +8,8 @@
 | `spectrum` | distance of radial power spectra in dB: over-smoothing shows here | lower |
 | `ssimulacra2` | what a viewer notices (package `ssimulacra2`, where installed) | higher |
 | `identity` | Euclidean distance of face descriptors (`srtrain.models.descriptor`) | lower |
-| `grid` | power of a grid over that in HR (`spectra.grid_ratio`) | near 1 |
+| `grid` | power of a grid over that in HR (`grids.grid_ratio`) | at most 1 |
+| `grid_defocus` | the same of faces that lie out of focus | near 1 |
 | `lpips` | Zhang et al. 2018, as package `lpips` has it, where that is installed | lower |
 
 All are taken of u8 results.
@@ -23,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -31,14 +33,16 @@ from torch import Tensor
 from srsdk.errors import BackendUnavailableError, InputError
 from srtrain.candidates import Candidate
 from srtrain.data import Pairs
-from srtrain.degrade import Pixels
+from srtrain.degrade import Pixels, clean
+from srtrain.grids import grid_ratio
 from srtrain.images import to_tensor
 from srtrain.losses import IdentityLoss, VggLoss, load_vgg
 from srtrain.metrics import psnr
 from srtrain.models.descriptor import load_descriptor
-from srtrain.spectra import grid_ratio, spectrum_distance
+from srtrain.spectra import spectrum_distance
 
 _CPU = torch.device("cpu")
+_DEFOCUSED = 40  # faces of each set that are looked at out of focus
 
 
 Distance = Callable[[Tensor, Tensor], Tensor]
@@ -59,6 +63,7 @@ class Scores:
     vgg: float | None
     spectrum: float
     grid: float
+    grid_defocus: float
     lpips: float | None = None
 
 
@@ -114,9 +119,18 @@ def judge(
         identity=means.get("identity"),
         vgg=means.get("vgg"),
         spectrum=spectrum_distance(results, pairs.hr),
-        grid=grid_ratio(results, pairs.hr),
+        grid=grid_ratio(results, pairs.hr, pairs.scale),
+        grid_defocus=_grid_defocus(candidate, pairs),
         lpips=means.get("lpips"),
     )
+
+
+def _grid_defocus(candidate: Candidate, pairs: Pairs) -> float:
+    """The grid on faces that a lens has not drawn: nothing hides it there."""
+    hr = pairs.hr[:_DEFOCUSED]
+    hr = np.stack([cv2.GaussianBlur(face, (0, 0), pairs.scale) for face in hr])
+    sr = candidate.upscale(np.stack([clean(face, pairs.scale) for face in hr]))
+    return grid_ratio(sr, hr, pairs.scale)
 
 
 @torch.inference_mode()

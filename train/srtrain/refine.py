@@ -1,25 +1,16 @@
-"""What is done to a finished generator without training it on: mixing two, and levelling a grid."""
+"""What is done to a finished generator: mixing two, and training a grid out of one."""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
+from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from srsdk.errors import InputError
 from srtrain.checkpoint import Checkpoint
-from srtrain.degrade import Pixels
-from srtrain.images import to_tensor
-from srtrain.models import Edge, Generator, SRResNet
-from srtrain.models.srresnet import SubPixel
-
-_CELLS = 8  # side of what is looked at in the middle of a patch, in low-resolution pixels
-
-log = logging.getLogger(__name__)
+from srtrain.config import LossConfig, Recipe
 
 
 def interpolate(first: Checkpoint, second: Checkpoint, share: float) -> Checkpoint:
@@ -66,84 +57,41 @@ def interpolate(first: Checkpoint, second: Checkpoint, share: float) -> Checkpoi
     )
 
 
-def level_grid(checkpoint: Checkpoint, faces: Pixels, iterations: int = 40) -> Checkpoint:
-    """Take the grid in flat skin out of a generator, by biases of sub-pixel convolutions alone.
+def without_grid(checkpoint: Path, steps: int, rate: float) -> Recipe:
+    """The recipe that trains the grid out of a finished generator, and nothing else.
 
-    Each pixel of a low-resolution cell is made by its own filters. Where the picture is smooth
-    all of them should agree with a plain enlargement; what one of them is off by on average is a
-    grid, and a constant for each place in the cell, which biases can take away. Nothing else of
-    the picture changes.
+    The generator is its own teacher, so the picture stays as it is but for what the loss against a
+    grid changes. Some clips lie out of focus, where a grid shows most and a GAN draws most of it.
 
     Args:
         checkpoint: The generator.
-        faces: `(N, h, w, 3)` u8 RGB low-resolution faces, some dozens; their skin, much enlarged,
-            is what the grid is measured on.
-        iterations: Steps of L-BFGS.
+        steps: Steps of training; some hundreds are enough.
+        rate: Learning rate at its peak.
 
     Raises:
-        InputError: The generator has no sub-pixel convolution.
+        InputError: The file is missing or no checkpoint.
     """
-    model = checkpoint.build().requires_grad_(False)
-    biases = [bias for conv in _subpixel_convs(model) if (bias := conv.bias) is not None]
-    if not biases:
-        raise InputError(f"{checkpoint.recipe.name} has no sub-pixel convolution with a bias")
-    for bias in biases:
-        bias.requires_grad_(True)
-    smooth = _smooth_patches(faces, 2 * model.halo + _CELLS)
-    before = grid_on(model, smooth)
-    optimiser = torch.optim.LBFGS(biases, max_iter=iterations, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        loss = _grid(model, smooth).square().mean()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
-    log.info("grid of %.3f grey levels, now %.4f", before, grid_on(model, smooth))
-    state = model.state_dict()
+    recipe = Checkpoint.load(checkpoint).recipe
+    data, scale = recipe.data, recipe.model.scale
     return dataclasses.replace(
-        checkpoint, generator=state, ema=state, optimiser={}, critic=None, critic_optimiser=None,
-        scores={},
-    )  # fmt: skip
-
-
-@torch.no_grad()
-def grid_on(model: Generator, smooth: Tensor) -> float:
-    """Root mean square of the grid on smooth patches, in grey levels."""
-    return 255 * float(_grid(model, smooth).square().mean().sqrt())
-
-
-def _smooth_patches(faces: Pixels, side: int) -> Tensor:
-    """Parts of ten pixels of each face, as large as a generator needs them."""
-    random = np.random.default_rng(0)
-    patches = []
-    for face in to_tensor(faces, torch.device("cpu")):
-        top, left = (int(random.integers(size - 10 + 1)) for size in face.shape[1:])
-        part = face[None, :, top : top + 10, left : left + 10]
-        patches.append(F.interpolate(part, size=(side, side), mode="bicubic", align_corners=False))
-    return torch.cat(patches).clamp(0, 1)
-
-
-def _grid(model: Generator, smooth: Tensor) -> Tensor:
-    """`(N, 3, scale, scale)`: what each place of a cell is off by in the middle of each patch."""
-    scale, halo = model.scale, model.halo
-    grids = []
-    for part in torch.split(smooth, 4):
-        plain = F.interpolate(part, scale_factor=scale, mode="bicubic", align_corners=False)
-        error = (model(part) - plain)[
-            :, :, halo * scale : -halo * scale, halo * scale : -halo * scale
-        ]
-        cells = error.unflatten(3, (-1, scale)).unflatten(2, (-1, scale)).mean(dim=(2, 4))
-        grids.append(cells - cells.mean(dim=(2, 3), keepdim=True))
-    return torch.cat(grids)
-
-
-def _subpixel_convs(model: Generator) -> list[nn.Conv2d]:
-    """The convolutions in front of a pixel shuffle."""
-    if isinstance(model, Edge):
-        return [model.out]
-    convs = [module.conv for module in model.modules() if isinstance(module, SubPixel)]
-    if isinstance(model, SRResNet) and model.tail == "subpixel":
-        convs.append(model.out)
-    return [conv for conv in convs if conv.bias is not None]
+        recipe,
+        data=dataclasses.replace(
+            data,
+            hr_side=32 * scale,
+            clips=data.clips or 8000,
+            clean_share=data.clean_share if data.degradation == "camera" else 1.0,
+            defocus_share=0.2,
+        ),
+        loss=LossConfig(l1=0.05, flicker=0.2, teacher=1.0, grid=8.0),
+        grow=dataclasses.replace(recipe.grow, start=scale),
+        run=dataclasses.replace(
+            recipe.run,
+            steps=steps,
+            learning_rate=rate,
+            final_rate=0.05,
+            warmup=20,
+            ema=0.98,
+            start_from=str(checkpoint),
+            teacher=str(checkpoint),
+        ),
+    )

@@ -25,6 +25,7 @@ _COLUMNS = (
     ("vgg", "VGG distance", 4),
     ("spectrum", "spectrum distance, dB", 2),
     ("grid", "grid", 2),
+    ("grid_defocus", "grid, defocused", 2),
     ("lpips", "LPIPS", 4),
 )
 

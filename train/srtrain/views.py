@@ -17,6 +17,7 @@ from srtrain.degrade import Pixels, Random, to_hr
 _LARGEST = 2.0  # heads up to this many times the picture's own pixels: large heads are soft
 _MOTION = 3.0  # high-resolution pixels between the two frames, at most
 _TURN = 35.0  # degrees
+_DEFOCUS = (3.0, 8.0)  # high-resolution pixels, standard deviation
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,14 @@ class View:
     whole: bool
 
 
-def draw_view(picture: Image.Image, side: int, whole_share: float, random: Random) -> View:
+def draw_view(
+    picture: Image.Image,
+    side: int,
+    whole_share: float,
+    random: Random,
+    *,
+    defocus_share: float = 0.0,
+) -> View:
     """Draw a view of an aligned face picture.
 
     Args:
@@ -41,6 +49,8 @@ def draw_view(picture: Image.Image, side: int, whole_share: float, random: Rando
         whole_share: Chance of a view that shows the whole face at the size of the frame. Of the
             others one in eight shows four small faces, the rest a part of a larger one.
         random: Where all chances come from.
+        defocus_share: Share of the parts of larger faces that lie out of focus, in the frames that
+            are to be restored as well: what the lens has not drawn shall not be invented.
     """
     picture = _relight(picture, random)
     if random.random() < whole_share:
@@ -56,7 +66,11 @@ def draw_view(picture: Image.Image, side: int, whole_share: float, random: Rando
         picture = _turn(picture, random.uniform(-_TURN, _TURN))
     width = min(picture.size)
     head = np.exp(random.uniform(np.log(side), np.log(_LARGEST * width)))
-    return View(_two_frames(picture, width * side / head, side, random), whole=False)
+    frames = _two_frames(picture, width * side / head, side, random)
+    if defocus_share and random.random() < defocus_share:
+        sigma = np.exp(random.uniform(*np.log(_DEFOCUS)))
+        frames = np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in frames])
+    return View(frames, whole=False)
 
 
 def _two_frames(picture: Image.Image, cut: float, side: int, random: Random) -> Pixels:

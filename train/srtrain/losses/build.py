@@ -40,7 +40,11 @@ def build_content(recipe: Recipe) -> tuple[ContentLoss, ContentLoss]:
         identity = IdentityLoss(load_descriptor(recipe.identity.weights or None))
     if recipe.loss.flicker and not recipe.data.clips:
         raise InputError("loss.flicker needs clips of two frames: set data.clips")
-    whole = ContentLoss(recipe.loss, vgg, identity, scale=recipe.model.scale)
+    if recipe.vgg.stride < 1:
+        raise InputError(f"vgg.stride is {recipe.vgg.stride}, expected 1 or more")
+    whole = ContentLoss(
+        recipe.loss, vgg, identity, scale=recipe.model.scale, vgg_stride=recipe.vgg.stride
+    )
     if not recipe.model.grows:
         return whole, whole
     # The grid of a smaller resolution has another period.

@@ -24,6 +24,7 @@ class ContentLoss(nn.Module):
         vgg: Needed where the weight of `vgg` is not 0.
         identity: Needed where the weight of `identity` is not 0.
         scale: Upscaling factor, the period of the grid that `grid` is about.
+        vgg_stride: VGG19 looks at one of so many images.
     """
 
     def __init__(
@@ -33,9 +34,11 @@ class ContentLoss(nn.Module):
         identity: IdentityLoss | None = None,
         *,
         scale: int = 4,
+        vgg_stride: int = 1,
     ) -> None:
         super().__init__()
         self.config, self.scale, self.vgg, self.identity = config, scale, vgg, identity
+        self.vgg_stride = vgg_stride
         if not config.l1 and not config.mse and not config.vgg:
             raise InputError("the recipe's [loss] table has no l1, mse or vgg above 0")
         if config.vgg and vgg is None:
@@ -61,13 +64,16 @@ class ContentLoss(nn.Module):
         if config.mse:
             terms.append(config.mse * F.mse_loss(sr, hr))
         if config.vgg and self.vgg is not None:
-            terms.append(config.vgg * self.vgg(*at_phases(first, first_hr)))
+            terms.append(
+                config.vgg
+                * self.vgg(*at_phases(*(x[:: self.vgg_stride] for x in (first, first_hr))))
+            )
         if config.identity and self.identity is not None and whole:
             terms.append(config.identity * self.identity(first[:whole], first_hr[:whole]))
         if config.flicker and clips:
             terms.append(config.flicker * flicker_loss(sr, hr))
         if config.grid:
-            terms.append(config.grid * grid_loss(sr, hr, self.scale))
+            terms.append(config.grid * grid_loss(first, first_hr, self.scale))
         return sum(terms[1:], terms[0])
 
 

@@ -1,4 +1,4 @@
-"""Loss against the grid that sub-pixel convolution leaves in flat areas."""
+"""Losses against the grid that sub-pixel convolution leaves, and against flicker."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_FLAT = 4 / 255
-"""Standard deviation of a cell's pixels in HR at which it counts half as flat."""
+from srtrain.grids import grid_of, smoothness
 
-_ELSEWHERE = 0.1  # weight of cells that are not flat: a grid on hair is a grid
+_SMOOTH = 2 / 255  # detail of HR at which an area counts half as smooth
+_ELSEWHERE = 0.1  # weight of cells that are not smooth: a grid on hair is a grid
 
 
 def grid_loss(sr: Tensor, hr: Tensor, scale: int) -> Tensor:
-    """Mean absolute error that repeats with the period of the scale, where HR is flat.
+    """Mean absolute error that repeats with the period of the scale, where HR is smooth.
 
-    Each of the `scale**2` pixels of a low-resolution cell is made by filters that no other pixel
-    shares, so their errors may have different means: a grid. A perceptual loss does not see a
-    grid of one or two grey levels, and in a pixel loss it drowns in the error of the edges. Here
-    the error of each pixel of the cell is averaged over the flat cells of an image, which leaves
-    the grid and nothing else.
+    A perceptual loss does not see a grid of one or two grey levels, and in a pixel loss it drowns
+    in the error of the edges. See `srtrain.grids`.
 
     Args:
         sr: `(N, 3, H, W)` in [0, 1].
@@ -27,19 +24,11 @@ def grid_loss(sr: Tensor, hr: Tensor, scale: int) -> Tensor:
         scale: Period of the grid in pixels.
 
     Returns:
-        A scalar, 0 where the mean errors of a cell's pixels are equal.
+        A scalar, 0 where the mean errors of a cell's pixels are equal or differ by a ramp.
     """
-    n, channels, height, width = hr.shape
-    cells = (n, channels, height // scale, scale, width // scale, scale)
-    wanted = hr.reshape(cells)
-    variance = wanted.var(dim=(1, 3, 5), unbiased=False)  # (N, h, w)
-    spread = F.avg_pool2d(variance[:, None], 3, stride=1, padding=1, count_include_pad=False)
-    flat = _FLAT**2 / (_FLAT**2 + spread) + _ELSEWHERE
-    share = flat / flat.sum(dim=(2, 3), keepdim=True).clamp_min(1e-6)
-    error = sr.reshape(cells) - wanted
-    means = (error * share[:, :, :, None, :, None]).sum(dim=(2, 4))  # (N, 3, scale, scale)
-    grid = means - means.mean(dim=(2, 3), keepdim=True)
-    loss: Tensor = grid.abs().mean()
+    smooth = smoothness(hr, scale, _SMOOTH) + _ELSEWHERE
+    grid = grid_of(sr - hr, smooth, scale).abs().mean(dim=1, keepdim=True)
+    loss: Tensor = (grid * smooth).sum() / smooth.sum()
     return loss
 
 
