@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.cli.conftest import FAST, Run, clip, files, image, is_root
 
@@ -320,3 +321,12 @@ def test_line_breaks_in_names_stay_on_one_line(tmp_path: Path, run: Run) -> None
     result = run("enhance", source, "-o", tmp_path / "out.png", *FAST)
     assert result.code == 2
     assert "two\\nlines\\x1b[31m.png is empty" in result.error
+
+
+def test_a_picture_of_two_gigapixels_is_refused_at_once(tmp_path: Path, run: Run) -> None:
+    """A damaged header may say anything; to decode 40000x40000 pixels would take a minute."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "in.gif")
+    data = bytearray((tmp_path / "in.gif").read_bytes())
+    data[6:10] = (40_000).to_bytes(2, "little") * 2
+    (tmp_path / "in.gif").write_bytes(data)
+    assert "too large" in _refused(run, tmp_path / "in.gif", tmp_path / "out.png")

@@ -7,6 +7,7 @@ animation written as a still, transparency written as JPEG.
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ _HEIF = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
 
 # Pillow refuses pictures of more than 179 megapixels unless told; a 32-bit index ends at this.
 Image.MAX_IMAGE_PIXELS = 1 << 30
+_TOO_LARGE = (Image.DecompressionBombWarning, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,11 @@ class ImageFile:
             _register_heif(self.path)
             formats = [*_FORMATS, "HEIF"]
         try:
-            return Image.open(io.BytesIO(self._data), formats=formats)
-        except (Image.DecompressionBombError, MemoryError, OverflowError) as error:
+            with warnings.catch_warnings():
+                # Else Pillow refuses only what has twice as many pixels.
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                return Image.open(io.BytesIO(self._data), formats=formats)
+        except (*_TOO_LARGE, MemoryError, OverflowError) as error:
             raise InputError(f"{self.path} is too large to be decoded ({error})") from error
         except UnidentifiedImageError as error:
             raise InputError(
