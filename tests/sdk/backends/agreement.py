@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from srsdk.backends import open_backend
 from srsdk.errors import ModelFormatError
@@ -67,6 +69,8 @@ def assert_any_layout(backend: Backend, wide: Pixels) -> None:
         wide[:, ::2],
         wide[:, :, ::3],
         wide[:, ::-1],
+        wide[:, ::-1, ::-1],
+        wide[::2],
         wide[..., ::-1],
         wide[:, 3:40, 5:33],
     ):
@@ -79,6 +83,31 @@ def assert_any_layout(backend: Backend, wide: Pixels) -> None:
         region[:] = 77
         assert (canvas == 77).all()
     np.testing.assert_array_equal(wide, before)
+
+
+def other_operator(model: onnx.ModelProto) -> None:
+    """A change for `refuses_change`: what no backend of ours knows stands where a ReLU was."""
+    model.graph.node[1].op_type = "Sigmoid"
+
+
+def half_weights(model: onnx.ModelProto) -> None:
+    """A change for `refuses_change`: the first weights in float16."""
+    values = numpy_helper.to_array(model.graph.initializer[0]).astype(np.float16)
+    name = model.graph.initializer[0].name
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(values, name))
+
+
+def refuses_change(
+    backend: str, model: Path, folder: Path, change: Callable[[onnx.ModelProto], None]
+) -> None:
+    """What a backend cannot run is an error of one line that names the file and what can run it."""
+    changed = onnx.load(model)
+    change(changed)
+    path = folder / "changed.onnx"
+    path.write_bytes(changed.SerializeToString())
+    with pytest.raises(ModelFormatError, match=r'changed\.onnx.*backend="onnxruntime"') as caught:
+        open_backend(backend, path)
+    assert "\n" not in str(caught.value)
 
 
 def refuses_damage(backend: str, model: Path, folder: Path, *, changes: int) -> None:

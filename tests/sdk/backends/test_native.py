@@ -17,7 +17,6 @@ from srexport.onnx import build, save
 from srexport.source import Conv, Layer, LayeredGenerator, PRelu, Relu, Residual, Shuffle
 from srsdk import (
     InputError,
-    ModelFormatError,
     ModelNotFoundError,
     ModelSpec,
     Upscaler,
@@ -29,10 +28,14 @@ from srsdk.backends import open_backend
 from srsdk.backends.native import NativeBackend
 from srsdk.types import Color, ComputePrecision, Pixels
 from tests.sdk.backends.agreement import (
+    assert_any_layout,
     assert_close,
     assert_same_from_threads,
     beside_onnxruntime,
+    half_weights,
     noise,
+    other_operator,
+    refuses_change,
     refuses_damage,
 )
 
@@ -131,17 +134,7 @@ def test_random_chains(data: st.DataObject, tmp_path_factory: pytest.TempPathFac
 
 
 def test_strides_of_frames_and_outputs(models: dict[str, Path]) -> None:
-    wide = noise(3, 40, 60)
-    backend = open_backend("native", models["edge-x4"])
-    for view in (wide[:, ::2], wide[:, :, ::3], wide[:, ::-1, ::-1], wide[..., ::-1], wide[::2]):
-        expected = backend.run(np.ascontiguousarray(view))
-        n, h, w, _ = view.shape
-        canvas = np.full((n, 4 * h + 3, 4 * w + 5, 3), 77, np.uint8)
-        region = canvas[:, 1 : 1 + 4 * h, 2 : 2 + 4 * w]
-        assert backend.run(view, region) is region
-        np.testing.assert_array_equal(region, expected)
-        region[...] = 77
-        assert (canvas == 77).all()
+    assert_any_layout(open_backend("native", models["edge-x4"]), noise(3, 40, 60))
 
 
 def test_thread_counts_and_repetitions_give_the_same_bits() -> None:
@@ -213,31 +206,16 @@ def unpadded(model: onnx.ModelProto) -> None:
     del model.graph.node[0].attribute[:]
 
 
-def other_operator(model: onnx.ModelProto) -> None:
-    model.graph.node[1].op_type = "Sigmoid"
-
-
 def branch(model: onnx.ModelProto) -> None:
     """The first activation's input is read again behind it."""
     model.graph.node[2].input[0] = model.graph.node[0].output[0]
-
-
-def half_weights(model: onnx.ModelProto) -> None:
-    values = numpy_helper.to_array(model.graph.initializer[0]).astype(np.float16)
-    name = model.graph.initializer[0].name
-    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(values, name))
 
 
 @pytest.mark.parametrize("change", [strided, unpadded, other_operator, branch, half_weights])
 def test_what_it_cannot_run_is_named(
     models: dict[str, Path], tmp_path: Path, change: Callable[[onnx.ModelProto], None]
 ) -> None:
-    model = onnx.load(models["edge-x4"])
-    change(model)
-    path = tmp_path / "changed.onnx"
-    path.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelFormatError, match='backend="onnxruntime"'):
-        open_backend("native", path)
+    refuses_change("native", models["edge-x4"], tmp_path, change)
 
 
 def test_damaged_files_are_refused(models: dict[str, Path], tmp_path: Path) -> None:

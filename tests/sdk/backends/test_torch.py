@@ -24,7 +24,10 @@ from tests.sdk.backends.agreement import (
     assert_close,
     assert_same_from_threads,
     beside_onnxruntime,
+    half_weights,
     noise,
+    other_operator,
+    refuses_change,
     refuses_damage,
 )
 
@@ -138,10 +141,6 @@ def test_without_torch(models: dict[str, Path]) -> None:
     assert "pip install 'srsdk[train]'" in first
 
 
-def other_operator(model: onnx.ModelProto) -> None:
-    model.graph.node[1].op_type = "Sigmoid"
-
-
 def other_shuffle(model: onnx.ModelProto) -> None:
     node = model.graph.node[-1]
     node.op_type = "DepthToSpace"
@@ -159,25 +158,13 @@ def before_it_is_made(model: onnx.ModelProto) -> None:
     model.graph.node[1].input[0] = model.graph.node[-1].output[0]
 
 
-def half_weights(model: onnx.ModelProto) -> None:
-    values = numpy_helper.to_array(model.graph.initializer[0]).astype(np.float16)
-    name = model.graph.initializer[0].name
-    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(values, name))
-
-
 @pytest.mark.parametrize(
     "change", [other_operator, other_shuffle, one_sided_padding, before_it_is_made, half_weights]
 )
 def test_what_it_cannot_run_is_named(
     models: dict[str, Path], tmp_path: Path, change: Callable[[onnx.ModelProto], None]
 ) -> None:
-    model = onnx.load(models["edge-x4"])
-    change(model)
-    path = tmp_path / "changed.onnx"
-    path.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelFormatError, match=r'changed\.onnx.*backend="onnxruntime"') as caught:
-        open_backend("torch", path)
-    assert "\n" not in str(caught.value)
+    refuses_change("torch", models["edge-x4"], tmp_path, change)
 
 
 def test_strides_and_groups_are_obeyed(models: dict[str, Path], tmp_path: Path) -> None:
