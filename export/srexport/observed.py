@@ -50,14 +50,12 @@ def observe(
     """
     instrumented, names = _with_outputs(model)
     session = plain_session(instrumented)
+    source, inner = model.graph.input[0].name, [name for name in names if name]
     random = np.random.default_rng(0)
     seen = [_empty(layer.weight) for layer in chain.layers]
     for frame in frames:
         planes = _kernels.unpack(frame[None], swap_rb=swap_rb).astype(np.float32)
-        inner = [name for name in names if name]
-        found = dict(
-            zip(inner, session.run(inner, {model.graph.input[0].name: planes}), strict=True)
-        )
+        found = dict(zip(inner, session.run(inner, {source: planes}), strict=True))
         for layer, observed in zip(chain.layers, seen, strict=True):
             values = found[names[layer.source]] if layer.source else planes
             _add(observed, values[0], layer.weight.shape[-1], random)

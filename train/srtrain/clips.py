@@ -78,8 +78,8 @@ def load_clips(root: Path, config: DataConfig, scale: int, seed: int, folder: Pa
     listed = [(path, entry) for path in sets for entry in entries(path)]
     if not listed:
         raise InputError(f"no usable picture in {', '.join(map(str, sets))}")
-    what: list[object] = [_VERSION, config.clips, scale, config.hr_side, seed, config.whole_share]
-    what.append(config.defocus_share)
+    what: list[object] = [_VERSION, config.clips, scale, config.hr_side, seed]
+    what += [config.whole_share, config.defocus_share]
     what += [(entry.name, entry.offset, entry.size) for _, entry in listed]
     digest = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
     folder = Path(config.clip_folder) if config.clip_folder else folder

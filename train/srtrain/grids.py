@@ -32,7 +32,7 @@ def grid_of(images: Tensor, smooth: Tensor, scale: int) -> Tensor:
         around, without what is smooth: 0 for a constant and for a ramp.
     """
     n, channels, height, width = images.shape
-    cells = without_smooth(images, scale).reshape(
+    cells = _without_smooth(images, scale).reshape(
         n, channels, height // scale, scale, width // scale, scale
     )
     by_place = cells.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
@@ -47,13 +47,13 @@ def smoothness(images: Tensor, scale: int, half: float) -> Tensor:
         scale: Side of a cell in pixels.
         half: Root mean square of the detail at which it is a half.
     """
-    detail = without_smooth(images, scale).square().mean(dim=1, keepdim=True)
+    detail = _without_smooth(images, scale).square().mean(dim=1, keepdim=True)
     cells = F.avg_pool2d(detail, scale)
     spread = F.avg_pool2d(cells, 3, stride=1, padding=1, count_include_pad=False)
     return half**2 / (half**2 + spread)
 
 
-def without_smooth(images: Tensor, scale: int) -> Tensor:
+def _without_smooth(images: Tensor, scale: int) -> Tensor:
     """What a box of one period takes away from images: all that repeats with it, and no ramp."""
     padded = F.pad(images, (scale // 2,) * 4, mode="replicate")
     box = F.avg_pool2d(padded, scale, stride=1)
@@ -81,9 +81,9 @@ def grid_ratio(sr: Pixels, hr: Pixels, scale: int) -> float:
     for images in zip(sr, hr, strict=True):
         ours, wanted = (_luminance(image) for image in images)
         smooth = smoothness(wanted, scale, _SMOOTH)
-        weight = smooth / smooth.sum().clamp_min(1e-6)
+        weight = smooth / smooth.sum()
         for side, image in enumerate((ours, wanted)):
-            power = grid_of(image, smooth.clamp_min(1e-6), scale).square().mean(dim=1, keepdim=True)
+            power = grid_of(image, smooth, scale).square().mean(dim=1, keepdim=True)
             powers[side] += float((power * weight).sum()) / len(sr)
     return (powers[0] + _SEEN**2) / (powers[1] + _SEEN**2)
 

@@ -159,6 +159,7 @@ class PacketDecoder:
         self._past: _PastNotes | None = None
         self._expected: _Notes = []
         self._found: _Notes = []
+        self._from: int | None = None  # timestamp of the key frame to compare from
 
     def begin(self, past: Sequence[Callable[[], bytes]] | None) -> None:
         """Say what is wanted, once the first frame is there.
