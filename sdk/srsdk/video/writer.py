@@ -199,10 +199,11 @@ class VideoWriter:
                 ) from error
             if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
                 raise self._failure(error) from error
+            given = ", ".join(f"{name} {it}" for name, it in self._options.settings().items())
             raise VideoError(
-                f"{self.path} cannot be started ({reason(error)}); check codec "
-                f"{self._options.codec}, preset {self._options.preset} and pixel format "
-                f"{self._options.pixel_format}, or whether {self.path.suffix} takes the tracks"
+                f"{self.path} cannot be started ({reason(error)}); check whether "
+                f"{self._options.codec} takes {given} and {self._options.pixel_format}, or "
+                f"{self.path.suffix} the tracks"
             ) from error
 
     def _failure(self, error: BaseException) -> VideoError:
