@@ -43,7 +43,7 @@ def test_a_signal_ends_it_with_a_whole_file(tmp_path: Path, number: signal.Signa
     source = clip(tmp_path / "a.mp4", frames=10)
     process = program("live", source, *FAST, "--loop", "-o", tmp_path / "b.mp4")
     until = time.monotonic() + 60
-    while not list(tmp_path.glob(".b.*.mp4")) and time.monotonic() < until:
+    while not (tmp_path / "b.unfinished.mp4").exists() and time.monotonic() < until:
         time.sleep(0.1)
     time.sleep(1)
     process.send_signal(number)
@@ -61,6 +61,8 @@ def test_a_signal_ends_it_with_a_whole_file(tmp_path: Path, number: signal.Signa
     [
         ((), "give a SOURCE"),
         (("IN", "--web", "--no-output"), "give no other"),
+        (("IN", "--web", "--window"), "give no other"),
+        (("IN", "--window", "--virtual-camera"), "one of"),
         (("IN", "--web", "--duration", "5"), "no --duration"),
         (("IN", "--web", "--fast", "edge-x2"), "no --fast"),
         (("IN", "--web", "--strength", "2"), "strength is 2"),

@@ -273,7 +273,7 @@ def test_bad_offers_are_refused_and_leave_nothing_behind(
 
 def test_the_page_asks_for_nothing_from_outside(models: Models) -> None:
     with served(models) as url:
-        for name in ("/", "/page.js", "/glass.js", "/page.css", "/config"):
+        for name in ("/", "/page.js", "/frames.js", "/glass.js", "/page.css", "/config"):
             status, text = ask(url, name)
             assert status == 200
             assert "//" not in text.replace("https only", "").replace("// ", "")

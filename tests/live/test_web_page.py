@@ -77,6 +77,34 @@ def test_a_source_of_this_machine_is_shown(tmp_path: Path) -> None:
     models.close()
 
 
+PLAYERS = '() => ["camera", "result"].map((id) => document.getElementById(id).srcObject !== null)'
+
+
+def test_frames_are_taken_before_a_player_drops_some(tmp_path: Path) -> None:
+    """Of 30 pictures a second, a video element hands on 24."""
+    models = Models("bicubic-x4")
+    with served(models) as url, page(url, webcam(tmp_path / "camera.y4m", frames=30)) as opened:
+        wait_for(lambda: numbers(opened)["frames"] > 10)
+        assert opened.evaluate(PLAYERS) == [False, False]
+    models.close()
+
+
+def test_browsers_that_give_no_frames_play_them(tmp_path: Path) -> None:
+    """Firefox has no MediaStreamTrackProcessor."""
+    models = Models("bicubic-x4")
+    with served(models) as url, page(url, webcam(tmp_path / "camera.y4m", frames=30)) as opened:
+        opened.add_init_script("delete window.MediaStreamTrackProcessor")
+        wait_for(lambda: numbers(opened)["frames"] > 10)  # the visitor before, who leaves
+        opened.reload()
+        wait_for(lambda: numbers(opened)["frames"] > 10)
+        seen = numbers(opened)
+        assert (seen["width"], seen["height"]) == (1280, 720)
+        assert seen["unread"] < 0.2 * seen["frames"]
+        assert opened.evaluate(PLAYERS) == [True, True]
+        wait_for(lambda: opened.inner_text("#latency").isdigit())
+    models.close()
+
+
 def test_without_a_camera_the_page_says_so(tmp_path: Path) -> None:
     models = Models("bicubic-x4")
     with served(models) as url, page(url, webcam(tmp_path / "camera.y4m", frames=2)) as opened:

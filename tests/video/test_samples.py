@@ -7,12 +7,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
 
-from srsdk.errors import VideoError
+from srsdk.errors import InputError, VideoError
 from srsdk.video import EncodeOptions, VideoReader, enhance_video
+from srsdk.video.samples import Samples
 
 pytestmark = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")
 
@@ -146,7 +148,38 @@ def test_another_size_keeps_the_bits(tmp_path: Path) -> None:
     assert np.abs(luma(target) - right)[8:-8, 8:-8].mean() < 0.6
 
 
+def test_vp9_holds_10_bits_or_says_how_to_go_on(tmp_path: Path) -> None:
+    """libvpx can be built with high bit depth; the one that PyAV's wheels carry is not."""
+    source, target = write(tmp_path / "in.mkv", "yuv420p10le", planes(10)), tmp_path / "out.webm"
+    if "yuv420p10le" in [known.name for known in av.Codec("libvpx-vp9", "w").video_formats or ()]:
+        enhance_video(source, target, Bicubic())
+        with av.open(str(target)) as container:
+            assert container.streams.video[0].codec_context.pix_fmt == "yuv420p10le"
+        return
+    with pytest.raises(VideoError, match=r'was built for 8; choose codec="libsvtav1"'):
+        enhance_video(source, target, Bicubic())
+    encode = EncodeOptions.for_format("webm", pixel_format="yuv420p10le")
+    with pytest.raises(InputError, match=r"not one that libvpx-vp9 here takes; .* yuv420p,"):
+        enhance_video(source, target, Bicubic(), encode=encode)
+    enhance_video(source, target, Bicubic(), encode=EncodeOptions(codec="libsvtav1"))
+    with av.open(str(target)) as container:
+        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p10le"
+
+
+@pytest.mark.parametrize("codec", ["h264_qsv", "h264_nvenc", "libx264"])
+def test_the_pixel_format_is_one_that_the_encoder_takes(codec: str) -> None:
+    """Intel's encoders take nv12 only."""
+    try:
+        takes = [known.name for known in av.Codec(codec, "w").video_formats or ()]
+    except ValueError:
+        pytest.skip(f"FFmpeg here lacks {codec}")
+    fitted = EncodeOptions(codec=codec).fitted(Samples(), Path("out.mp4"), "the input")
+    assert fitted.pixel_format in takes
+
+
 def test_an_encoder_of_8_bits_is_refused(tmp_path: Path) -> None:
+    if "yuv420p10le" in [known.name for known in av.Codec("libvpx-vp9", "w").video_formats or ()]:
+        pytest.skip("libvpx here holds 10 bits")
     source = write(tmp_path / "in.mkv", "yuv444p10le", planes(10))
     with pytest.raises(VideoError, match=r'10 bits.*libvpx-vp9 .*8.*codec="libsvtav1"'):
         enhance_video(source, tmp_path / "out.webm", Bicubic())

@@ -250,6 +250,10 @@ def test_what_is_refused(tmp_path: Path, tools: Any) -> None:
         VideoWriter(tmp_path / "a.mp4", 64, 48, BASE, options=EncodeOptions(pixel_format="x"))
     with pytest.raises(InputError, match="preset 'warp' is unknown"):
         EncodeOptions(preset="warp")
+    with pytest.raises(InputError, match="'superfast' is unknown to libsvtav1; choose a number"):
+        EncodeOptions(codec="libsvtav1", preset="superfast")
+    with pytest.raises(InputError, match="'9' is unknown to libvpx-vp9"):
+        EncodeOptions(codec="libvpx-vp9", preset="9")
     assert names(tmp_path) == ["d.mp4"]
 
 

@@ -93,7 +93,8 @@ class NativeBackend(ProfiledBackend):
         Returns:
             "unpack", "first layer", "hidden layers", "last layer" and "pack", or at the end
             "last layer + pack" where the one hands its rows to the other; of a network with fewer
-            layers, those that it has.
+            layers, those that it has. In int8 the "last layer" adds the base image and rounds too,
+            and "pack" is what is left of it: the base image's rows, and the order of bytes.
         """
         network = self._open_network()
         out = self._empty(batch) if out is None else out

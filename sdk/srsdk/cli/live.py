@@ -47,9 +47,16 @@ def live(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = (
         False
     ),
+    window: Annotated[
+        bool,
+        typer.Option("--window", help="Show a window, as without any output; beside --output."),
+    ] = False,
     virtual_camera: Annotated[
         bool,
-        typer.Option("--virtual-camera", help="Be a camera for other programs (pyvirtualcam)."),
+        typer.Option(
+            "--virtual-camera",
+            help="Be a camera for other programs (pyvirtualcam); beside --output.",
+        ),
     ] = False,
     no_output: Annotated[
         bool, typer.Option("--no-output", help="Show nothing, for measuring.")
@@ -82,7 +89,8 @@ def live(
     Each frame gets the best quality for which there is time: faces, the model alone, the faster
     model, or bicubic. Without --output, --virtual-camera or --no-output, pictures are shown in a
     window (Esc ends). With --web, a page shows them, and without a SOURCE upscales the browser's
-    own camera. Ctrl-C ends it with a summary.
+    own camera. Ctrl-C ends it with a summary. A recording that meets a full disk keeps what was
+    written before; pictures are shown on.
     """
     from srsdk.live import Live, open_source
 
@@ -94,7 +102,7 @@ def live(
         plain, detector=detector, max_face=max_face, guard=guard, face_budget=face_budget
     )
     if web:
-        if output or virtual_camera or no_output:
+        if output or window or virtual_camera or no_output:
             raise InputError("--web is an output: give no other")
         if fast is not None or duration is not None:
             raise InputError("--web runs one model until Ctrl-C: give no --fast and no --duration")
@@ -123,9 +131,8 @@ def live(
         upscaler = stack.enter_context(full(model, faces=faces, strength=strength))
         quick = None if fast is None else stack.enter_context(plain(fast))
         frames = open_source(source, loop=loop)
-        sink = stack.enter_context(
-            closing(_sink(output, overwrite, virtual_camera, no_output, fps or frames.fps or 30))
-        )
+        sink = _sink(output, overwrite, window, virtual_camera, no_output, fps or frames.fps or 30)
+        stack.enter_context(closing(sink))
         working = stack.enter_context(Live(upscaler, deadline=late, fps=fps, fast=quick))
         working.strength = strength
         stats = _run(working, frames, sink, duration, quiet)
@@ -184,14 +191,24 @@ def _summary(stats: LiveStats) -> str:
 
 
 def _sink(
-    output: Path | None, overwrite: bool, virtual_camera: bool, no_output: bool, fps: float
+    output: Path | None,
+    overwrite: bool,
+    window: bool,
+    virtual_camera: bool,
+    no_output: bool,
+    fps: float,
 ) -> Sink:
-    from srsdk.live.sinks import NoSink, Recording, VirtualCamera, Window
+    from srsdk.live.sinks import NoSink, Recording, VirtualCamera, Window, WithRecording
 
-    if (output is not None) + virtual_camera + no_output > 1:
-        raise InputError("give one of --output, --virtual-camera and --no-output")
-    if output is not None:
-        return Recording(output, overwrite=overwrite)
-    if virtual_camera:
-        return VirtualCamera(fps)
-    return NoSink() if no_output else Window()
+    if window + virtual_camera + no_output > 1 or (no_output and output is not None):
+        raise InputError(
+            "give one of --window, --virtual-camera and --no-output; --output may be beside the "
+            "first two"
+        )
+    recording = None if output is None else Recording(output, overwrite=overwrite)
+    if no_output:
+        return NoSink()
+    if recording is not None and not (window or virtual_camera):
+        return recording
+    shown = VirtualCamera(fps) if virtual_camera else Window()
+    return shown if recording is None else WithRecording(shown, recording)

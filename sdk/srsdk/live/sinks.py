@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
 import subprocess
 import sys
@@ -14,7 +16,10 @@ import cv2
 
 from srsdk.errors import BackendUnavailableError, VideoError
 from srsdk.live.live import LiveFrame
-from srsdk.video import EncodeOptions, VideoWriter
+from srsdk.video import EncodeOptions
+from srsdk.video.growing import GrowingWriter
+
+log = logging.getLogger(__name__)
 
 _TIME_BASE = Fraction(1, 90_000)
 _ESCAPE, _Q = 27, ord("q")
@@ -141,12 +146,15 @@ class VirtualCamera:
 class Recording:
     """A video file, each picture at the time at which its frame came.
 
+    What was written stays, whatever happens: on a full disk the file gets its name as it is, and
+    after a power failure it is there as NAME.unfinished.mp4, up to its last second.
+
     Args:
         path: Its name.
         overwrite: Replace a file that exists.
 
     Raises:
-        VideoError: The file exists, or its folder cannot be written to.
+        VideoError: The file exists.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
@@ -155,33 +163,112 @@ class Recording:
         options = EncodeOptions(preset="ultrafast")
         if path.suffix.lower() == ".webm":
             options = EncodeOptions.for_format("webm", preset="8")
-        self._open: Callable[[int, int], VideoWriter] = lambda width, height: VideoWriter(
-            path, width, height, _TIME_BASE, options=options, overwrite=overwrite
+        self._open: Callable[[int, int], GrowingWriter] = lambda width, height: GrowingWriter(
+            path,
+            width,
+            height,
+            _TIME_BASE,
+            options=options,
+            overwrite=overwrite,
+            temporary=_unfinished(path),
         )
-        self._writer: VideoWriter | None = None
+        self._path = path
+        self._writer: GrowingWriter | None = None
+        self._ended = False
         self._started, self._last = 0.0, -1
 
     def show(self, result: LiveFrame) -> bool:
         """Encode the picture; the size of the first one stays.
 
         Raises:
-            VideoError: Writing failed, for instance on a full disk.
+            VideoError: Writing failed, for instance on a full disk. The file has ended with what
+                was written before, and takes no more.
         """
-        if self._writer is None:
-            height, width = result.pixels.shape[:2]
-            self._writer = self._open(width, height)
-            self._started = result.captured
-        pts = int((result.captured - self._started) / _TIME_BASE)
-        self._last = max(pts, self._last + 1)
-        size = (self._writer.width, self._writer.height)
-        self._writer.write(_fitted(result, size), self._last)
+        if self._ended:
+            raise VideoError(f"the recording {self._path} has ended")
+        try:
+            if self._writer is None:
+                height, width = result.pixels.shape[:2]
+                self._writer = self._open(width, height)
+                self._started = result.captured
+            pts = int((result.captured - self._started) / _TIME_BASE)
+            self._last = max(pts, self._last + 1)
+            size = (self._writer.width, self._writer.height)
+            self._writer.write(_fitted(result, size), self._last)
+        except VideoError as error:
+            self._ended = True
+            raise self._kept(error) from error
         return True
 
     def close(self) -> None:
-        """Complete the file and give it its name."""
-        if self._writer is not None:
-            with self._writer:
-                pass
+        """Complete the file and give it its name.
+
+        Raises:
+            VideoError: Writing failed; the file has what was written before.
+        """
+        if self._ended or self._writer is None:
+            return
+        self._ended = True
+        try:
+            self._writer.complete()
+        except VideoError as error:
+            raise self._kept(error) from error
+        except BaseException:  # a second Ctrl-C
+            self._writer.keep()
+            raise
+
+    def _kept(self, error: VideoError) -> VideoError:
+        """Save what there is of the file; returns `error` with word of it."""
+        if self._writer is None or not self._writer.keep():
+            return VideoError(f"{error}; nothing was recorded")
+        return VideoError(f"{error}; the file ends there, and can be played")
+
+
+class WithRecording:
+    """A sink whose pictures are recorded too; they are shown also when the recording has failed.
+
+    Args:
+        sink: Where the pictures go.
+        recording: The file; both are closed by this.
+    """
+
+    def __init__(self, sink: Sink, recording: Recording) -> None:
+        self._sink, self._recording = sink, recording
+        self._failure: VideoError | None = None
+
+    def show(self, result: LiveFrame) -> bool:
+        """Show the picture and record it; warns once if that fails."""
+        wanted = self._sink.show(result)
+        if self._failure is None:
+            try:
+                self._recording.show(result)
+            except VideoError as error:
+                self._failure = error
+                log.warning("%s", error)
+        return wanted
+
+    def close(self) -> None:
+        """Close both.
+
+        Raises:
+            VideoError: The recording failed, now or before.
+        """
+        try:
+            self._sink.close()
+        finally:
+            self._recording.close()
+        if self._failure is not None:
+            raise self._failure
+
+
+def _unfinished(path: Path) -> Path:
+    """An unused name for a recording that goes on; people are to see it when it was broken off."""
+    for number in itertools.count(1):
+        suffix = f"{'' if number == 1 else number}{path.suffix}"
+        unfinished = path.with_name(f"{path.stem[:80]}.unfinished{suffix}")
+        if not unfinished.exists():
+            break
+    return unfinished
 
 
 def _display_works() -> bool:

@@ -50,6 +50,9 @@ _X26X_PRESETS = (
     *("slow", "slower", "veryslow", "placebo"),
 )
 
+#: Smallest and largest preset of the encoders that number theirs.
+_NUMBERED = {"libsvtav1": (-2, 13), "libvpx-vp9": (-8, 8)}
+
 # Metadata that MP4 has named places for; anything else needs the free-form table.
 _MP4_KEYS = {
     *("title", "artist", "album", "album_artist", "composer", "comment", "copyright", "date"),
@@ -93,6 +96,13 @@ class EncodeOptions:
             raise InputError(
                 f"preset {self.preset!r} is unknown; choose one of {', '.join(_X26X_PRESETS)}"
             )
+        if self.preset is not None and self.codec in _NUMBERED:
+            first, last = _NUMBERED[self.codec]
+            if self.preset not in map(str, range(first, last + 1)):
+                raise InputError(
+                    f"preset {self.preset!r} is unknown to {self.codec}; choose a number from "
+                    f"{first} (best) to {last} (fastest)"
+                )
         if self.threads < 1:
             raise InputError(f"threads is {self.threads}; choose 1 or more")
 
@@ -118,23 +128,31 @@ class EncodeOptions:
 
         Raises:
             VideoError: This encoder has none, or the output's format does not take it.
-            InputError: There is no pixel format of this name.
+            InputError: There is no pixel format of this name, or this encoder does not take it.
         """
+        known = _pixel_formats(self.codec)
+        if self.pixel_format is not None:
+            stored_samples(self.pixel_format)
+            if known and self.pixel_format not in known:
+                raise InputError(
+                    f'pixel_format="{self.pixel_format}" is not one that {self.codec} here takes; '
+                    f"choose one of {', '.join(known)}"
+                )
         if samples.alpha:
             return self._with_alpha(samples, path, source)
         if self.pixel_format is not None:
-            stored_samples(self.pixel_format)
             return self
         if not samples.is_deep:
-            return replace(self, pixel_format="yuv420p")
-        known = _pixel_formats(self.codec)
+            # Intel's encoders take the second only.
+            fits = [name for name in ("yuv420p", "nv12") if name in known]
+            return replace(self, pixel_format=fits[0] if fits else "yuv420p")
         for deep in ("yuv420p10le", "p010le"):
             if deep in known:
                 return replace(self, pixel_format=deep)
         other = "libsvtav1" if path.suffix.lower() == ".webm" else "libx264"
         raise VideoError(
-            f"{source} has {samples.bits} bits per component, and {self.codec} here holds 8; "
-            f'choose codec="{other}", or pixel_format="yuv420p" for a result of 8 bits'
+            f"{source} has {samples.bits} bits per component, and {self.codec} here was built for "
+            f'8; choose codec="{other}", or pixel_format="yuv420p" for a result of 8 bits'
         )
 
     def _with_alpha(self, samples: Samples, path: Path, source: str) -> EncodeOptions:
@@ -148,7 +166,7 @@ class EncodeOptions:
             )
         if samples.is_deep and self.pixel_format is None:
             raise VideoError(
-                f"{source} has transparency and {samples.bits} bits per component, and "
+                f"{source} has transparency and {samples.bits} bits per component, and with it "
                 f'{self.codec} holds 8; choose pixel_format="yuva420p" for a result of 8 bits'
             )
         chosen = self.pixel_format or "yuva420p"
@@ -202,7 +220,7 @@ def stored_samples(pixel_format: str) -> Samples:
         held = Samples.of(av.VideoFormat(pixel_format))
     except ValueError as error:
         raise InputError(
-            f'pixel_format "{pixel_format}" is unknown; choose for instance yuv420p'
+            f'pixel_format="{pixel_format}" is unknown; choose for instance yuv420p'
         ) from error
     return Samples(8, True) if held.alpha else held
 

@@ -186,7 +186,7 @@ class OutputTracks:
         copied = {stream.index for stream in plan.copied}
         for stream in reader.container.streams:
             if stream.index in copied:
-                self._add(stream, _from_template(container, stream))
+                self._add(stream, add_like(container, stream))
             elif stream.index in plan.conversions:
                 self._add(stream, plan.conversions[stream.index].add_to(container))
 
@@ -256,15 +256,16 @@ def _fits(stream: Any, kind: str, *, through_tee: bool = False) -> bool:
         return kind == "matroska" and hasattr(stream, "mimetype")
     if stream.type == "video" and not (is_cover(stream) and kind in _QUICKTIME):
         return False
-    return takes(kind, lambda container: _from_template(container, stream), through_tee=through_tee)
+    return takes(kind, lambda container: add_like(container, stream), through_tee=through_tee)
 
 
-def _from_template(container: Any, stream: Any) -> Any:
+def add_like(container: Any, stream: Any) -> Any:
+    """Add a track for the packets of `stream`, of another container, as they are."""
+    if not hasattr(container, "add_stream_from_template"):  # before PyAV 14
+        return container.add_stream(template=stream)
     if stream.type == "video":
         return container.add_stream_from_template(stream, opaque=True)
-    if hasattr(container, "add_stream_from_template"):  # PyAV 14
-        return container.add_stream_from_template(stream)
-    return container.add_stream(template=stream)
+    return container.add_stream_from_template(stream)
 
 
 def _chapters(reader: VideoReader) -> list[Any]:

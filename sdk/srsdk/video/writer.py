@@ -32,7 +32,7 @@ from srsdk.video.target import check_size, check_target
 from srsdk.video.tracks import OutputTracks, TrackPlan, clean_metadata, set_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
     from srsdk.types import Pixels
@@ -120,7 +120,7 @@ class VideoWriter:
         self.warnings: tuple[str, ...] = ()
         self._own: FrameBuffer | None = None
         self._closed = False
-        kind = check_target(self.path, overwrite=overwrite)
+        self._kind = kind = check_target(self.path, overwrite=overwrite)
         options = options or EncodeOptions.for_format(kind)
         self._options = options = options.fitted(samples, self.path, "the input")
         check_size(self.path, width, height, options)
@@ -143,7 +143,7 @@ class VideoWriter:
             self._container: Any = open_output(
                 self._temporary,
                 kind,
-                container_options(kind, clean_metadata(metadata)),
+                self._settings(kind, metadata),
                 through_tee=tracks is not None and tracks.through_tee,
             )
             self._stream = self._add_video()
@@ -158,6 +158,10 @@ class VideoWriter:
         except BaseException:
             self.abort()
             raise
+
+    def _settings(self, kind: str, metadata: Mapping[str, str]) -> dict[str, str]:
+        """The muxer's options."""
+        return container_options(kind, clean_metadata(metadata))
 
     def _add_video(self) -> Any:
         """The picture's track; its encoder makes the header and is given no frames."""
@@ -195,10 +199,11 @@ class VideoWriter:
                 ) from error
             if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
                 raise self._failure(error) from error
+            given = ", ".join(f"{name} {it}" for name, it in self._options.settings().items())
             raise VideoError(
-                f"{self.path} cannot be started ({reason(error)}); check codec "
-                f"{self._options.codec}, preset {self._options.preset} and pixel format "
-                f"{self._options.pixel_format}, or whether {self.path.suffix} takes the tracks"
+                f"{self.path} cannot be started ({reason(error)}); check whether "
+                f"{self._options.codec} takes {given} and {self._options.pixel_format}, or "
+                f"{self.path.suffix} the tracks"
             ) from error
 
     def _failure(self, error: BaseException) -> VideoError:
@@ -309,14 +314,9 @@ class VideoWriter:
         for packet in self.end_chunk():
             self.mux(packet)
         self._closed = True
-        try:
-            with self._failing():
-                self._container.close()
-        except VideoError:
-            self._remove()
-            raise
+        with self._failing():
+            self._container.close()
         if self._encoder.lost:
-            self._remove()
             raise VideoError(
                 f"{self.path}: the encoder made {self.frames - self._encoder.lost} frames of "
                 f"{self.frames}; choose another codec or preset"
@@ -331,17 +331,20 @@ class VideoWriter:
         try:
             os.replace(self._temporary, self.path)  # noqa: PTH105
         except OSError as error:
-            self._remove()
             raise self._failure(error) from error
 
     def abort(self) -> None:
         """Stop and leave nothing behind; safe to call at any time, also twice."""
         self._remove()  # first: closing would else complete the file, which takes a pass over it
+        self._let_go()
+        self._remove()
+
+    def _let_go(self) -> None:
+        """Close the file, however far it got."""
         if not self._closed and hasattr(self, "_container"):
             self._closed = True
             with contextlib.suppress(av.error.FFmpegError, OSError, ValueError, RuntimeError):
                 self._container.close()
-        self._remove()
 
     def _remove(self) -> None:
         with contextlib.suppress(OSError):

@@ -23,6 +23,7 @@ _PAGE = Path(__file__).parent / "page"
 _FILES = {
     "index.html": "text/html",
     "page.js": "text/javascript",
+    "frames.js": "text/javascript",
     "glass.js": "text/javascript",
     "page.css": "text/css",
 }

@@ -1,7 +1,8 @@
+import { eachFrame } from "./frames.js";
 import { drawStamp, elapsed, readStamp, stampOf } from "./glass.js";
 
 const $ = (id) => document.getElementById(id);
-const camera = $("camera"), result = $("result"), picture = $("picture").getContext("2d", { willReadFrequently: true });
+const picture = $("picture").getContext("2d", { willReadFrequently: true });
 const WIDTH = 1280, HEIGHT = 720; // of the upscaled picture
 const GUARD = 2; // rows between the frame and the strip: scaling and compression mix neighbours
 const KEPT = 40; // camera frames kept to be shown beside their upscaled ones
@@ -12,7 +13,7 @@ const sending = sent.getContext("2d");
 const kept = new Map(); // from stamp to the camera frame that carries it
 const ages = [], times = [];
 let models = [], scale = 4, width = 320, height = 180, strip = 10, split = 0.5, channel = null;
-let outgoing = null, ownCamera = true;
+let outgoing = null, ownCamera = true, waiting = null;
 window.srsdk = { frames: 0, unread: 0, width: 0, height: 0 }; // for tests
 
 function say(text, bad = false) {
@@ -32,19 +33,22 @@ function setScale(next) {
 }
 
 /** The camera's middle, in the shape of the picture. */
-function cropOf(video) {
-  const wide = video.videoWidth * HEIGHT > video.videoHeight * WIDTH;
-  const w = wide ? (video.videoHeight * WIDTH) / HEIGHT : video.videoWidth;
-  const h = wide ? video.videoHeight : (video.videoWidth * HEIGHT) / WIDTH;
-  return [(video.videoWidth - w) / 2, (video.videoHeight - h) / 2, w, h];
+function cropOf(cameraWidth, cameraHeight) {
+  const wide = cameraWidth * HEIGHT > cameraHeight * WIDTH;
+  const w = wide ? (cameraHeight * WIDTH) / HEIGHT : cameraWidth;
+  const h = wide ? cameraHeight : (cameraWidth * HEIGHT) / WIDTH;
+  return [(cameraWidth - w) / 2, (cameraHeight - h) / 2, w, h];
 }
 
-function onCameraFrame(now) {
-  camera.requestVideoFrameCallback(onCameraFrame);
-  if (!outgoing) return;
+function onCameraFrame(image, cameraWidth, cameraHeight, close) {
+  if (outgoing && !document.hidden) send(image, cropOf(cameraWidth, cameraHeight));
+  close();
+}
+
+function send(image, crop) {
   const stamp = stampOf(performance.now());
   sending.imageSmoothingQuality = "high";
-  sending.drawImage(camera, ...cropOf(camera), 0, 0, width, height);
+  sending.drawImage(image, ...crop, 0, 0, width, height);
   sending.drawImage(sent, 0, height - 1, width, 1, 0, height, width, GUARD);
   drawStamp(sending, stamp, 0, height + GUARD, width, strip);
   outgoing.requestFrame();
@@ -60,38 +64,48 @@ function onCameraFrame(now) {
   kept.set(stamp, copy);
 }
 
-function onResultFrame(now, frame) {
-  result.requestVideoFrameCallback(onResultFrame);
-  const w = result.videoWidth, h = result.videoHeight;
+function onResultFrame(image, w, h, close) {
+  if (waiting) waiting.close(); // two between two refreshes of the screen: the newest is shown
+  else requestAnimationFrame(showWaiting);
+  waiting = { image, w, h, close };
+}
+
+function showWaiting() {
+  const { image, w, h, close } = waiting;
+  waiting = null;
+  showResult(image, w, h);
+  close();
+}
+
+function showResult(image, w, h) {
+  const shown = performance.now();
   if (!ownCamera) {
-    show(w, h, h);
-    times.push(performance.now());
+    draw(image, w, h, h);
+    times.push(shown);
     if (times.length > 300) times.shift();
     return;
   }
   const row = h / (height + GUARD + strip), shownHeight = Math.round(row * height);
-  show(w, h, shownHeight);
+  draw(image, w, h, shownHeight);
   const stamp = readStamp(picture, 0, row * (height + GUARD), w, row * strip);
   if (kept.has(stamp)) drawBefore(kept.get(stamp), w, shownHeight);
   if (stamp === null) {
     window.srsdk.unread += 1;
     return;
   }
-  const shown = Math.max(performance.now(), frame.expectedDisplayTime ?? 0);
   ages.push(elapsed(stamp, shown));
   times.push(shown);
   if (ages.length > 300) { ages.shift(); times.shift(); }
 }
 
 /** Draw the picture; what lies below `shownHeight` is below the stage. */
-function show(w, h, shownHeight) {
+function draw(image, w, h, shownHeight) {
   if (picture.canvas.width !== w || picture.canvas.height !== h) {
     [picture.canvas.width, picture.canvas.height] = [w, h];
     picture.canvas.style.height = `${(100 * h) / shownHeight}%`;
     $("stage").style.aspectRatio = `${w} / ${shownHeight}`;
   }
-  // The frame is taken from the video once: without a GPU, that is what costs most.
-  picture.drawImage(result, 0, 0);
+  picture.drawImage(image, 0, 0); // once: without a GPU, that is what costs most
   window.srsdk.frames += 1;
   [window.srsdk.width, window.srsdk.height] = [w, shownHeight];
   $("after-size").textContent = `${w}×${shownHeight}`;
@@ -158,11 +172,10 @@ async function openCamera() {
     throw new Error("browsers give the camera to pages of this machine or https only: forward the " +
       "port, for instance ssh -L 8080:127.0.0.1:8080 HOST");
   }
-  camera.srcObject = await navigator.mediaDevices.getUserMedia({
+  const stream = await navigator.mediaDevices.getUserMedia({
     video: { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 30 } },
   });
-  await camera.play();
-  camera.requestVideoFrameCallback(onCameraFrame);
+  eachFrame(stream.getVideoTracks()[0], $("camera"), onCameraFrame);
 }
 
 async function gathered(peer) {
@@ -188,9 +201,7 @@ async function connect() {
   peer.ontrack = (event) => {
     event.receiver.jitterBufferTarget = 0; // the newest picture, not the smoothest film
     event.receiver.playoutDelayHint = 0;
-    result.srcObject = new MediaStream([event.track]);
-    result.play();
-    result.requestVideoFrameCallback(onResultFrame);
+    eachFrame(event.track, $("result"), onResultFrame);
   };
   peer.onconnectionstatechange = () => {
     if (["failed", "disconnected"].includes(peer.connectionState)) {
