@@ -19,11 +19,23 @@ constexpr std::int64_t kSide = 16;  // quads beside a row that may be read and w
 constexpr int kFineSteps = 16;      // of a second byte, in one of the first
 constexpr int kFineZero = 8;        // what 0 is in it
 
+// What turns sums into bytes of the frame: pack's base image, of which `weights` has for each
+// output weight_above | weight_below << 16 and `line` the line (see PackRow).
+struct Int8Pixels {
+    const std::int16_t* base = nullptr;  // pairs, or null
+    std::int64_t pitch = 0;              // pairs from line to line
+    const int* line = nullptr;
+    const std::int32_t* weights = nullptr;
+    float unit = 0;
+};
+
 // One row of a convolution. With y = activation(scale * (weight * src + bias)):
-//   dst = u8(y + zero)                                   where `values` is null, else
-//   values = y + add, dst = u8(values * inverse_step + zero)
-// u8() rounds half to even and clamps to [0, 255]. `add` and `dst` may be null. Where `rest` is
-// not, for which `values` must be: rest = u8((max(y + zero, 0) - dst) * 16 + 8).
+//   dst = u8(y + zero)                                   where `values` and `pixels` are null
+//   values = y + add, dst = u8(values * inverse_step + zero)               where `values` is not
+//   dst = u8((y + add) * 255 + (above * weight_above + below * weight_below) * unit)
+//                                                                          where `pixels` is not
+// u8() rounds half to even and clamps to [0, 255]. `add` may be null, and `dst` beside `values`.
+// Where `rest` is not, for which `values` must be: rest = u8((max(y + zero, 0) - dst) * 16 + 8).
 struct Int8Row {
     const std::uint32_t* const* src = nullptr;  // `size` rows: pixel 0 of the first plane of each
     std::int64_t src_pitch = 0;                 // quads from plane to plane
@@ -38,7 +50,8 @@ struct Int8Row {
     const float* zero = nullptr;   // not read for kRelu without `values`, where it is 0
     const float* inverse_step = nullptr;
     Activation activation = Activation::kNone;
-    int outputs = 0;  // stored, a multiple of 4
+    const int* channel = nullptr;  // the plane of `add` for each output
+    int outputs = 0;               // stored, a multiple of 4
 
     std::uint32_t* dst = nullptr;
     std::uint32_t* rest = nullptr;
@@ -46,6 +59,7 @@ struct Int8Row {
     float* values = nullptr;     // a plane of floats for each output
     const float* add = nullptr;  // laid out like values
     std::int64_t values_pitch = 0;
+    const Int8Pixels* pixels = nullptr;
 
     std::int64_t w = 0;  // up to 15 pixels more are written
 };
@@ -55,6 +69,11 @@ struct Int8Kernels {
     void (*conv)(const Int8Row& row);
     // w pixels of 3 x u8 -> one plane of quads, the fourth channel 0.
     void (*widen)(std::uint32_t* dst, const std::uint8_t* src, std::int64_t w);
+    // Planes of quads -> pixels of `bytes` bytes: of each pixel its first quad, then its second
+    // one,
+    // ...; what the last one has more is left out.
+    void (*interleave)(std::uint8_t* dst, const std::uint32_t* src, std::int64_t pitch, int bytes,
+                       std::int64_t w);
 };
 
 const Int8Kernels& portable_int8();

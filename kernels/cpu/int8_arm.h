@@ -30,6 +30,7 @@ struct NeonVector {
     static void store_real(float* at, Float value) { vst1q_f32(at, value); }
     static Float multiply(Float a, Float b) { return vmulq_f32(a, b); }
     static Float add(Float a, Float b) { return vaddq_f32(a, b); }
+    static Float subtract(Float a, Float b) { return vsubq_f32(a, b); }
     static Float larger(Float a, Float b) { return vmaxq_f32(a, b); }
     static Float smaller(Float a, Float b) { return vminq_f32(a, b); }
     static Float select_positive(Float y, Float otherwise) {
@@ -41,6 +42,21 @@ struct NeonVector {
         const uint8x16_t bytes = vcombine_u8(vqmovun_s16(low), vqmovun_s16(high));
         const uint8x16_t order = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
         vst1q_u32(at, vreinterpretq_u32_u8(vqtbl1q_u8(bytes, order)));
+    }
+    static Int mix(const std::int16_t* pairs, Int weights) {
+        const int16x8_t both = vld1q_s16(pairs), w = vreinterpretq_s16_s32(weights);
+        return vpaddq_s32(vmull_s16(vget_low_s16(both), vget_low_s16(w)), vmull_high_s16(both, w));
+    }
+    static Int load_quads(const std::uint32_t* at) { return vreinterpretq_s32_u32(vld1q_u32(at)); }
+    static void store_six(std::uint8_t* at, Int a, Int b) {
+        const uint8x16x2_t both = {{vreinterpretq_u8_s32(a), vreinterpretq_u8_s32(b)}};
+        const uint8x16_t first = {0, 1, 2, 3, 16, 17, 4, 5, 6, 7, 20, 21, 8, 9, 10, 11};
+        const uint8x8_t rest = {24, 25, 12, 13, 14, 15, 28, 29};
+        vst1q_u8(at, vqtbl2q_u8(both, first));
+        vst1_u8(at + 16, vqtbl2_u8(both, rest));
+    }
+    static void store_twelve(std::uint8_t* at, Int a, Int b, Int c) {
+        vst3q_s32(reinterpret_cast<std::int32_t*>(at), {{a, b, c}});
     }
 };
 

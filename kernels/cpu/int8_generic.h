@@ -4,11 +4,13 @@
 //
 // V has: Int, Float (vectors of kLanes values); kLanes; kVectors and kOutputs, the pixels (in
 // vectors) and outputs that are computed at a time; kSigned, whether activations are read as
-// u8 - 128; load, splat (four weights), constant, dot; to_float, real, splat_real, multiply, add,
-// larger, smaller, select_positive, round; store_quads, load_real, store_real.
+// u8 - 128; load, splat (four weights), constant, dot; to_float, splat_real, multiply, add,
+// subtract, larger, smaller, select_positive, round; mix (pairs of the base image); load_quads,
+// store_quads, load_real, store_real; store_six, store_twelve (bytes of each pixel).
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 
 #include "int8.h"
 #include "vectors.h"
@@ -16,38 +18,76 @@
 namespace srsdk::cpu {
 namespace {
 
-// Saturates as a byte does. What is too large for the conversion to integers would not: x86 makes
-// the most negative integer of it, as it does, rightly, of what is too small.
-constexpr float kBeyondByte = 65536.0f;
+enum class Result { kBytes, kFine, kValues, kPixels };
 
-enum class Result { kBytes, kFine, kValues };
+// What one output of a panel of pixels is made with.
+struct Output {
+    V::Float scale, slope, zero, inverse_step;
+    const float* add;  // or null
+    float* values;
+    const std::int16_t* pairs;  // of the base image, or null
+    V::Int weights;
+    V::Float unit;
+};
 
-// Of kValues, floats are added or stored. `rest` is written for kFine.
 template <Activation A, Result R>
-SRSDK_INLINE V::Int epilogue(const Int8Row& row, V::Int sum, int output, std::int64_t x,
-                             V::Int& rest) {
-    V::Float y = V::multiply(V::to_float(sum), V::splat_real(row.scale[output]));
-    if constexpr (A == Activation::kPRelu) {
-        y = V::select_positive(y, V::multiply(y, V::splat_real(row.slope[output])));
+SRSDK_INLINE Output output_of(const Int8Row& row, int number, std::int64_t x) {
+    Output output{};
+    output.scale = V::splat_real(row.scale[number]);
+    if constexpr (A == Activation::kPRelu) output.slope = V::splat_real(row.slope[number]);
+    if constexpr (R == Result::kBytes || R == Result::kFine) {
+        if constexpr (A != Activation::kRelu) output.zero = V::splat_real(row.zero[number]);
+        return output;
     }
-    if constexpr (R != Result::kValues) {
-        if constexpr (A != Activation::kRelu) y = V::add(y, V::splat_real(row.zero[output]));
-        if constexpr (R == Result::kBytes)
-            return V::round(V::smaller(y, V::splat_real(kBeyondByte)));
+    if (row.add) output.add = row.add + row.channel[number] * row.values_pitch + x;
+    if constexpr (R == Result::kValues) {
+        output.values = row.values + number * row.values_pitch + x;
+        output.inverse_step = V::splat_real(row.inverse_step[number]);
+        output.zero = V::splat_real(row.zero[number]);
+    }
+    if constexpr (R == Result::kPixels) {
+        const Int8Pixels& pixels = *row.pixels;
+        if (!pixels.base) return output;
+        output.pairs = pixels.base + 2 * (pixels.line[number] * pixels.pitch + x);
+        output.weights = V::constant(pixels.weights[number]);
+        output.unit = V::splat_real(pixels.unit);
+    }
+    return output;
+}
+
+// Of kValues, floats are added or stored; kPixels are bytes of the frame. `rest` is written for
+// kFine. `at` counts pixels from the panel's first one on.
+template <Activation A, Result R>
+SRSDK_INLINE V::Int epilogue(const Output& output, V::Int sum, std::int64_t at, V::Int& rest) {
+    V::Float y = V::multiply(V::to_float(sum), output.scale);
+    if constexpr (A == Activation::kPRelu) {
+        y = V::select_positive(y, V::multiply(y, output.slope));
+    }
+    if constexpr (R == Result::kBytes || R == Result::kFine) {
+        if constexpr (A != Activation::kRelu) y = V::add(y, output.zero);
+    } else {
+        if constexpr (A == Activation::kRelu) y = V::larger(y, V::splat_real(0.0f));
+        if (output.add) y = V::add(y, V::load_real(output.add + at));
+    }
+    if constexpr (R == Result::kFine) {
         y = V::larger(y, V::splat_real(0.0f));
         const V::Int level = V::round(V::smaller(y, V::splat_real(255.0f)));
-        y = V::add(y, V::multiply(V::to_float(level), V::splat_real(-1.0f)));
-        y = V::add(V::multiply(y, V::splat_real(kFineSteps)), V::splat_real(kFineZero));
-        rest = V::round(V::smaller(y, V::splat_real(kBeyondByte)));
+        y = V::multiply(V::subtract(y, V::to_float(level)), V::splat_real(kFineSteps));
+        rest = V::round(V::add(y, V::splat_real(kFineZero)));
         return level;
     }
-    if constexpr (A == Activation::kRelu) y = V::larger(y, V::splat_real(0.0f));
-    const std::int64_t at = output * row.values_pitch + x;
-    if (row.add) y = V::add(y, V::load_real(row.add + at));
-    V::store_real(row.values + at, y);
-    y = V::multiply(y, V::splat_real(row.inverse_step[output]));
-    y = V::add(y, V::splat_real(row.zero[output]));
-    return V::round(V::smaller(y, V::splat_real(kBeyondByte)));
+    if constexpr (R == Result::kValues) {
+        V::store_real(output.values + at, y);
+        y = V::add(V::multiply(y, output.inverse_step), output.zero);
+    }
+    if constexpr (R == Result::kPixels) {
+        y = V::multiply(y, V::splat_real(255.0f));
+        if (output.pairs) {
+            const V::Int base = V::mix(output.pairs + 2 * at, output.weights);
+            y = V::add(y, V::multiply(V::to_float(base), output.unit));
+        }
+    }
+    return V::round(y);
 }
 
 // N vectors of pixels from x on, kOutputs outputs from `first` on. `weight` is at those outputs.
@@ -82,16 +122,18 @@ SRSDK_INLINE void conv_panel(const Int8Row& row, const std::int8_t* weight, int 
     SRSDK_UNROLL
     for (int o = 0; o < V::kOutputs; o += kQuad) {
         if (first + o >= row.outputs) return;
+        Output output[kQuad];
+        SRSDK_UNROLL
+        for (int k = 0; k < kQuad; ++k) output[k] = output_of<A, R>(row, first + o + k, x);
         SRSDK_UNROLL
         for (int n = 0; n < N; ++n) {
-            const std::int64_t at = x + n * V::kLanes;
             V::Int y[kQuad], rest[kQuad];
             SRSDK_UNROLL
             for (int k = 0; k < kQuad; ++k) {
-                y[k] = epilogue<A, R>(row, sum[o + k][n], first + o + k, at, rest[k]);
+                y[k] = epilogue<A, R>(output[k], sum[o + k][n], n * V::kLanes, rest[k]);
             }
             if (R == Result::kValues && !row.dst) continue;
-            const std::int64_t quad = (first + o) / kQuad * row.dst_pitch + at;
+            const std::int64_t quad = (first + o) / kQuad * row.dst_pitch + x + n * V::kLanes;
             V::store_quads(row.dst + quad, y);
             if constexpr (R == Result::kFine) V::store_quads(row.rest + quad, rest);
         }
@@ -138,6 +180,7 @@ void conv_activation(const Int8Row& row) {
 }
 
 void conv(const Int8Row& row) {
+    if (row.pixels) return conv_activation<Result::kPixels>(row);
     if (row.values) return conv_activation<Result::kValues>(row);
     row.rest ? conv_activation<Result::kFine>(row) : conv_activation<Result::kBytes>(row);
 }
@@ -145,6 +188,37 @@ void conv(const Int8Row& row) {
 void widen(std::uint32_t* dst, const std::uint8_t* src, std::int64_t w) {
     for (std::int64_t x = 0; x < w; ++x, src += 3) {
         dst[x] = src[0] | std::uint32_t{src[1]} << 8 | std::uint32_t{src[2]} << 16;
+    }
+}
+
+void interleave(std::uint8_t* dst, const std::uint32_t* src, std::int64_t pitch, int bytes,
+                std::int64_t w) {
+    const std::uint32_t* const second = src + pitch;
+    std::int64_t x = 0;
+    if (bytes == 6) {
+        for (; x + V::kLanes <= w; x += V::kLanes) {
+            V::store_six(dst + 6 * x, V::load_quads(src + x), V::load_quads(second + x));
+        }
+    }
+    if (bytes == 12) {
+        const std::uint32_t* const third = second + pitch;
+        for (; x + V::kLanes <= w; x += V::kLanes) {
+            V::store_twelve(dst + 12 * x, V::load_quads(src + x), V::load_quads(second + x),
+                            V::load_quads(third + x));
+        }
+    }
+    // Whole quads are written, of which the next pixel's first ones cover what is too much.
+    for (; x < w - 1; ++x) {
+        for (int q = 0; q * kQuad < bytes; ++q) {
+            std::memcpy(dst + bytes * x + q * kQuad, src + q * pitch + x, kQuad);
+        }
+    }
+    for (; x < w; ++x) {
+        for (int at = 0; at < bytes; at += kQuad) {
+            const std::uint32_t quad = src[at / kQuad * pitch + x];
+            std::memcpy(dst + bytes * x + at, &quad,
+                        static_cast<std::size_t>(std::min(kQuad, bytes - at)));
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 // Int8Network: running it. A thread goes down its band of rows once; for each row of the last value
 // every layer does the one row that it is ahead of it. What a layer keeps are the rows that the
 // next one's kernel covers, so that a whole network's activations stay in the second-level cache,
-// and threads wait for each other only at the end. The price is that a band computes the rows of
-// its margin again that are the neighbouring band's.
+// and threads wait for each other only at the end. The last layer's results are the frame's bytes,
+// which are only put in order. The price is that a band computes the rows of its margin again that
+// are the neighbouring band's.
 #include "int8_network.h"
 
 #include <algorithm>
@@ -74,7 +75,10 @@ std::int64_t bands_of(std::int64_t n, std::int64_t h, std::int64_t margin, std::
 // A thread's memory, for frames of one width.
 struct Int8Network::Workspace {
     Workspace(const Plan& plan, std::int64_t width)
-        : w(width), pitch(int8_pitch(width)), pixels(static_cast<std::size_t>(3 * width)) {
+        : w(width),
+          pitch(int8_pitch(width)),
+          pixels(static_cast<std::size_t>(3 * width)),
+          base_weights(plan.frame_rows.line.size()) {
         for (const Int8Value& value : plan.values) {
             Ring ring;
             ring.row = pitch * value.planes();
@@ -93,6 +97,7 @@ struct Int8Network::Workspace {
     std::int64_t w, pitch;
     std::vector<Ring> rings;
     std::vector<std::uint8_t> pixels;
+    std::vector<std::int32_t> base_weights;  // of a group of the last value's outputs
 };
 
 // One band of rows on its way through.
@@ -111,26 +116,24 @@ class Int8Network::Band {
 
     // Rows [begin, end) of image n.
     void run(std::int64_t n, std::int64_t begin, std::int64_t end) {
+        const std::size_t last = plan_.layers.size();
         for (std::int64_t y = begin - 2 * plan_.margin; y < end; ++y) {
-            for (std::size_t v = 0; v < plan_.values.size(); ++v) {
+            for (std::size_t v = 0; v < last; ++v) {
                 const std::int64_t ahead = plan_.values[v].ahead;
                 if (y < begin - 2 * ahead || y + ahead < 0 || y + ahead >= in_.h) continue;
-                const Clock::time_point began = seconds_ ? Clock::now() : Clock::time_point();
-                v == 0 ? read(n, y + ahead) : convolve(v, y + ahead);
-                stamp(v, began);
+                timed(v, [&] { v == 0 ? read(n, y + ahead) : convolve(v, y + ahead); });
             }
-            if (y < begin) continue;
-            const Clock::time_point began = seconds_ ? Clock::now() : Clock::time_point();
-            write(n, y);
-            stamp(plan_.values.size(), began);
+            if (y >= begin) finish(n, y);
         }
     }
 
  private:
-    void stamp(std::size_t step, Clock::time_point began) {
-        if (seconds_) {
-            (*seconds_)[step] += std::chrono::duration<double>(Clock::now() - began).count();
-        }
+    template <typename F>
+    void timed(std::size_t step, const F& f) {
+        if (!seconds_) return f();
+        const Clock::time_point began = Clock::now();
+        f();
+        (*seconds_)[step] += std::chrono::duration<double>(Clock::now() - began).count();
     }
 
     // Full vectors were written: make zeros again of what is beyond the image's right edge.
@@ -148,18 +151,27 @@ class Int8Network::Band {
     }
 
     void convolve(std::size_t v, std::int64_t y) {
-        const Int8Layer& layer = plan_.layers[v - 1];
         const Int8Value& value = plan_.values[v];
+        Int8Row row = described(v, y);
+        if (value.rows > 0) row.dst = space_.rings[v].quad_row(value, y);
+        if (value.fine) row.rest = row.dst + value.quads * space_.pitch;
+        if (value.float_rows > 0) row.values = space_.rings[v].float_row(value, y);
+        set_.int8.conv(row);
+        if (row.dst) restore_border(row.dst, value);
+    }
+
+    // Row y of value v, but for where its results go.
+    Int8Row described(std::size_t v, std::int64_t y) {
+        const Int8Layer& layer = plan_.layers[v - 1];
         const auto source = static_cast<std::size_t>(layer.source);
-        const std::uint32_t* rows[2 * kSide];
         for (int i = 0; i < layer.size; ++i) {
             const std::int64_t at = y + i - layer.size / 2;
-            rows[i] = at < 0 || at >= in_.h
-                          ? space_.rings[source].outside(plan_.values[source])
-                          : space_.rings[source].quad_row(plan_.values[source], at);
+            sources_[i] = at < 0 || at >= in_.h
+                              ? space_.rings[source].outside(plan_.values[source])
+                              : space_.rings[source].quad_row(plan_.values[source], at);
         }
         Int8Row row;
-        row.src = rows;
+        row.src = sources_;
         row.src_pitch = row.dst_pitch = row.values_pitch = space_.pitch;
         row.quads = plan_.values[source].planes();
         row.size = layer.size;
@@ -170,35 +182,73 @@ class Int8Network::Band {
         row.slope = layer.slope.data();
         row.zero = layer.zero.data();
         row.inverse_step = layer.inverse_step.data();
+        row.channel = layer.channel.data();
         row.activation = layer.activation;
         row.outputs = layer.outputs;
         row.w = in_.w;
-        if (value.rows > 0) row.dst = space_.rings[v].quad_row(value, y);
-        if (value.fine) row.rest = row.dst + value.quads * space_.pitch;
-        if (value.float_rows > 0) row.values = space_.rings[v].float_row(value, y);
         if (layer.add > 0) {
             const auto added = static_cast<std::size_t>(layer.add);
             row.add = space_.rings[added].float_row(plan_.values[added], y);
         }
-        set_.int8.conv(row);
-        if (row.dst) restore_border(row.dst, value);
+        return row;
     }
 
-    // Row y of the last value -> rows of pixels.
-    void write(std::int64_t n, std::int64_t y) {
-        const int r = plan_.epilogue.shuffle;
-        const bool swap_rb = plan_.epilogue.swap_rb;
-        const float* const planes = space_.rings.back().float_row(plan_.values.back(), y);
-        const std::int64_t plane = space_.pitch * std::int64_t{sizeof(float)};
-        for (int i = 0; i < r; ++i) {
-            PackRow row{};
-            row.dst = out_.data + n * out_.stride_n + (y * r + i) * out_.stride_h;
-            row.x = planes + (i * r + (swap_rb ? 2 * r * r : 0)) * space_.pitch;
-            row.stride_c = (swap_rb ? -r * r : r * r) * plane;
-            row.stride_j = plane;
-            row.w = in_.w;
-            if (base_image_.kind != Base::kNone) base_.describe(n, y * r + i, row);
-            set_.rows.pack_f32[factor_index(r)](row);
+    // Row y of the last value, straight to rows of pixels.
+    void finish(std::int64_t n, std::int64_t y) {
+        const Int8FrameRows& frame = plan_.frame_rows;
+        const std::size_t last = plan_.layers.size();
+        Int8Pixels pixels;
+        Int8Row all = described(last, y);
+        all.pixels = &pixels;
+        all.dst = space_.rings[last].quad_row(plan_.values[last], 0);
+        for (int i = 0; i < frame.shuffle; i += frame.rows) {
+            const std::int64_t to = y * frame.shuffle + i;
+            timed(last + 1, [&] { pixels = base_of(n, to); });
+            const Int8Row row = outputs_of(all, i / frame.rows * frame.group_outputs);
+            timed(last, [&] { set_.int8.conv(row); });
+            timed(last + 1, [&] { write(n, to, row.dst); });
+        }
+    }
+
+    // The base image for the group of rows from `to` on.
+    Int8Pixels base_of(std::int64_t n, std::int64_t to) {
+        Int8Pixels pixels;
+        if (base_image_.kind == Base::kNone) return pixels;
+        const Int8FrameRows& frame = plan_.frame_rows;
+        const int outputs = frame.quads * kQuad;
+        PackRow lines{};
+        for (int k = 0; k < frame.rows; ++k) {
+            base_.describe(n, to + k, lines);
+            const auto below = static_cast<std::uint32_t>(lines.weight_below);
+            const std::uint32_t both = below << 16 | static_cast<std::uint32_t>(lines.weight_above);
+            std::fill_n(space_.base_weights.begin() + k * outputs, outputs,
+                        static_cast<std::int32_t>(both));
+        }
+        pixels.base = lines.base;
+        pixels.pitch = lines.base_pitch;
+        pixels.line = frame.line.data();
+        pixels.weights = space_.base_weights.data();
+        pixels.unit = lines.base_unit;
+        return pixels;
+    }
+
+    // One group of a row's outputs.
+    Int8Row outputs_of(Int8Row row, int first) const {
+        row.weight += std::int64_t{first} * row.size * row.size * row.quads * kQuad;
+        row.bias += first;
+        row.offset += first;
+        row.scale += first;
+        row.slope += first;
+        row.channel += first;
+        row.outputs = plan_.frame_rows.group_outputs;
+        return row;
+    }
+
+    void write(std::int64_t n, std::int64_t to, const std::uint32_t* quads) {
+        const Int8FrameRows& frame = plan_.frame_rows;
+        for (int k = 0; k < frame.rows; ++k, quads += frame.quads * space_.pitch) {
+            std::uint8_t* const dst = out_.data + n * out_.stride_n + (to + k) * out_.stride_h;
+            set_.int8.interleave(dst, quads, space_.pitch, 3 * frame.shuffle, in_.w);
         }
     }
 
@@ -207,6 +257,7 @@ class Int8Network::Band {
     const Frames& out_;
     const ConstFrames& in_;
     const InstructionSet& set_;
+    const std::uint32_t* sources_[2 * kSide];  // rows that the current one is computed from
     std::vector<double>* const seconds_;
     const BaseImage base_image_;
     BaseRows base_;
@@ -221,24 +272,40 @@ int Int8Network::scale() const { return plan_->epilogue.scale; }
 
 int Int8Network::steps() const { return static_cast<int>(plan_->layers.size()) + 2; }
 
+int Int8Network::team(std::int64_t n, std::int64_t h, std::int64_t w, int threads) const {
+    const double work = plan_->work * static_cast<double>(n * h * w);
+    const auto bytes = static_cast<std::int64_t>(std::min(work / kWorkPerByte, 1e15));
+    return team_size(n * h, bytes, threads);
+}
+
+std::int64_t Int8Network::workspace_bytes(std::int64_t n, std::int64_t h, std::int64_t w,
+                                          int threads) const {
+    if (n == 0 || h == 0 || w == 0) return 0;
+    std::int64_t bytes = 3 * w;
+    for (const Int8Value& value : plan_->values) {
+        const std::int64_t rows = value.rows > 0 ? value.rows + 1 : 0;
+        const std::int64_t quads = rows + value.float_rows * kQuad;
+        bytes += quads * value.planes() * int8_pitch(w) * std::int64_t{sizeof(std::uint32_t)};
+    }
+    return team(n, h, w, threads) * bytes;
+}
+
 void Int8Network::run(const Frames& out, const ConstFrames& in, int threads,
                       double* seconds) const {
     const auto step_count = static_cast<std::size_t>(steps());
     if (seconds) std::fill_n(seconds, step_count, 0.0);
     if (in.n == 0 || in.h == 0 || in.w == 0) return;
-    const double work = plan_->work * static_cast<double>(in.n * in.h * in.w);
-    const auto bytes = static_cast<std::int64_t>(std::min(work / kWorkPerByte, 1e15));
-    const int team = team_size(in.n * in.h, bytes, threads);
-    const std::int64_t bands = bands_of(in.n, in.h, plan_->margin, team);
+    const int count = team(in.n, in.h, in.w, threads);
+    const std::int64_t bands = bands_of(in.n, in.h, plan_->margin, count);
     std::vector<std::unique_ptr<Workspace>> workspaces;
-    std::vector<std::vector<double>> spent(static_cast<std::size_t>(team));
+    std::vector<std::vector<double>> spent(static_cast<std::size_t>(count));
     std::deque<Band> slots;  // made here, since nothing in a thread may throw
     for (std::vector<double>& each : spent) {
         each.resize(seconds ? step_count : 0);
         workspaces.push_back(take(in.w));
         slots.emplace_back(*plan_, *workspaces.back(), out, in, seconds ? &each : nullptr);
     }
-    for_rows(in.n * bands, team, [&](int slot, std::int64_t begin, std::int64_t end) {
+    for_rows(in.n * bands, count, [&](int slot, std::int64_t begin, std::int64_t end) {
         for (std::int64_t unit = begin; unit < end; ++unit) {
             const std::int64_t b = unit % bands;
             slots[static_cast<std::size_t>(slot)].run(unit / bands, b * in.h / bands,
@@ -247,7 +314,7 @@ void Int8Network::run(const Frames& out, const ConstFrames& in, int threads,
     });
     for (auto& workspace : workspaces) give_back(std::move(workspace));
     for (const std::vector<double>& each : spent) {
-        for (std::size_t step = 0; step < each.size(); ++step) seconds[step] += each[step] / team;
+        for (std::size_t step = 0; step < each.size(); ++step) seconds[step] += each[step] / count;
     }
 }
 

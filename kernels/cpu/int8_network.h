@@ -16,8 +16,9 @@ struct Int8Value {
     int quads = 1;                    // planes of quads
     bool fine = false;                // as many planes follow, of second bytes
     int ahead = 0;                    // rows that it is ahead of the last value
-    int rows = 0;                     // of quads kept; 0: nothing reads them
+    int rows = 0;                     // of quads kept; 0: none are made
     int float_rows = 0;               // of floats kept
+    double reach = 0;                 // how far from 0 its floats can be
     std::vector<std::uint32_t> zero;  // a quad of zeros in each plane
 
     int planes() const { return fine ? 2 * quads : quads; }
@@ -30,14 +31,34 @@ struct Int8Layer {
     std::vector<std::int8_t> weight;
     std::vector<std::int32_t> bias, offset;
     std::vector<float> scale, slope, zero, inverse_step;
+    std::vector<int> channel;   // the model's number of each output
+    std::vector<double> reach;  // how far from 0 the sums can be
+};
+
+// The last convolution's outputs in the order in which the frame has their bytes. A row becomes
+// `shuffle` rows of the frame, each of 3 * shuffle bytes for each pixel, filled up to whole quads.
+// Those between the same two rows of the base image are a group, which is computed at once.
+struct Int8FrameRows {
+    explicit Int8FrameRows(int shuffle);
+
+    int outputs() const { return shuffle / rows * group_outputs; }
+    // Where the model's output number `channel` is put.
+    int place(int channel, bool swap_rb) const;
+
+    int shuffle;
+    int quads;              // of a row
+    int rows;               // of a group
+    int group_outputs;      // filled up to whole blocks of weights
+    std::vector<int> line;  // of the base image, for each output of a group
 };
 
 struct Int8Network::Plan {
     Plan(const std::vector<Convolution>& convolutions, const Epilogue& given);
 
     Epilogue epilogue;
-    std::vector<Int8Value> values;  // the first is the frame
-    int margin;                     // rows of the frame on either side that a row depends on
+    std::vector<Int8Value> values;  // the first is the frame; of the last, quads of frame_rows
+    Int8FrameRows frame_rows;
+    int margin;  // rows of the frame on either side that a row depends on
     std::vector<Int8Layer> layers;
     double work = 0;  // multiply-adds for each pixel of the frame
 };

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kLargestSize = 2 * kSide - 1;
 constexpr double kLargestSum = 2147483000.0;  // that 32 bits hold, with room for rounding
-constexpr double kLargestScale = 1e6;         // keeps all products finite
+constexpr double kLargestLevel = 1e9;         // so that conversions to integers never overflow
 
 int round_up(int value, int step) { return (value + step - 1) / step * step; }
 
@@ -57,25 +57,34 @@ Activation activation_of(const Convolution& conv) {
     return sloped ? Activation::kPRelu : Activation::kRelu;
 }
 
+// The places of a convolution's outputs.
+std::vector<int> places_of(const Convolution& conv, const Int8FrameRows* frame, bool swap_rb) {
+    std::vector<int> places;
+    for (int o = 0; o < conv.outputs; ++o) places.push_back(frame ? frame->place(o, swap_rb) : o);
+    return places;
+}
+
 // Weights and bias in units of the sums.
-void quantise(const Convolution& conv, std::size_t n, bool swap_rb, Int8Layer& layer) {
+void quantise(const Convolution& conv, std::size_t n, const std::vector<int>& places, bool swap_rb,
+              Int8Layer& layer) {
     const int taps = conv.size * conv.size, inputs = conv.inputs;
-    const int packed = round_up(conv.outputs, kInt8Outputs), first = round_up(inputs, kQuad);
+    const int packed = round_up(layer.outputs, kInt8Outputs), first = round_up(inputs, kQuad);
     const int all = conv.int8.fine ? first + inputs : inputs;  // second bytes after the first ones
     std::vector<std::int8_t> weight(static_cast<std::size_t>(packed) * all * taps, 0);
     layer.bias.assign(static_cast<std::size_t>(packed), 0);
-    layer.offset = layer.bias;
+    layer.offset = layer.channel = layer.bias;
+    layer.reach.assign(layer.bias.size(), 0.0);
     for (int o = 0; o < conv.outputs; ++o) {
+        const auto place = static_cast<std::size_t>(places[static_cast<std::size_t>(o)]);
         const double step = conv.int8.weight_step[o];
         double bias = std::nearbyint(conv.bias[o] / step), reach = std::abs(bias);
         const auto put = [&](double value, int channel, int tap, int zero) {
             const double level = std::clamp(std::nearbyint(value), -127.0, 127.0);
             require(level == level, n, "its weights are not numbers");
-            weight[(std::size_t{1} * o * all + channel) * taps + tap] =
-                static_cast<std::int8_t>(level);
+            weight[(place * all + channel) * taps + tap] = static_cast<std::int8_t>(level);
             bias -= level * zero;
             reach += std::abs(level) * 255 * 2;
-            layer.offset[o] += static_cast<std::int32_t>(level) * 128;
+            layer.offset[place] += static_cast<std::int32_t>(level) * 128;
         };
         for (int c = 0; c < inputs; ++c) {
             const double input_step = conv.int8.input_step[c];
@@ -87,32 +96,45 @@ void quantise(const Convolution& conv, std::size_t n, bool swap_rb, Int8Layer& l
             }
         }
         require(reach < kLargestSum, n, "its sums do not fit 32 bits");
-        layer.bias[o] = static_cast<std::int32_t>(bias);
+        layer.bias[place] = static_cast<std::int32_t>(bias);
+        layer.reach[place] = reach;
+        layer.channel[place] = o;
     }
     layer.weight = int8_weights(weight, packed, all, conv.size);
 }
 
-// From sums to the result, whose steps are `to`, or null where only floats are wanted.
-void requantise(const Convolution& conv, std::size_t n, const Quantization* to, bool floats,
-                Int8Layer& layer) {
-    const std::size_t packed = layer.bias.size();
-    layer.scale.assign(packed, 0.0f);
+enum class Wanted { kLevels, kFloats, kPixels };
+
+// From sums to the result, whose steps are `to`, or null where nothing reads its levels. `added` is
+// how far from 0 the floats are that it adds. Returns how far from 0 its own floats are.
+double requantise(const Convolution& conv, std::size_t n, const std::vector<int>& places,
+                  const Quantization* to, Wanted wanted, double added, Int8Layer& layer) {
+    double reach = 0;
+    layer.scale.assign(layer.bias.size(), 0.0f);
     layer.slope = layer.zero = layer.inverse_step = layer.scale;
     for (int o = 0; o < conv.outputs; ++o) {
+        const auto place = static_cast<std::size_t>(places[static_cast<std::size_t>(o)]);
         const double weight_step = conv.int8.weight_step[o];
-        if (conv.slope) layer.slope[o] = conv.slope[o];
-        if (to) {
-            layer.zero[o] = to->input_zero[o];
-            layer.inverse_step[o] = static_cast<float>(1.0 / to->input_step[o]);
+        const double inverse_step = to ? 1.0 / to->input_step[o] : 0.0;
+        const double scale =
+            wanted == Wanted::kLevels ? weight_step / to->input_step[o] : weight_step;
+        layer.scale[place] = static_cast<float>(scale);
+        layer.inverse_step[place] = static_cast<float>(inverse_step);
+        double y = layer.reach[place] * scale;
+        if (conv.slope) {
+            layer.slope[place] = conv.slope[o];
+            y *= std::max(1.0, std::abs(double{conv.slope[o]}));
         }
-        const double scale = floats ? weight_step : weight_step / to->input_step[o];
-        layer.scale[o] = static_cast<float>(scale);
-        require(scale < kLargestScale && layer.inverse_step[o] < kLargestScale, n,
-                "its steps are too far apart");
-        if (layer.activation == Activation::kRelu && layer.zero[o] != 0.0f) {
+        if (wanted != Wanted::kLevels) reach = std::max(reach, y += added);
+        if (wanted == Wanted::kFloats) y *= inverse_step;
+        if (wanted == Wanted::kPixels) y *= 255;
+        require((y + 255) * kFineSteps < kLargestLevel, n, "its steps are too far apart");
+        if (to) layer.zero[place] = to->input_zero[o];
+        if (layer.activation == Activation::kRelu && layer.zero[place] != 0.0f) {
             layer.activation = Activation::kPRelu;  // a ReLU that must add its zero
         }
     }
+    return reach;
 }
 
 std::uint32_t quad_of(const std::uint8_t* channels, int count) {
@@ -140,9 +162,8 @@ void share_out(const std::vector<Convolution>& convolutions, std::vector<Int8Val
         if (conv.add < 0) continue;
         Int8Value& added = values[static_cast<std::size_t>(conv.add)];
         added.float_rows = std::max(added.float_rows, added.ahead - result.ahead + 1);
-        result.float_rows = std::max(result.float_rows, 1);
+        if (n + 1 < convolutions.size()) result.float_rows = std::max(result.float_rows, 1);
     }
-    values.back().float_rows = std::max(values.back().float_rows, 1);
 }
 
 // Values by number: the frame, then each convolution's result.
@@ -162,6 +183,9 @@ std::vector<Int8Value> values_of(const std::vector<Convolution>& convolutions,
         throw std::invalid_argument("the last convolution's result is not the epilogue's");
     }
     share_out(convolutions, values);
+    values.back().rows = 1;
+    values.back().quads = Int8FrameRows(r).group_outputs / kQuad;
+    values.back().zero.assign(static_cast<std::size_t>(values.back().quads), 0);
     return values;
 }
 
@@ -216,21 +240,47 @@ std::vector<std::int8_t> int8_weights(const std::vector<std::int8_t>& weight, in
     return packed;
 }
 
+Int8FrameRows::Int8FrameRows(int r)
+    : shuffle(r),
+      quads((3 * r + kQuad - 1) / kQuad),
+      rows(r % 2 == 0 ? r / 2 : 1),
+      group_outputs(round_up(rows * quads * kQuad, kInt8Outputs)),
+      line(static_cast<std::size_t>(group_outputs), 0) {
+    for (int i = 0; i < rows; ++i) {
+        for (int at = 0; at < 3 * r; ++at) line[i * quads * kQuad + at] = at % 3 * r + at / 3;
+    }
+}
+
+int Int8FrameRows::place(int channel, bool swap_rb) const {
+    const int color = channel / (shuffle * shuffle), i = channel / shuffle % shuffle;
+    const int at = channel % shuffle * 3 + (swap_rb ? 2 - color : color);
+    return i / rows * group_outputs + i % rows * quads * kQuad + at;
+}
+
 Int8Network::Plan::Plan(const std::vector<Convolution>& convolutions, const Epilogue& given)
-    : epilogue(given), values(values_of(convolutions, given)), margin(values[0].ahead) {
+    : epilogue(given),
+      values(values_of(convolutions, given)),
+      frame_rows(given.shuffle),
+      margin(values[0].ahead) {
     const std::vector<const Quantization*> steps = steps_of(convolutions, values);
     for (std::size_t n = 0; n < convolutions.size(); ++n) {
         const Convolution& conv = convolutions[n];
-        const Int8Value& result = values[n + 1];
+        Int8Value& result = values[n + 1];
         require(result.rows > 0 || result.float_rows > 0, n, "nothing reads its result");
+        const Int8FrameRows* const frame = n + 1 == convolutions.size() ? &frame_rows : nullptr;
         Int8Layer layer;
         layer.source = conv.source;
         layer.add = conv.add;
         layer.size = conv.size;
-        layer.outputs = round_up(conv.outputs, kQuad);
+        layer.outputs = frame ? frame->outputs() : round_up(conv.outputs, kQuad);
         layer.activation = activation_of(conv);
-        quantise(conv, n, epilogue.swap_rb && conv.source == 0, layer);
-        requantise(conv, n, steps[n + 1], result.float_rows > 0, layer);
+        const std::vector<int> places = places_of(conv, frame, epilogue.swap_rb);
+        quantise(conv, n, places, epilogue.swap_rb && conv.source == 0, layer);
+        const Wanted wanted = frame                   ? Wanted::kPixels
+                              : result.float_rows > 0 ? Wanted::kFloats
+                                                      : Wanted::kLevels;
+        const double added = conv.add > 0 ? values[static_cast<std::size_t>(conv.add)].reach : 0;
+        result.reach = requantise(conv, n, places, steps[n + 1], wanted, added, layer);
         const double times = conv.int8.fine ? 2 : 1;
         work += times * conv.size * conv.size * conv.inputs * conv.outputs;
         layers.push_back(std::move(layer));

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 namespace srsdk::cpu {
 namespace {
@@ -51,9 +52,8 @@ struct V {
         return each<Float>([&](int i) { return static_cast<float>(value.lane[i]); });
     }
     static Int round(const Float& value) {
-        return each<Int>([&](int i) {
-            return static_cast<std::int32_t>(std::nearbyint(std::max(value.lane[i], -65536.0f)));
-        });
+        return each<Int>(
+            [&](int i) { return static_cast<std::int32_t>(std::nearbyint(value.lane[i])); });
     }
     static Float splat_real(float value) {
         return each<Float>([&](int) { return value; });
@@ -69,6 +69,9 @@ struct V {
     }
     static Float add(const Float& a, const Float& b) {
         return each<Float>([&](int i) { return a.lane[i] + b.lane[i]; });
+    }
+    static Float subtract(const Float& a, const Float& b) {
+        return each<Float>([&](int i) { return a.lane[i] - b.lane[i]; });
     }
     static Float larger(const Float& a, const Float& b) {
         return each<Float>([&](int i) { return std::max(a.lane[i], b.lane[i]); });
@@ -88,6 +91,25 @@ struct V {
             at[i] = quad;
         }
     }
+    static Int mix(const std::int16_t* pairs, const Int& weights) {
+        return each<Int>([&](int i) {
+            return pairs[2 * i] * static_cast<std::int16_t>(weights.lane[i]) +
+                   pairs[2 * i + 1] * static_cast<std::int16_t>(weights.lane[i] >> 16);
+        });
+    }
+    static Int load_quads(const std::uint32_t* at) { return load(at); }
+    static void store_six(std::uint8_t* at, const Int& a, const Int& b) {
+        for (int i = 0; i < kLanes; ++i) {
+            const std::int32_t two[] = {a.lane[i], b.lane[i]};
+            std::memcpy(at + 6 * i, two, 6);
+        }
+    }
+    static void store_twelve(std::uint8_t* at, const Int& a, const Int& b, const Int& c) {
+        for (int i = 0; i < kLanes; ++i) {
+            const std::int32_t three[] = {a.lane[i], b.lane[i], c.lane[i]};
+            std::memcpy(at + 12 * i, three, sizeof(three));
+        }
+    }
 };
 
 }  // namespace
@@ -97,7 +119,7 @@ struct V {
 
 namespace srsdk::cpu {
 namespace {
-constexpr Int8Kernels kInt8 = {false, conv, widen};
+constexpr Int8Kernels kInt8 = {false, conv, widen, interleave};
 }
 
 const Int8Kernels& portable_int8() { return kInt8; }

@@ -113,7 +113,9 @@ int main() {
         check({layer(0, 3, 20, 5, After::kPRelu), layer(1, 20, 20, 3, After::kPRelu),
                layer(2, 20, 20, 3, After::kNothing, 1), layer(3, 20, 27, 3, After::kNothing)},
               3, h, w);
-        check({layer(0, 3, 3, 7, After::kNothing)}, 1, h, w);
+        for (const int scale : {1, 2, 8}) {
+            check({layer(0, 3, 3 * scale * scale, 7, After::kNothing)}, scale, h, w);
+        }
     }
     std::printf("instruction sets:");
     for (const std::string& isa : srsdk::cpu::available_isas()) std::printf(" %s", isa.c_str());
