@@ -3,6 +3,7 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -81,9 +82,9 @@ cpu::Convolution described(const Convolution& layer, std::size_t number) {
     return conv;
 }
 
-template <typename Network>
+template <typename Network, typename... More>
 std::unique_ptr<Network> make(const std::vector<Convolution>& layers, int scale, int shuffle,
-                              const std::string& base, bool swap_rb) {
+                              const std::string& base, bool swap_rb, More... more) {
     std::vector<cpu::Convolution> convolutions;
     for (const Convolution& layer : layers) {
         convolutions.push_back(described(layer, convolutions.size()));
@@ -93,7 +94,7 @@ std::unique_ptr<Network> make(const std::vector<Convolution>& layers, int scale,
     epilogue.shuffle = shuffle;
     epilogue.base = base_kind(base);
     epilogue.swap_rb = swap_rb;
-    return std::make_unique<Network>(convolutions, epilogue);
+    return std::make_unique<Network>(convolutions, epilogue, more...);
 }
 
 template <typename Network>
@@ -129,13 +130,22 @@ std::vector<double> profile_into(const Network& network, const py::object& dst,
 }
 
 template <typename Network>
-void bind(py::module_& module, const char* name) {
+std::int64_t workspace_bytes(const Network& network, const std::vector<std::int64_t>& shape,
+                             int threads) {
+    require(shape.size() == 3 && *std::min_element(shape.begin(), shape.end()) >= 0,
+            "shape must be (N, H, W), each at least 0");
+    check_threads(threads);
+    return network.workspace_bytes(shape[0], shape[1], shape[2], threads);
+}
+
+template <typename Class>
+void bind_methods(Class& bound) {
     using namespace py::literals;
-    py::class_<Network>(module, name)
-        .def(py::init(&make<Network>), "layers"_a, py::kw_only(), "scale"_a, "shuffle"_a,
-             "base"_a = "none", "swap_rb"_a = false)
-        .def("run_into", &run_into<Network>, "dst"_a, "batch"_a, py::kw_only(), "threads"_a = 0)
+    using Network = typename Class::type;
+    bound.def("run_into", &run_into<Network>, "dst"_a, "batch"_a, py::kw_only(), "threads"_a = 0)
         .def("profile_into", &profile_into<Network>, "dst"_a, "batch"_a, py::kw_only(),
+             "threads"_a = 0)
+        .def("workspace_bytes", &workspace_bytes<Network>, "shape"_a, py::kw_only(),
              "threads"_a = 0);
 }
 
@@ -166,8 +176,14 @@ void bind_network(py::module_& module) {
         .def_readonly("shuffle", &Convolution::shuffle)
         .def_readonly("add", &Convolution::add)
         .def_readonly("int8", &Convolution::int8);
-    bind<cpu::Network>(module, "Network");
-    bind<cpu::Int8Network>(module, "Int8Network");
+    py::class_<cpu::Network> network(module, "Network");
+    network.def(py::init(&make<cpu::Network, std::int64_t>), "layers"_a, py::kw_only(), "scale"_a,
+                "shuffle"_a, "base"_a = "none", "swap_rb"_a = false, "activation_bytes"_a = 0);
+    bind_methods(network);
+    py::class_<cpu::Int8Network> int8_network(module, "Int8Network");
+    int8_network.def(py::init(&make<cpu::Int8Network>), "layers"_a, py::kw_only(), "scale"_a,
+                     "shuffle"_a, "base"_a = "none", "swap_rb"_a = false);
+    bind_methods(int8_network);
 }
 
 }  // namespace srsdk::python

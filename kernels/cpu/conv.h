@@ -18,10 +18,25 @@ constexpr int kDepth = 64;  // input channels that are transformed at a time
 
 enum class Activation : std::int32_t { kNone, kRelu, kPRelu };
 
+// Images of which perhaps only a few rows are kept: row y is in place y mod `rows`. Rows above an
+// image have negative numbers and are in the last places.
+template <typename T>
+struct Strip {
+    T* data = nullptr;  // pixel 0 of place 0 of image 0
+    std::int64_t row = 0, image = 0;
+    std::int64_t rows = 0;
+    std::int64_t base = 0;  // a multiple of `rows`, at most that many from the rows asked for
+
+    // Floats from `data` to pixel 0 of row y.
+    std::int64_t at(std::int64_t n, std::int64_t y) const {
+        const std::int64_t place = y - base;
+        return n * image + (place < 0 ? place + rows : place < rows ? place : place - rows) * row;
+    }
+};
+
 // dst = activation(convolution(src) + bias) [+ add], zero padded, shuffled by `shuffle` on the way.
 struct ConvTask {
-    const float* src = nullptr;  // pixel (0, 0) of image 0, the border around it
-    std::int64_t src_row = 0, src_image = 0;
+    Strip<const float> src;
     int channels = 0;  // of src, and the floats from pixel to pixel
     int size = 0;      // of the kernel
 
@@ -34,19 +49,19 @@ struct ConvTask {
     int blocks = 0;   // of 16 output channels computed
     int vectors = 0;  // of 8 output channels stored
 
-    float* dst = nullptr;
-    const float* add = nullptr;  // laid out like dst, or null; may be dst itself
-    std::int64_t dst_row = 0, dst_image = 0;
-    int dst_channels = 0;
+    Strip<float> dst;
+    Strip<const float> add;  // its data null for none; may be dst itself
+    int dst_channels = 0;    // of dst and add
     int shuffle = 1;
 
-    std::int64_t h = 0, w = 0;  // of src's images
+    // Rows [first, first + h) of src's images are computed, the first of them a tile's first.
+    std::int64_t first = 0, h = 0, w = 0;
 };
 
 struct ConvKernels {
     // Winograd's F(4x4, 3x3) and F(2x2, 5x5), which share their input patches of 6 x 6: tiles
     // [begin, end), counted over all images, at most `tiles` of them.
-    // scratch: winograd_scratch(task, tiles) floats on a cache line.
+    // scratch: winograd_scratch(channels, blocks, tiles) floats on a cache line.
     void (*winograd)(const ConvTask& task, std::int64_t begin, std::int64_t end, int tiles,
                      float* scratch);
     // The plain sum, any odd size: row y of image n.
@@ -73,10 +88,10 @@ constexpr std::int64_t plane_pitch(int tiles, int channels) {
     return (std::int64_t{tiles} * channels + 31) / 32 * 32 + 16;
 }
 
-inline std::int64_t winograd_scratch(const ConvTask& task, int tiles) {
-    const std::int64_t products = task.channels > kDepth ? task.blocks : 1;
+inline std::int64_t winograd_scratch(int channels, int blocks, int tiles) {
+    const std::int64_t products = channels > kDepth ? blocks : 1;
     return kPoints *
-           (plane_pitch(tiles, depth_of(task.channels)) + products * plane_pitch(tiles, kBlock));
+           (plane_pitch(tiles, depth_of(channels)) + products * plane_pitch(tiles, kBlock));
 }
 
 const ConvKernels& portable_convs();

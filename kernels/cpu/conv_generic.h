@@ -62,31 +62,40 @@ SRSDK_INLINE V activate(V value, V slope) {
     return positive(value) + slope * (value - positive(value));
 }
 
-// Where the outputs from vector v of eight on go: the address of source pixel (0, 0), and the steps
-// to the next ones.
+// Where the outputs from vector v of eight on go: floats from the first of source pixel 0's
+// outputs, and from pixel to pixel.
 template <typename V>
 struct Target {
-    std::int64_t begin, row, image, pixel;
+    std::int64_t begin, pixel;
     V bias, slope;
 };
 template <typename V>
 SRSDK_INLINE Target<V> target(const ConvTask& task, int v) {
     const int r = task.shuffle, each = task.vectors / (r * r), phase = v / each;
     Target<V> to;
-    to.begin = phase / r * task.dst_row + phase % r * task.dst_channels + v % each * kLanes;
-    to.row = r * task.dst_row;
-    to.image = task.dst_image;
+    to.begin = phase / r * task.dst.row + phase % r * task.dst_channels + v % each * kLanes;
     to.pixel = std::int64_t{r} * task.dst_channels;
     to.bias = load<V>(task.bias + v * kLanes);
     to.slope = load<V>(task.slope + v * kLanes);
     return to;
 }
 
+// The outputs of a row of source pixels. A sum's are laid out as the target's.
+struct Place {
+    float* dst;
+    const float* add;  // or null
+};
+SRSDK_INLINE Place place(const ConvTask& task, std::int64_t n, std::int64_t y) {
+    const std::int64_t row = y * task.shuffle;
+    return {task.dst.data + task.dst.at(n, row),
+            task.add.data ? task.add.data + task.add.at(n, row) : nullptr};
+}
+
 template <Activation A, typename V>
-SRSDK_INLINE void epilogue(const ConvTask& task, const Target<V>& to, std::int64_t at, V value) {
+SRSDK_INLINE void epilogue(const Target<V>& to, const Place& place, std::int64_t at, V value) {
     value = activate<A>(value + to.bias, to.slope);
-    if (task.add) value += load<V>(task.add + at);
-    store(task.dst + at, value);
+    if (place.add) value += load<V>(place.add + at);
+    store(place.dst + at, value);
 }
 
 // Where a block's outputs go: as one vector where they can, else as one or two of eight.
@@ -122,14 +131,16 @@ class Targets {
 
 // A block's outputs of M pixels. Not inlined: too much around it would take its registers.
 template <int M>
-SRSDK_NOINLINE void direct_sums(const ConvTask& task, const float* src, const float* weight,
-                                float (&sums)[M][kBlock]) {
+SRSDK_NOINLINE void direct_sums(const ConvTask& task, std::int64_t n, std::int64_t y,
+                                std::int64_t x, const float* weight, float (&sums)[M][kBlock]) {
     const std::int64_t depth =
         std::int64_t{task.size} * task.channels;  // a row of taps, contiguous
+    const int reach = task.size / 2;
+    const float* const src = task.src.data + (x - reach) * task.channels;
     Widest acc[M][kParts] = {};
     for (int tap = 0; tap < task.size; ++tap) {
-        multiply<M>(acc, src + tap * task.src_row, task.channels, weight + tap * depth * kBlock,
-                    depth);
+        multiply<M>(acc, src + task.src.at(n, y - reach + tap), task.channels,
+                    weight + tap * depth * kBlock, depth);
     }
     SRSDK_UNROLL
     for (int m = 0; m < M; ++m) {
@@ -140,21 +151,20 @@ SRSDK_NOINLINE void direct_sums(const ConvTask& task, const float* src, const fl
 
 template <Activation A>
 void direct_row(const ConvTask& task, std::int64_t n, std::int64_t y) {
-    const int reach = task.size / 2, c = task.channels;
-    const float* src = task.src + n * task.src_image + (y - reach) * task.src_row - reach * c;
+    const Place to_row = place(task, n, y);
     for (int block = 0; block < task.blocks; ++block) {
         const float* weight =
-            task.weight + std::int64_t{block} * task.size * task.size * c * kBlock;
+            task.weight + std::int64_t{block} * task.size * task.size * task.channels * kBlock;
         const Targets targets(task, block);
         panels(0, task.w, [&](std::int64_t x, auto count) SRSDK_INLINE_LAMBDA {
             constexpr int kCount = decltype(count)::value;
             float sums[kCount][kBlock];
-            direct_sums<kCount>(task, src + x * c, weight, sums);
+            direct_sums<kCount>(task, n, y, x, weight, sums);
             targets.each([&](int lane, const auto& to) SRSDK_INLINE_LAMBDA {
-                std::int64_t at = to.begin + n * to.image + y * to.row + x * to.pixel;
+                std::int64_t at = to.begin + x * to.pixel;
                 SRSDK_UNROLL
                 for (int m = 0; m < kCount; ++m, at += to.pixel) {
-                    epilogue<A>(task, to, at,
+                    epilogue<A>(to, to_row, at,
                                 load<std::decay_t<decltype(to.bias)>>(sums[m] + lane));
                 }
             });

@@ -255,24 +255,40 @@ int Int8Network::scale() const { return plan_->epilogue.scale; }
 
 int Int8Network::steps() const { return static_cast<int>(plan_->layers.size()) + 2; }
 
+int Int8Network::team(std::int64_t n, std::int64_t h, std::int64_t w, int threads) const {
+    const double work = plan_->work * static_cast<double>(n * h * w);
+    const auto bytes = static_cast<std::int64_t>(std::min(work / kWorkPerByte, 1e15));
+    return team_size(n * h, bytes, threads);
+}
+
+std::int64_t Int8Network::workspace_bytes(std::int64_t n, std::int64_t h, std::int64_t w,
+                                          int threads) const {
+    if (n == 0 || h == 0 || w == 0) return 0;
+    std::int64_t bytes = 3 * w;
+    for (const Int8Value& value : plan_->values) {
+        const std::int64_t rows = value.rows > 0 ? value.rows + 1 : 0;
+        const std::int64_t quads = rows + value.float_rows * kQuad;
+        bytes += quads * value.planes() * int8_pitch(w) * std::int64_t{sizeof(std::uint32_t)};
+    }
+    return team(n, h, w, threads) * bytes;
+}
+
 void Int8Network::run(const Frames& out, const ConstFrames& in, int threads,
                       double* seconds) const {
     const auto step_count = static_cast<std::size_t>(steps());
     if (seconds) std::fill_n(seconds, step_count, 0.0);
     if (in.n == 0 || in.h == 0 || in.w == 0) return;
-    const double work = plan_->work * static_cast<double>(in.n * in.h * in.w);
-    const auto bytes = static_cast<std::int64_t>(std::min(work / kWorkPerByte, 1e15));
-    const int team = team_size(in.n * in.h, bytes, threads);
-    const std::int64_t bands = bands_of(in.n, in.h, plan_->margin, team);
+    const int count = team(in.n, in.h, in.w, threads);
+    const std::int64_t bands = bands_of(in.n, in.h, plan_->margin, count);
     std::vector<std::unique_ptr<Workspace>> workspaces;
-    std::vector<std::vector<double>> spent(static_cast<std::size_t>(team));
+    std::vector<std::vector<double>> spent(static_cast<std::size_t>(count));
     std::deque<Band> slots;  // made here, since nothing in a thread may throw
     for (std::vector<double>& each : spent) {
         each.resize(seconds ? step_count : 0);
         workspaces.push_back(take(in.w));
         slots.emplace_back(*plan_, *workspaces.back(), out, in, seconds ? &each : nullptr);
     }
-    for_rows(in.n * bands, team, [&](int slot, std::int64_t begin, std::int64_t end) {
+    for_rows(in.n * bands, count, [&](int slot, std::int64_t begin, std::int64_t end) {
         for (std::int64_t unit = begin; unit < end; ++unit) {
             const std::int64_t b = unit % bands;
             slots[static_cast<std::size_t>(slot)].run(unit / bands, b * in.h / bands,
@@ -281,7 +297,7 @@ void Int8Network::run(const Frames& out, const ConstFrames& in, int threads,
     });
     for (auto& workspace : workspaces) give_back(std::move(workspace));
     for (const std::vector<double>& each : spent) {
-        for (std::size_t step = 0; step < each.size(); ++step) seconds[step] += each[step] / team;
+        for (std::size_t step = 0; step < each.size(); ++step) seconds[step] += each[step] / count;
     }
 }
 

@@ -1,5 +1,6 @@
-// Network: running it. All threads go through the layers together, each taking the next part of
-// the layer that is not taken, so that there is one awakening for a frame and not one for a layer.
+// Network: running it. All threads go through the bands, and in each through the layers, together,
+// each taking the next part of the layer that is not taken, so that there is one awakening for a
+// batch and not one for a layer.
 #include "network.h"
 
 #include <algorithm>
@@ -20,10 +21,8 @@ constexpr std::size_t kKeptWorkspaces = 4;
 // Waking a thread takes the time of some two million multiply-adds.
 constexpr double kWorkPerByte = 8;
 constexpr int kSpins = 2000;  // a few tens of microseconds, before others may have the core
-constexpr int kRows = 8;      // of a plain convolution, done at a time
-
-// Tiles done at a time: their patches, products and a block's weights share the second-level cache.
-constexpr std::int64_t kMostTiles = 24;
+// Rows of a plain convolution that are done at a time, unless that leaves a thread without any.
+constexpr std::int64_t kRows = 8;
 
 using Clock = std::chrono::steady_clock;
 
@@ -42,6 +41,7 @@ class Network::Run {
         bool timed)
         : plan_(plan),
           workspace_(workspace),
+          bands_(workspace.bands),
           out_(out),
           in_(in),
           rows_(rows()),
@@ -51,89 +51,93 @@ class Network::Run {
         base_.kind = plan.epilogue.base;
         base_.lr = in;
         base_.scale = plan.epilogue.scale;
-        const Layer& last = plan.layers.back();
         width_ = in.w * plan.epilogue.scale / plan.epilogue.shuffle;
-        height_ = in.h * plan.epilogue.scale / plan.epilogue.shuffle;
-        pitch_ = (width_ + 15) / 16 * 16 + 16;
+        pitch_ = last_pitch(width_);
         if (base_.kind != Base::kNone) {
             bases_.reserve(static_cast<std::size_t>(workspace.team));
             for (int slot = 0; slot < workspace.team; ++slot) {
                 bases_.emplace_back(base_, width_, plan.epilogue.shuffle);
             }
         }
-        count_ = static_cast<std::size_t>(plan.steps());
-        steps_ = std::make_unique<Step[]>(count_);
-        steps_[0].units = row_units(in.n * in.h);
-        for (std::size_t n = 0; n < plan.layers.size(); ++n) describe(n);
-        if (last.target >= 0) steps_[count_ - 1].units = row_units(in.n * height_);
-        for (Floats& scratch : workspace.scratch) {
-            if (scratch.size() < scratch_) scratch = Floats(scratch_);
-        }
+        steps_ = static_cast<std::size_t>(plan.steps());
+        const std::int64_t groups = (in.n + bands_.images - 1) / bands_.images;
+        count_ = static_cast<std::size_t>(groups) * bands_.ends.size() * steps_;
+        progress_ = std::make_unique<Progress[]>(count_);
     }
 
     void work(int slot) {
-        for (std::size_t n = 0; n < count_; ++n) {
-            Step& step = steps_[n];
-            for (;;) {
-                const std::int64_t unit = step.next.fetch_add(1, std::memory_order_relaxed);
-                if (unit >= step.units) break;
-                perform(n, unit, slot);
-                step.done.fetch_add(1, std::memory_order_release);
+        Progress* progress = progress_.get();
+        for (std::int64_t image = 0; image < in_.n; image += bands_.images) {
+            for (std::size_t band = 0; band < bands_.ends.size(); ++band) {
+                for (std::size_t n = 0; n < steps_; ++n) {
+                    work_on(step(n, band, image), *progress++, slot);
+                }
             }
-            // What is not done has been taken by a thread that is at work on it.
-            for (int i = 0; step.done.load(std::memory_order_acquire) < step.units; ++i) {
-                if (i < kSpins)
-                    relax();
-                else
-                    std::this_thread::yield();
-            }
-            if (timed_) stamp(step);
         }
     }
 
     // Seconds of each step: from the end of the one before, as the first thread to see it saw it.
     void report(double* seconds) const {
         Clock::rep before = began_.time_since_epoch().count();
-        for (std::size_t n = 0; n < count_; ++n) {
-            const Clock::rep end = steps_[n].ended.load(std::memory_order_relaxed);
-            seconds[n] = std::chrono::duration<double>(Clock::duration(end - before)).count();
+        for (std::size_t at = 0; at < count_; ++at) {
+            const Clock::rep end = progress_[at].ended.load(std::memory_order_relaxed);
+            seconds[at % steps_] +=
+                std::chrono::duration<double>(Clock::duration(end - before)).count();
             before = end;
         }
     }
 
  private:
-    struct Step {
-        std::int64_t units = 0;
-        int tiles = 0;  // of Winograd's, in a unit
-        std::int64_t all_tiles = 0;
-        ConvTask task;
+    // What threads tell each other about a step. On a cache line of its own.
+    struct alignas(64) Progress {
         std::atomic<std::int64_t> next{0}, done{0};
         std::atomic<Clock::rep> ended{0};
     };
 
-    static void stamp(Step& step) {
-        Clock::rep never = 0;
-        step.ended.compare_exchange_strong(never, Clock::now().time_since_epoch().count());
+    // Reading the frame (number 0), a convolution, or writing the frame, for one band.
+    struct Step {
+        std::size_t number = 0, band = 0;
+        std::int64_t image = 0, images = 0;
+        std::int64_t first = 0, h = 0;  // rows: of the frame, a layer's source, or the last value
+        std::int64_t units = 0, rows = 0;  // rows in a unit
+        std::int64_t all_tiles = 0;
+        int tiles = 0;  // of Winograd's, in a unit
+        ConvTask task;
+    };
+
+    Step step(std::size_t number, std::size_t band, std::int64_t image) {
+        Step step;
+        step.number = number;
+        step.band = band;
+        step.image = image;
+        step.images = std::min(bands_.images, in_.n - image);
+        const bool is_layer = 0 < number && number <= plan_.layers.size();
+        const std::size_t value = std::min(number, plan_.layers.size());
+        const int shuffle = is_layer ? plan_.layers[number - 1].shuffle : 1;
+        step.first = band > 0 ? bands_.ends[band - 1][value] / shuffle : 0;
+        step.h = bands_.ends[band][value] / shuffle - step.first;
+        const std::int64_t team = workspace_.team;
+        if (is_layer) step.task = task(step);
+        if (is_layer && plan_.layers[number - 1].winograd) {
+            step.all_tiles =
+                winograd_tiles(step.images, step.h, step.task.w, plan_.layers[number - 1].size);
+            const std::int64_t units = (step.all_tiles + kMostTiles - 1) / kMostTiles;
+            step.units = (units + team - 1) / team * team;  // a share of the same size for each
+            if (units > 0)
+                step.tiles = static_cast<int>((step.all_tiles + step.units - 1) / step.units);
+        } else {
+            const std::int64_t count = step.images * step.h;
+            step.rows = std::clamp<std::int64_t>(count / (2 * team), 1, kRows);
+            step.units = (count + step.rows - 1) / step.rows;
+        }
+        return step;
     }
 
-    static std::int64_t row_units(std::int64_t count) { return (count + kRows - 1) / kRows; }
-
-    const Buffer& buffer(int number) const {
-        return plan_.buffers[static_cast<std::size_t>(number)];
-    }
-    float* memory(int number) {
-        return workspace_.buffers[static_cast<std::size_t>(number)].data() +
-               buffer(number).first(in_.w);
-    }
-
-    void describe(std::size_t n) {
+    ConvTask task(const Step& step) {
+        const std::size_t n = step.number - 1;
         const Layer& layer = plan_.layers[n];
-        Step& step = steps_[n + 1];
-        ConvTask& task = step.task;
-        const Buffer& source = buffer(layer.source);
-        task.src = memory(layer.source);
-        task.src_row = source.row(in_.w);
-        task.src_image = source.image(in_.h, in_.w);
+        ConvTask task;
+        task.src = strip<const float>(static_cast<std::size_t>(layer.source), step.first);
         task.channels = layer.channels;
         task.size = layer.size;
         task.weight = layer.weight.data();
@@ -144,79 +148,106 @@ class Network::Run {
         task.vectors = layer.vectors;
         task.dst_channels = layer.dst_channels;
         task.shuffle = layer.shuffle;
-        task.h = in_.h * layer.scale;
+        task.first = step.first;
+        task.h = step.h;
         task.w = in_.w * layer.scale;
-        if (layer.target >= 0) {
-            const Buffer& target = buffer(layer.target);
-            task.dst = memory(layer.target);
-            task.dst_row = target.row(in_.w);
-            task.dst_image = target.image(in_.h, in_.w);
-            if (layer.add >= 0) task.add = memory(layer.add);
+        if (plan_.values[n + 1].buffer < 0) return task;
+        task.dst = strip<float>(n + 1, step.first * layer.shuffle);
+        if (layer.add < 0) return task;
+        task.add =
+            strip<const float>(static_cast<std::size_t>(layer.add), step.first * layer.shuffle);
+        return task;
+    }
+
+    // The rows of a value that are kept, for access around row y.
+    template <typename T>
+    Strip<T> strip(std::size_t value, std::int64_t y) {
+        const Buffer& kind = plan_.kind(value);
+        const std::size_t place =
+            bands_.whole ? static_cast<std::size_t>(plan_.values[value].buffer) : value;
+        Strip<T> strip;
+        strip.data = workspace_.memory[place].data() + kind.before * kind.channels;
+        strip.row = kind.row(in_.w);
+        strip.rows = bands_.rows[value];
+        strip.image = strip.rows * strip.row;
+        strip.base = y / strip.rows * strip.rows;
+        return strip;
+    }
+
+    void work_on(const Step& step, Progress& progress, int slot) {
+        for (;;) {
+            const std::int64_t unit = progress.next.fetch_add(1, std::memory_order_relaxed);
+            if (unit >= step.units) break;
+            if (unit == 0 && !bands_.whole) restore_border(step);
+            perform(step, unit, slot);
+            progress.done.fetch_add(1, std::memory_order_release);
         }
-        if (layer.winograd) {
-            const std::int64_t team = workspace_.team;
-            step.all_tiles = winograd_tiles(in_.n, task.h, task.w, layer.size);
-            const std::int64_t units = (step.all_tiles + kMostTiles - 1) / kMostTiles;
-            step.units = (units + team - 1) / team * team;  // a share of the same size for each
-            step.tiles = static_cast<int>((step.all_tiles + step.units - 1) / step.units);
-            scratch_ = std::max(scratch_, winograd_scratch(task, step.tiles));
-        } else {
-            step.units = row_units(in_.n * task.h);
+        // What is not done has been taken by a thread that is at work on it.
+        for (int i = 0; progress.done.load(std::memory_order_acquire) < step.units; ++i) {
+            if (i < kSpins)
+                relax();
+            else
+                std::this_thread::yield();
         }
-        if (n + 1 == plan_.layers.size()) {
-            const std::int64_t row = width_ * layer.dst_channels + 16;
-            scratch_ = std::max(scratch_, row + layer.dst_channels * pitch_);
+        if (!timed_) return;
+        Clock::rep never = 0;
+        progress.ended.compare_exchange_strong(never, Clock::now().time_since_epoch().count());
+    }
+
+    // Zeros above and below an image, where other rows have been.
+    void restore_border(const Step& step) {
+        const std::size_t value = step.number;
+        if (value >= plan_.values.size() || plan_.values[value].buffer < 0) return;
+        const Buffer& kind = plan_.kind(value);
+        const std::int64_t height = in_.h * kind.scale;
+        if (step.first == 0) clear(value, -kind.before, 0);
+        if (bands_.ends[step.band][value] == height) {
+            clear(value, height, height + bands_.below[value]);
         }
     }
 
-    void perform(std::size_t n, std::int64_t unit, int slot) {
-        if (n == 0) return read(unit, slot);
-        if (n > plan_.layers.size()) return write_buffer(unit, slot);
-        const Step& step = steps_[n];
+    void clear(std::size_t value, std::int64_t begin, std::int64_t end) {
+        const std::int64_t border = plan_.kind(value).before * plan_.kind(value).channels;
+        const Strip<float> rows = strip<float>(value, std::max<std::int64_t>(begin, 0));
+        for (std::int64_t y = begin; y < end; ++y) {
+            std::fill_n(rows.data + rows.at(0, y) - border, rows.row, 0.0f);
+        }
+    }
+
+    void perform(const Step& step, std::int64_t unit, int slot) {
+        const std::size_t n = step.number;
+        const bool is_layer = 0 < n && n <= plan_.layers.size();
         float* const scratch = workspace_.scratch[static_cast<std::size_t>(slot)].data();
-        if (plan_.layers[n - 1].winograd) {
+        if (is_layer && plan_.layers[n - 1].winograd) {
             const std::int64_t begin = std::min(unit * step.tiles, step.all_tiles);
             const std::int64_t end = std::min(begin + step.tiles, step.all_tiles);
             return convs_.winograd(step.task, begin, end, step.tiles, scratch);
         }
-        const std::int64_t h = step.task.h, end = std::min((unit + 1) * kRows, in_.n * h);
-        if (plan_.layers[n - 1].target >= 0) {
-            for (std::int64_t y = unit * kRows; y < end; ++y)
-                convs_.direct(step.task, y / h, y % h);
-            return;
-        }
-        ConvTask task = step.task;  // one row, as if all rows were the same
-        task.dst = scratch;
-        for (std::int64_t y = unit * kRows; y < end; ++y) {
-            convs_.direct(task, y / h, y % h);
-            write(scratch, y / h, y % h, slot);
-        }
-    }
-
-    // Rows of pixels -> the first buffer.
-    void read(std::int64_t unit, int slot) {
-        const Buffer& to = buffer(0);
-        float* const dst = memory(0);
-        std::uint8_t* const scratch = workspace_.pixels[static_cast<std::size_t>(slot)].data();
-        const std::int64_t end = std::min((unit + 1) * kRows, in_.n * in_.h);
-        for (std::int64_t row = unit * kRows; row < end; ++row) {
-            const std::int64_t n = row / in_.h, y = row % in_.h;
-            const std::uint8_t* const pixels =
-                contiguous_row(in_, in_.data + n * in_.stride_n + y * in_.stride_h, in_.w, scratch);
-            convs_.widen(dst + n * to.image(in_.h, in_.w) + y * to.row(in_.w), pixels, 3 * in_.w);
+        const bool to_frame = is_layer && plan_.values[n].buffer < 0;
+        ConvTask task = step.task;
+        if (to_frame) task.dst.data = scratch;  // one row, as if all rows were the same
+        const std::int64_t end = std::min((unit + 1) * step.rows, step.images * step.h);
+        for (std::int64_t row = unit * step.rows; row < end; ++row) {
+            const std::int64_t image = row / step.h, y = step.first + row % step.h;
+            if (n == 0) {
+                read(step.image + image, image, y, slot);
+            } else if (is_layer) {
+                convs_.direct(task, image, y);
+                if (to_frame) write(scratch, step.image + image, y, slot);
+            } else {
+                const Strip<const float> last = strip<const float>(n - 1, step.first);
+                write(last.data + last.at(image, y), step.image + image, y, slot);
+            }
         }
     }
 
-    // Rows of the last buffer -> frames.
-    void write_buffer(std::int64_t unit, int slot) {
-        const Layer& last = plan_.layers.back();
-        const Buffer& from = buffer(last.target);
-        const float* const values = memory(last.target);
-        const std::int64_t end = std::min((unit + 1) * kRows, in_.n * height_);
-        for (std::int64_t row = unit * kRows; row < end; ++row) {
-            const std::int64_t n = row / height_, y = row % height_;
-            write(values + n * from.image(in_.h, in_.w) + y * from.row(in_.w), n, y, slot);
-        }
+    // A row of pixels -> the first value.
+    void read(std::int64_t n, std::int64_t image, std::int64_t y, int slot) {
+        const Strip<float> to = strip<float>(0, y);
+        const std::uint8_t* const pixels =
+            contiguous_row(in_, in_.data + n * in_.stride_n + y * in_.stride_h, in_.w,
+                           workspace_.pixels[static_cast<std::size_t>(slot)].data());
+        convs_.widen(to.data + to.at(image, y), pixels, 3 * in_.w);
     }
 
     // One row of the last convolution's result, channels last -> rows of pixels.
@@ -245,22 +276,23 @@ class Network::Run {
 
     const Plan& plan_;
     Workspace& workspace_;
+    const Bands& bands_;
     const Frames& out_;
     const ConstFrames& in_;
     const Rows& rows_;
     const ConvKernels& convs_;
     BaseImage base_;
     std::vector<BaseRows> bases_;
-    std::int64_t width_, height_, pitch_;  // of the last value, and of its planes
-    std::int64_t scratch_ = 0;             // floats that a thread needs
-    std::size_t count_ = 0;
+    std::int64_t width_, pitch_;  // of the last value, and of its planes
+    std::size_t steps_, count_;   // of a band, and in all
     const bool timed_;
     const Clock::time_point began_;
-    std::unique_ptr<Step[]> steps_;
+    std::unique_ptr<Progress[]> progress_;
 };
 
-Network::Network(const std::vector<Convolution>& layers, const Epilogue& epilogue)
-    : plan_(std::make_unique<const Plan>(layers, epilogue)) {}
+Network::Network(const std::vector<Convolution>& layers, const Epilogue& epilogue,
+                 std::int64_t activation_bytes)
+    : plan_(std::make_unique<const Plan>(layers, epilogue)), activation_bytes_(activation_bytes) {}
 
 Network::~Network() = default;
 
@@ -268,16 +300,29 @@ int Network::scale() const { return plan_->epilogue.scale; }
 
 int Network::steps() const { return plan_->steps(); }
 
+int Network::team(std::int64_t n, std::int64_t h, std::int64_t w, int threads) const {
+    const double work = plan_->work * static_cast<double>(n * h * w);
+    const auto bytes = static_cast<std::int64_t>(std::min(work / kWorkPerByte, 1e15));
+    return team_size(n * h * w, bytes, threads);
+}
+
+std::int64_t Network::workspace_bytes(std::int64_t n, std::int64_t h, std::int64_t w,
+                                      int threads) const {
+    if (n == 0 || h == 0 || w == 0) return 0;
+    const Bands bands(*plan_, n, h, w, activation_bytes_);
+    const std::int64_t floats =
+        bands.size(*plan_, w) + team(n, h, w, threads) * scratch_size(*plan_, w);
+    return floats * std::int64_t{sizeof(float)} + team(n, h, w, threads) * 3 * w;
+}
+
 void Network::run(const Frames& out, const ConstFrames& in, int threads, double* seconds) const {
     if (seconds) std::fill_n(seconds, plan_->steps(), 0.0);
     if (in.n == 0 || in.h == 0 || in.w == 0) return;
-    const double work = plan_->work * static_cast<double>(in.n * in.h * in.w);
-    const auto bytes = static_cast<std::int64_t>(std::min(work / kWorkPerByte, 1e15));
-    const int team = team_size(in.n * in.h * in.w, bytes, threads);
-    std::unique_ptr<Workspace> workspace = take(in, team);
+    const int count = team(in.n, in.h, in.w, threads);
+    std::unique_ptr<Workspace> workspace = take(in, count);
     {
         Run run(*plan_, *workspace, out, in, seconds != nullptr);
-        for_rows(team, team, [&](int slot, std::int64_t, std::int64_t) { run.work(slot); });
+        for_rows(count, count, [&](int slot, std::int64_t, std::int64_t) { run.work(slot); });
         if (seconds) run.report(seconds);
     }
     give_back(std::move(workspace));
@@ -294,18 +339,8 @@ std::unique_ptr<Network::Workspace> Network::take(const ConstFrames& in, int tea
             return found;
         }
     }
-    auto made = std::make_unique<Workspace>();
-    made->n = in.n;
-    made->h = in.h;
-    made->w = in.w;
-    made->team = team;
-    for (const Buffer& buffer : plan_->buffers) {
-        made->buffers.emplace_back(in.n * buffer.image(in.h, in.w) + kPatch * buffer.row(in.w));
-    }
-    made->scratch.resize(static_cast<std::size_t>(team));
-    made->pixels.assign(static_cast<std::size_t>(team),
-                        std::vector<std::uint8_t>(static_cast<std::size_t>(3 * in.w)));
-    return made;
+    Bands bands(*plan_, in.n, in.h, in.w, activation_bytes_);
+    return std::make_unique<Workspace>(*plan_, in, team, std::move(bands));
 }
 
 void Network::give_back(std::unique_ptr<Workspace> workspace) const {

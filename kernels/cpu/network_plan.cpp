@@ -12,14 +12,6 @@ namespace {
 
 constexpr int kLargestSize = 31;
 
-struct Value {
-    int count = 0;     // channels, as the model counts them
-    int channels = 0;  // with padding
-    int scale = 1;
-    int last_use = -1;  // the layer that reads it last
-    int buffer = 0;
-};
-
 int round_up(int value, int step) { return (value + step - 1) / step * step; }
 
 void require(bool condition, std::size_t layer, const std::string& message) {
@@ -107,9 +99,8 @@ void pack_weights(const Convolution& conv, bool swap_rb, Layer& layer) {
 }  // namespace
 
 Network::Plan::Plan(const std::vector<Convolution>& convolutions, const Epilogue& given)
-    : epilogue(given) {
-    std::vector<Value> values = values_of(convolutions, given);
-    buffers.resize(1);
+    : epilogue(given), values(values_of(convolutions, given)), buffers(1) {
+    values[0].buffer = 0;
     buffers[0].channels = 3;
     std::vector<int> busy_until = {values[0].last_use};  // the layer that a buffer's value is for
     for (std::size_t n = 0; n < convolutions.size(); ++n) {
@@ -119,7 +110,8 @@ Network::Plan::Plan(const std::vector<Convolution>& convolutions, const Epilogue
         const bool is_last = n + 1 == convolutions.size();
 
         Layer layer;
-        layer.source = source.buffer;
+        layer.source = conv.source;
+        layer.add = conv.add;
         layer.scale = source.scale;
         layer.size = conv.size;
         layer.channels = source.channels;
@@ -132,31 +124,28 @@ Network::Plan::Plan(const std::vector<Convolution>& convolutions, const Epilogue
         pack_weights(conv, epilogue.swap_rb && conv.source == 0, layer);
         work += double{1} * source.scale * source.scale * conv.size * conv.size * conv.inputs *
                 conv.outputs / (layer.winograd ? 3 : 1);
+        layers.push_back(std::move(layer));
 
         // The rows of a last plain convolution go to the frame while they are in the cache.
-        const bool stored = !is_last || layer.winograd || conv.add >= 0;
-        if (stored) {
-            std::size_t buffer = 1;
-            const auto fits = [&](std::size_t p) {
-                return buffers[p].channels == result.channels && buffers[p].scale == result.scale &&
-                       busy_until[p] < static_cast<int>(n);
-            };
-            while (buffer < buffers.size() && !fits(buffer)) ++buffer;
-            if (buffer == buffers.size()) {
-                buffers.emplace_back();
-                busy_until.push_back(0);
-                buffers[buffer].channels = result.channels;
-                buffers[buffer].scale = result.scale;
-            }
-            busy_until[buffer] = std::max(result.last_use, static_cast<int>(n) + 1);
-            result.buffer = layer.target = static_cast<int>(buffer);
+        if (is_last && !layers.back().winograd && conv.add < 0) continue;
+        std::size_t buffer = 1;
+        const auto fits = [&](std::size_t p) {
+            return buffers[p].channels == result.channels && buffers[p].scale == result.scale &&
+                   busy_until[p] < static_cast<int>(n);
+        };
+        while (buffer < buffers.size() && !fits(buffer)) ++buffer;
+        if (buffer == buffers.size()) {
+            buffers.emplace_back();
+            busy_until.push_back(0);
+            buffers[buffer].channels = result.channels;
+            buffers[buffer].scale = result.scale;
         }
-        if (conv.add >= 0) layer.add = values[static_cast<std::size_t>(conv.add)].buffer;
-        layers.push_back(std::move(layer));
+        busy_until[buffer] = std::max(result.last_use, static_cast<int>(n) + 1);
+        result.buffer = static_cast<int>(buffer);
     }
-    // Places of one kind have one layout, so that a sum's addresses are the same in both.
+    // Buffers of one kind have one layout, so that a sum's columns are the same in both.
     for (const Layer& layer : layers) {
-        const Buffer read = buffers[static_cast<std::size_t>(layer.source)];
+        const Buffer read = kind(static_cast<std::size_t>(layer.source));
         for (Buffer& buffer : buffers) {
             if (buffer.channels != read.channels || buffer.scale != read.scale) continue;
             buffer.before = std::max(buffer.before, layer.size / 2);

@@ -43,8 +43,11 @@ template <int Step>
 class Tiles {
  public:
     Tiles(const ConvTask& task, std::int64_t t)
-        : across_((task.w + Step - 1) / Step), down_((task.h + Step - 1) / Step) {
-        at_ = {t / (across_ * down_), t / across_ % down_ * Step, t % across_ * Step};
+        : across_((task.w + Step - 1) / Step),
+          first_(task.first),
+          end_(first_ + (task.h + Step - 1) / Step * Step) {
+        const std::int64_t down = (end_ - first_) / Step;
+        at_ = {t / (across_ * down), first_ + t / across_ % down * Step, t % across_ * Step};
     }
     const Tile& operator*() const { return at_; }
     void operator++() {
@@ -52,27 +55,27 @@ class Tiles {
         if (at_.x < across_ * Step) return;
         at_.x = 0;
         at_.y += Step;
-        if (at_.y < down_ * Step) return;
-        at_.y = 0;
+        if (at_.y < end_) return;
+        at_.y = first_;
         ++at_.n;
     }
 
  private:
-    std::int64_t across_, down_;
+    std::int64_t across_, first_, end_;
     Tile at_;
 };
 
-// The channels of one patch that a vector holds -> a vector in each of 36 planes.
+// The channels of one patch that a vector holds, of rows that begin at src + rows[i] -> a vector in
+// each of 36 planes.
 template <int Step, typename V>
-SRSDK_INLINE void transform_lanes(const ConvTask& task, const float* src, float* dst,
-                                  std::int64_t pitch) {
-    const std::int64_t row = task.src_row, c = task.channels;
+SRSDK_INLINE void transform_lanes(const float* src, const std::int64_t (&rows)[kPatch],
+                                  std::int64_t c, float* dst, std::int64_t pitch) {
     V half[kPatch][kPatch];
     for (int j = 0; j < kPatch; ++j) {
         V column[kPatch], o[kPatch];
         SRSDK_UNROLL
         for (int i = 0; i < kPatch; ++i) {
-            const float* const pixel = src + i * row + j * c;
+            const float* const pixel = src + rows[i] + j * c;
             // Too many rows at once for the CPU to foresee: what the tile after the next
             // one is the first to read.
             if (j >= kPatch - Step) prefetch(pixel + 2 * Step * c);
@@ -96,23 +99,26 @@ void transform_patches(const ConvTask& task, std::int64_t begin, std::int64_t en
                        int depth, float* dst, std::int64_t pitch) {
     const int reach = task.size / 2, c = task.channels;
     Tiles<Step> tile(task, begin);
+    std::int64_t rows[kPatch];
     for (std::int64_t t = begin; t < end; ++t, ++tile, dst += depth) {
         const Tile& at = *tile;
-        const float* const src = task.src + at.n * task.src_image + (at.y - reach) * task.src_row +
-                                 (at.x - reach) * c + first;
+        if (t == begin || at.x == 0) {
+            for (int i = 0; i < kPatch; ++i) rows[i] = task.src.at(at.n, at.y - reach + i);
+        }
+        const float* const src = task.src.data + (at.x - reach) * c + first;
         int lane = 0;
         for (; lane + kWidest <= depth; lane += kWidest) {
-            transform_lanes<Step, Widest>(task, src + lane, dst + lane, pitch);
+            transform_lanes<Step, Widest>(src + lane, rows, c, dst + lane, pitch);
         }
-        if (lane < depth) transform_lanes<Step, Vector>(task, src + lane, dst + lane, pitch);
+        if (lane < depth) transform_lanes<Step, Vector>(src + lane, rows, c, dst + lane, pitch);
     }
 }
 
 // The outputs of one tile that a vector holds.
 template <int Step, Activation A, typename V>
-SRSDK_INLINE void finish_lanes(const ConvTask& task, const Tile& at, const float* src,
-                               std::int64_t pitch, const Target<V>& to) {
-    const std::int64_t rows = std::min<std::int64_t>(Step, task.h - at.y);
+SRSDK_INLINE void finish_lanes(const ConvTask& task, const Tile& at, const Place& first,
+                               const float* src, std::int64_t pitch, const Target<V>& to) {
+    const std::int64_t rows = std::min<std::int64_t>(Step, task.first + task.h - at.y);
     const std::int64_t columns = std::min<std::int64_t>(Step, task.w - at.x);
     V half[Step][kPatch];
     for (int j = 0; j < kPatch; ++j) {
@@ -127,13 +133,13 @@ SRSDK_INLINE void finish_lanes(const ConvTask& task, const Tile& at, const float
         SRSDK_UNROLL
         for (int i = 0; i < Step; ++i) half[i][j] = y[i];
     }
-    std::int64_t address = to.begin + at.n * to.image + at.y * to.row + at.x * to.pixel;
-    for (int i = 0; i < rows; ++i, address += to.row) {
+    std::int64_t address = to.begin + at.x * to.pixel;
+    for (int i = 0; i < rows; ++i, address += task.shuffle * task.dst.row) {
         V y[Step];
         transform_product<Step>(half[i], y);
         SRSDK_UNROLL
         for (int j = 0; j < Step; ++j) {
-            if (j < columns) epilogue<A>(task, to, address + j * to.pixel, y[j]);
+            if (j < columns) epilogue<A>(to, first, address + j * to.pixel, y[j]);
         }
     }
 }
@@ -144,10 +150,12 @@ void transform_products(const ConvTask& task, std::int64_t begin, std::int64_t e
                         const float* src, std::int64_t pitch) {
     const Targets targets(task, block);
     Tiles<Step> tile(task, begin);
+    Place first{};
     for (std::int64_t t = begin; t < end; ++t, ++tile, src += kBlock) {
         const Tile at = *tile;
+        if (t == begin || at.x == 0) first = place(task, at.n, at.y);
         targets.each([&](int lane, const auto& to) SRSDK_INLINE_LAMBDA {
-            finish_lanes<Step, A>(task, at, src + lane, pitch, to);
+            finish_lanes<Step, A>(task, at, first, src + lane, pitch, to);
         });
     }
 }

@@ -173,6 +173,11 @@ class Network:
     The last value has 3 * shuffle**2 channels, and goes to the frame as `pack` does it; swap_rb
     says that the frame's channel order is not the model's. ValueError where layers do not fit each
     other.
+
+    activation_bytes is the memory that activations should take, 0 what is fast. Frames for which
+    it is too little go through the layers in bands of rows, each of some thousand pixels at least,
+    which may take more: see workspace_bytes. The bits of the result do not depend on it, nor on
+    the number of threads.
     """
 
     def __init__(
@@ -183,6 +188,7 @@ class Network:
         shuffle: int,
         base: _Base = "none",
         swap_rb: bool = False,
+        activation_bytes: int = 0,
     ) -> None: ...
     def run_into(self, dst: _Frame, batch: _Frame, *, threads: int = 0) -> None:
         """([N,] H, W, 3) uint8 to ([N,] scale*H, scale*W, 3) uint8 in the caller's memory."""
@@ -193,6 +199,9 @@ class Network:
         The last is not there where the last layer writes the frame row by row; all are 0 for an
         empty batch.
         """
+
+    def workspace_bytes(self, shape: Sequence[int], *, threads: int = 0) -> int:
+        """Bytes that `run_into` with a batch (N, H, W) takes, beside the weights and the frames."""
 
 class Int8Network:
     """A chain of convolutions in 8-bit integers, from u8 frames to u8 frames.
@@ -219,6 +228,9 @@ class Int8Network:
 
         Of several threads the mean.
         """
+
+    def workspace_bytes(self, shape: Sequence[int], *, threads: int = 0) -> int:
+        """Bytes that `run_into` with a batch (N, H, W) takes, beside the weights and the frames."""
 
 def isa() -> str:
     """The instruction set in use, one of `available_isas()`; SRSDK_ISA chooses another."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from srexport.imageset import read_set, split_set
 from srexport.int8 import ImageSet, flicker, psnr, quantize_file
 from srexport.onnx import build, load, save, weights_sha256
 from srexport.rounding import rounded
+from srexport.source import LayeredGenerator
 from srsdk import InputError, ModelFormatError, Upscaler, onnxfile
 from srsdk.backends import open_backend
 from srsdk.int8 import read_int8
@@ -123,6 +125,24 @@ def test_clips_are_judged_by_their_flicker(model: Path, pictures: Path) -> None:
     assert written["passed"] is True
     assert written["int8"]["flicker"] == record.certificate.flicker
     assert written["int8"]["passed"] == record.certificate.passed
+
+
+def test_faces_get_more_second_bytes_than_frames(tmp_path: Path) -> None:
+    images = read_set(VIDEO, scale=2, face_size=0, limit=8)
+    generator = edge(2)
+    inner = tuple(generator.layers[2:4])
+    layers = (*generator.layers[:2], *inner, *inner, *inner, *generator.layers[2:])
+    certificates, fine = [], []
+    for face_size in (0, 16):
+        spec = dataclasses.replace(generator.spec, face_size=face_size, halo=6)
+        path = tmp_path / f"{face_size}.onnx"
+        save(build(LayeredGenerator(layers, spec)), path)
+        record = quantize_file(path, [images], [images], path)
+        assert not record.layers[0].fine  # the frame has bytes
+        certificates.append(record.certificate)
+        fine.append(sum(layer.fine for layer in record.layers[:-1]))
+    assert fine[0] == 0 < fine[1]
+    assert certificates[1].psnr > certificates[0].psnr
 
 
 def test_weights_are_rounded_for_what_they_are_multiplied_by() -> None:

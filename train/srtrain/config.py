@@ -116,6 +116,7 @@ class LossConfig:
         mse: Mean squared error.
         vgg: Squared difference of VGG19 features; with `mse` beside it, the report's mix loss.
         identity: Distance of face descriptors, of whole faces; needs `identity.weights`.
+        ssimulacra2: What a picture lacks to a SSIMULACRA2 of 100, in hundredths.
         flicker: Mean absolute error of the difference of a clip's two frames; needs `data.clips`.
         grid: Mean absolute error that repeats with the period of the scale where HR is smooth.
         teacher: Mean absolute difference to a teacher's output (knowledge distillation).
@@ -128,6 +129,7 @@ class LossConfig:
     mse: float = 0.0
     vgg: float = 0.0
     identity: float = 0.0
+    ssimulacra2: float = 0.0
     flicker: float = 0.0
     grid: float = 0.0
     teacher: float = 0.0

@@ -23,6 +23,9 @@ class Int8Network {
     void run(const Frames& out, const ConstFrames& in, int threads,
              double* seconds = nullptr) const;
 
+    // As Network::workspace_bytes.
+    std::int64_t workspace_bytes(std::int64_t n, std::int64_t h, std::int64_t w, int threads) const;
+
     int scale() const;
     // Reading the frame, each convolution, and writing the frame.
     int steps() const;
@@ -32,6 +35,7 @@ class Int8Network {
     class Band;
     struct Workspace;
 
+    int team(std::int64_t n, std::int64_t h, std::int64_t w, int threads) const;
     std::unique_ptr<Workspace> take(std::int64_t w) const;
     void give_back(std::unique_ptr<Workspace> workspace) const;
 

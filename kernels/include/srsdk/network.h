@@ -45,7 +45,11 @@ struct Epilogue {
 class Network {
  public:
     // Throws std::invalid_argument where sizes do not fit each other. The weights are copied.
-    Network(const std::vector<Convolution>& layers, const Epilogue& epilogue);
+    // `activation_bytes`: what activations should take; 0 = what is fast and below 60 MB. Frames
+    // for which that is too little go through the layers in bands of rows, of some thousand pixels
+    // at least: wide frames take more where there are many layers. It changes no bit of the result.
+    Network(const std::vector<Convolution>& layers, const Epilogue& epilogue,
+            std::int64_t activation_bytes = 0);
     ~Network();
 
     // Frames of any size and strides -> frames `scale` times as large (pixels contiguous within a
@@ -55,20 +59,26 @@ class Network {
     void run(const Frames& out, const ConstFrames& in, int threads,
              double* seconds = nullptr) const;
 
+    // Bytes that a run with n frames of h x w pixels takes beside the weights.
+    std::int64_t workspace_bytes(std::int64_t n, std::int64_t h, std::int64_t w, int threads) const;
+
     int scale() const;
     // Reading the frame, each convolution, and writing the frame, unless the last convolution does
     // that row by row.
     int steps() const;
 
- private:
     struct Plan;
+
+ private:
     struct Workspace;
     class Run;
 
+    int team(std::int64_t n, std::int64_t h, std::int64_t w, int threads) const;
     std::unique_ptr<Workspace> take(const ConstFrames& in, int team) const;
     void give_back(std::unique_ptr<Workspace> workspace) const;
 
     std::unique_ptr<const Plan> plan_;
+    std::int64_t activation_bytes_;
     mutable std::mutex mutex_;
     mutable std::vector<std::unique_ptr<Workspace>> idle_;  // the last used at the end
 };

@@ -2,8 +2,8 @@
 
 Runs what `srsdk-export` writes: chains of Conv with Relu, PRelu, DepthToSpace and Add. In float32,
 3x3 and 5x5 convolutions take Winograd's algorithm; see kernels/cpu/conv.h. In int8, which needs the
-steps that `srsdk-export quantize` writes into a model, they are plain sums of byte products, and a
-band of rows goes through all layers while it is in the cache; see kernels/cpu/int8.h.
+steps that `srsdk-export quantize` writes into a model, they are plain sums of byte products; see
+kernels/cpu/int8.h. Large frames go through all layers a band of rows at a time.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ import numpy as np
 from srsdk import __version__, _kernels
 from srsdk.backends.convchain import Chain, UnsupportedGraphError, read_chain
 from srsdk.cpu import usable_cores
-from srsdk.errors import InputError, ModelFormatError
+from srsdk.errors import ClosedError, ModelFormatError
 from srsdk.int8 import Int8Record, read_int8
 from srsdk.onnxfile import read
 from srsdk.spec import ModelSpec
 from srsdk.tensorrt.plugin import plugin_refusal
 from srsdk.types import BackendInfo, ComputePrecision, Pixels, ProfiledBackend
 
-_INT8_TILE = 2048
-"""Int8 keeps a few rows of each layer, not whole images: this bounds their width."""
+_TILE = 2048
+"""Largest side of a frame that is computed at once: a few rows of each layer are kept, not whole
+images, and this bounds their width."""
+
+_MOST_BYTES = 64_000_000
+"""What activations of such a frame may take; where they take more, tiles are smaller."""
 
 
 _Network = _kernels.Network | _kernels.Int8Network
@@ -67,7 +71,9 @@ class NativeBackend(ProfiledBackend):
         version = f"{__version__} {_kernels.isa()}"
         info = BackendInfo("native", "cpu", version, self._threads, spec)
         if int8 is not None:
-            info = replace(info, precision="int8", tile=_INT8_TILE)
+            info = replace(info, precision="int8")
+        if self._network.workspace_bytes((1, _TILE, _TILE), threads=1) <= _MOST_BYTES:
+            info = replace(info, tile=_TILE)
         self._info = info
 
     @property
@@ -104,7 +110,7 @@ class NativeBackend(ProfiledBackend):
 
     def _open_network(self) -> _Network:
         if self._network is None:
-            raise InputError("this Upscaler is closed; make a new one")
+            raise ClosedError
         return self._network
 
     def _empty(self, batch: Pixels) -> Pixels:

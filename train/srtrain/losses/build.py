@@ -11,6 +11,7 @@ from srtrain.losses.adversarial import Objective
 from srtrain.losses.content import ContentLoss
 from srtrain.losses.identity import IdentityLoss
 from srtrain.losses.nsgan import Minimax, NonSaturating
+from srtrain.losses.ssimulacra2 import load_ssimulacra2
 from srtrain.losses.vgg import VggLoss, load_vgg
 from srtrain.losses.wgan_gp import WassersteinGP
 from srtrain.models.descriptor import load_descriptor
@@ -43,12 +44,19 @@ def build_content(recipe: Recipe) -> tuple[ContentLoss, ContentLoss]:
     if recipe.vgg.stride < 1:
         raise InputError(f"vgg.stride is {recipe.vgg.stride}, expected 1 or more")
     whole = ContentLoss(
-        recipe.loss, vgg, identity, scale=recipe.model.scale, vgg_stride=recipe.vgg.stride
+        recipe.loss,
+        vgg,
+        identity,
+        load_ssimulacra2() if recipe.loss.ssimulacra2 else None,
+        scale=recipe.model.scale,
+        vgg_stride=recipe.vgg.stride,
     )
     if not recipe.model.grows:
         return whole, whole
     # The grid of a smaller resolution has another period.
-    pixels = dataclasses.replace(recipe.loss, vgg=0.0, identity=0.0, flicker=0.0, grid=0.0)
+    pixels = dataclasses.replace(
+        recipe.loss, vgg=0.0, identity=0.0, ssimulacra2=0.0, flicker=0.0, grid=0.0
+    )
     if not pixels.mse and not pixels.l1:
         pixels = dataclasses.replace(pixels, mse=1.0)
     return ContentLoss(pixels), whole

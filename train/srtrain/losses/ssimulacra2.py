@@ -1,0 +1,145 @@
+"""SSIMULACRA2 as a loss: what a viewer notices, on six scales, in a colour space of the eye."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from srsdk.errors import InputError
+
+_SCALES = 6
+_LEAST = 8  # rows and columns below which a scale does not count
+_SIGMA = 1.5
+_RADIUS = 5
+_NOISE = 0.0009  # constant of SSIM's denominator
+_OPSIN = ((0.30, 0.622, 0.078), (0.23, 0.692, 0.078), (0.243422690, 0.204767444, 0.551809866))
+_OPSIN_BIAS = 0.0037930732552754493
+_POLYNOMIAL = (0.9562382616834844, 2.326765642916932, -0.020884521182843837, 6.248496625763138e-05)
+_POWER = 0.6276336467831387
+
+
+class Ssimulacra2Loss(nn.Module):
+    """What a picture lacks to SSIMULACRA2's 100, in hundredths; the mean of a batch.
+
+    Sneyers, "SSIMULACRA 2", 2022 (the C++ of libjxl, and PyPI's `ssimulacra2`, from which the 108
+    weights come). Structure, invented edges and lost detail are compared on up to six scales, in
+    XYB; the worst parts of a picture count most. Pixel losses ask for the mean of all faces that
+    are possible; this one asks for the detail of a face, but not at any price.
+
+    Args:
+        weights: The 108 weights, in the order channel, scale, norm, (structure, invented, lost).
+    """
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        super().__init__()
+        self.weights: Tensor
+        # channel, scale, norm, kind -> scale, kind, norm, channel
+        ordered = torch.tensor(weights, dtype=torch.float64).view(3, _SCALES, 2, 3)
+        self.register_buffer("weights", ordered.permute(1, 3, 2, 0).float().contiguous())
+
+    def distances(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """100 - SSIMULACRA2 `(N,)` of each pair of `(N, 3, H, W)` RGB images in [0, 1]."""
+        with torch.autocast(sr.device.type, enabled=False):  # variances are small differences
+            return self._distances(_linear(sr.float().clamp(0, 1)), _linear(hr.float()))
+
+    def _distances(self, made: Tensor, wanted: Tensor) -> Tensor:
+        total = made.new_zeros(len(made))
+        for scale in range(_SCALES):
+            if min(made.shape[2:]) < _LEAST:
+                break
+            if scale:
+                made, wanted = _halved(made), _halved(wanted)
+                if min(made.shape[2:]) < _LEAST:
+                    break
+            found = _differences(_xyb(made), _xyb(wanted))
+            total = total + (found * self.weights[scale]).sum(dim=(1, 2, 3))
+        factor, first, second, third = _POLYNOMIAL
+        total = factor * total
+        total = first * total + second * total**2 + third * total**3
+        return 10 * total.clamp_min(1e-3) ** _POWER
+
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """Scalar loss of `(N, 3, H, W)` RGB images in [0, 1]."""
+        loss: Tensor = self.distances(sr, hr).mean() / 100
+        return loss
+
+
+def load_ssimulacra2() -> Ssimulacra2Loss:
+    """The loss with the weights of the installed package.
+
+    Raises:
+        InputError: The package `ssimulacra2` is not installed.
+    """
+    try:
+        from ssimulacra2.ssimulacra2 import weights
+    except ImportError as error:
+        raise InputError(
+            "loss.ssimulacra2 takes its weights from a package: pip install ssimulacra2"
+        ) from error
+    return Ssimulacra2Loss(weights.tolist())
+
+
+def _linear(srgb: Tensor) -> Tensor:
+    """Linear light of sRGB."""
+    return torch.where(
+        srgb <= 0.04045, srgb / 12.92, ((srgb.clamp_min(0.04) + 0.055) / 1.055) ** 2.4
+    )
+
+
+def _xyb(linear: Tensor) -> Tensor:
+    """XYB, shifted so that all of it is above 0."""
+    matrix = torch.tensor(_OPSIN, device=linear.device)
+    mixed = torch.einsum("ij,njhw->nihw", matrix, linear) + _OPSIN_BIAS
+    root = mixed ** (1 / 3) - _OPSIN_BIAS ** (1 / 3)
+    red, green, blue = root.unbind(1)
+    x, y = (red - green) / 2, (red + green) / 2
+    return torch.stack([x * 14 + 0.42, y + 0.01, blue - y + 0.55], dim=1)
+
+
+def _halved(image: Tensor) -> Tensor:
+    return F.avg_pool2d(image, 2, ceil_mode=True, count_include_pad=False)
+
+
+def _differences(made: Tensor, wanted: Tensor) -> Tensor:
+    """`(N, 3, 2, 3)`: structure, invented edges and lost detail; norms 1 and 4; channels."""
+    height, width = made.shape[2:]
+    products = [made, wanted, made * made, wanted * wanted, made * wanted]
+    blurred = _blur(torch.cat(products, dim=1), height, width)
+    m1, m2, s11, s22, s12 = blurred.chunk(5, dim=1)
+    luma = 1 - (m1 - m2).square()
+    numerator = 2 * (s12 - m1 * m2) + _NOISE
+    denominator = (s11 - m1 * m1) + (s22 - m2 * m2) + _NOISE
+    structure = (1 - luma * numerator / denominator).clamp_min(0)
+    edges = (1 + (made - m1).abs()) / (1 + (wanted - m2).abs()) - 1
+    maps = torch.stack([structure, edges.clamp_min(0), (-edges).clamp_min(0)], dim=1)
+    mean = maps.mean(dim=(3, 4))
+    fourth = (maps**4).mean(dim=(3, 4)).clamp_min(1e-24) ** 0.25
+    return torch.stack([mean, fourth], dim=2)
+
+
+def _blur(image: Tensor, height: int, width: int) -> Tensor:
+    """Gaussian blur as the package has it: mirrored above and below, zeros at the sides."""
+    down = _kernel_matrix(height, True).to(image)
+    across = _kernel_matrix(width, False).to(image)
+    return down @ image @ across.T
+
+
+@cache
+def _kernel_matrix(size: int, mirrored: bool) -> Tensor:
+    """`(size, size)`: row n holds the weights that make pixel n of a line."""
+    weights = [math.exp(-0.5 * (n / _SIGMA) ** 2) for n in range(-_RADIUS, _RADIUS + 1)]
+    matrix = torch.zeros(size, size, dtype=torch.float64)
+    for row in range(size):
+        for offset, weight in enumerate(weights):
+            column = row + offset - _RADIUS
+            if mirrored:
+                column %= 2 * size
+                column = min(column, 2 * size - 1 - column)
+            if 0 <= column < size:
+                matrix[row, column] += weight / sum(weights)
+    return matrix.float()
