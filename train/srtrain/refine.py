@@ -91,6 +91,7 @@ def without_grid(checkpoint: Path, steps: int, rate: float) -> Recipe:
             final_rate=0.05,
             warmup=20,
             ema=0.98,
+            freeze_norm_at=0.0,  # its statistics are part of the finished generator
             start_from=str(checkpoint),
             teacher=str(checkpoint),
         ),
