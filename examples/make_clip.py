@@ -106,13 +106,38 @@ def camera_path() -> NDArray[np.float64]:
     return np.concatenate(paths)
 
 
-def shoot(wall: Image, x: float, y: float, zoom: float, roll: float) -> Image:
-    """The camera's frame, (HEIGHT, WIDTH, 3) uint8 RGB."""
-    size = (WIDTH * SUPERSAMPLE, HEIGHT * SUPERSAMPLE)
-    matrix = cv2.getRotationMatrix2D((x, y), roll, zoom * SUPERSAMPLE)
-    matrix[:, 2] += np.array((size[0] / 2 - x, size[1] / 2 - y))
-    fine = cv2.warpAffine(wall, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    return cv2.resize(fine, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA).astype(np.uint8)
+def close_up(frames: int) -> list[Image]:
+    """The portrait from near, (360, 640, 3) uint8 RGB each; the face is 130 to 140 pixels wide.
+
+    That is nearly the photograph's own size: there is no more to see of her in it.
+    """
+    time = np.arange(frames) / RATE
+    x, y, turn = (sway(time, 20 + k) for k in range(3))
+    zoom = ease(1.1, 1.18, frames)
+    wall = gallery()
+    return [
+        shoot(wall, FACE[0] + 12 * a, FACE[1] + 8 * b, z, 1.5 * c, size=(640, 360), fine=2)
+        for a, b, z, c in zip(x, y, zoom, turn, strict=True)
+    ]
+
+
+def shoot(
+    wall: Image,
+    x: float,
+    y: float,
+    zoom: float,
+    roll: float,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+    fine: int = SUPERSAMPLE,
+) -> Image:
+    """The camera's frame, (height, width, 3) uint8 RGB for a size of width and height."""
+    large = (size[0] * fine, size[1] * fine)
+    matrix = cv2.getRotationMatrix2D((x, y), roll, zoom * fine)
+    matrix[:, 2] += np.array((large[0] / 2 - x, large[1] / 2 - y))
+    drawn = cv2.warpAffine(
+        wall, matrix, large, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT
+    )
+    return cv2.resize(drawn, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def music(seconds: float) -> NDArray[np.float32]:

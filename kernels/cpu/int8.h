@@ -21,21 +21,28 @@ constexpr std::int64_t kSide = 16;  // quads beside a row that may be read and w
 constexpr int kFineSteps = 16;  // of a second byte, in one of the first
 constexpr int kFineZero = 8;    // what 0 is in it
 
-// What turns sums into bytes of the frame: pack's base image, of which `weights` has for each
-// output weight_above | weight_below << 16 and `line` the line (see PackRow).
+// What pack's base image adds to an output: the values of four pixels, times their weights.
+struct Int8Base {
+    int pair;   // 0: of the row above and this one, 1: of this one and the row below
+    int color;  // of the frame
+    int shift;  // -1: of the column to the left and this one, 0: of this one and the next
+    std::int8_t weights[2][4];  // the second four are added to the first
+};
+
+// What turns sums into bytes of the frame.
 struct Int8Pixels {
-    const std::int16_t* base = nullptr;  // pairs, or null
-    std::int64_t pitch = 0;              // pairs from line to line
-    const int* line = nullptr;
-    const std::int32_t* weights = nullptr;
+    const Int8Base* base = nullptr;      // of each output, or null
+    const std::uint32_t* pairs[2] = {};  // planes that `neighbours` wrote
+    std::int64_t pitch = 0;              // quads from plane to plane
+    std::int32_t total = 0;              // of an output's weights
+    bool twice = false;                  // some weights are above 127
     float unit = 0;
 };
 
 // One row of a convolution. With y = activation(scale * (weight * src + bias)):
 //   dst = u8(y + zero)                                   where `values` and `pixels` are null
 //   values = y + add, dst = u8(values * inverse_step + zero)               where `values` is not
-//   dst = u8((y + add) * 255 + (above * weight_above + below * weight_below) * unit)
-//                                                                          where `pixels` is not
+//   dst = u8((y + add) * 255 + base * unit)                               where `pixels` is not
 // u8() rounds half to even and clamps to [0, 255]. `add` may be null, and `dst` beside `values`.
 // Where `rest` is not, for which `values` must be: rest = u8((max(y + zero, 0) - dst) * 16 + 8).
 struct Int8Row {
@@ -71,6 +78,11 @@ struct Int8Kernels {
     void (*conv)(const Int8Row& row);
     // w pixels of 3 x u8 -> one plane of quads, the fourth channel 0.
     void (*widen)(std::uint32_t* dst, const std::uint8_t* src, std::int64_t w);
+    // Two rows of quads of the frame -> for each colour a plane of quads, pixel x of which holds
+    // that colour of above[x], above[x + 1], below[x], below[x + 1]; x is -1 to w - 1, and the
+    // rows' ends go on outside them.
+    void (*neighbours)(std::uint32_t* dst, std::int64_t pitch, const std::uint32_t* above,
+                       const std::uint32_t* below, std::int64_t w);
     // Planes of quads -> pixels of `bytes` bytes: of each pixel its first quad, then its second
     // one,
     // ...; what the last one has more is left out.

@@ -43,10 +43,6 @@ struct NeonVector {
         const uint8x16_t order = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
         vst1q_u32(at, vreinterpretq_u32_u8(vqtbl1q_u8(bytes, order)));
     }
-    static Int mix(const std::int16_t* pairs, Int weights) {
-        const int16x8_t both = vld1q_s16(pairs), w = vreinterpretq_s16_s32(weights);
-        return vpaddq_s32(vmull_s16(vget_low_s16(both), vget_low_s16(w)), vmull_high_s16(both, w));
-    }
     static Int load_quads(const std::uint32_t* at) { return vreinterpretq_s32_u32(vld1q_u32(at)); }
     static void store_six(std::uint8_t* at, Int a, Int b) {
         const uint8x16x2_t both = {{vreinterpretq_u8_s32(a), vreinterpretq_u8_s32(b)}};

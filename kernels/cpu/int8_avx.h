@@ -46,9 +46,6 @@ struct AvxVector {
             _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
         _mm256_storeu_si256(reinterpret_cast<Int*>(at), _mm256_shuffle_epi8(bytes, order));
     }
-    static Int mix(const std::int16_t* pairs, Int weights) {
-        return _mm256_madd_epi16(_mm256_loadu_si256(reinterpret_cast<const Int*>(pairs)), weights);
-    }
     static void store_six(std::uint8_t* at, Int a, Int b) {
         const Int six = _mm256_broadcastsi128_si256(
             _mm_setr_epi8(0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13, -1, -1, -1, -1));

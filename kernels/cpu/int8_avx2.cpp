@@ -21,7 +21,7 @@ struct V : AvxVector {
 
 namespace srsdk::cpu {
 namespace {
-constexpr Int8Kernels kInt8 = {false, conv, widen, interleave};
+constexpr Int8Kernels kInt8 = {false, conv, widen, neighbours, interleave};
 }
 
 const Int8Kernels& avx2_int8() { return kInt8; }

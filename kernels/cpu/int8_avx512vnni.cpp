@@ -43,9 +43,6 @@ struct V {
             _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
         _mm512_storeu_si512(at, _mm512_shuffle_epi8(bytes, order));
     }
-    static Int mix(const std::int16_t* pairs, Int weights) {
-        return _mm512_madd_epi16(_mm512_loadu_si512(pairs), weights);
-    }
     static void store_six(std::uint8_t* at, Int a, Int b) {
         const Int six = _mm512_broadcast_i32x4(
             _mm_setr_epi8(0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13, -1, -1, -1, -1));
@@ -86,7 +83,7 @@ struct V {
 
 namespace srsdk::cpu {
 namespace {
-constexpr Int8Kernels kInt8 = {true, conv, widen, interleave};
+constexpr Int8Kernels kInt8 = {true, conv, widen, neighbours, interleave};
 }
 
 const Int8Kernels& avx512_vnni_int8() { return kInt8; }

@@ -15,7 +15,7 @@ struct V : AvxVector {
 
 namespace srsdk::cpu {
 namespace {
-constexpr Int8Kernels kInt8 = {true, conv, widen, interleave};
+constexpr Int8Kernels kInt8 = {true, conv, widen, neighbours, interleave};
 }
 
 const Int8Kernels& avx_vnni_int8() { return kInt8; }

@@ -5,7 +5,7 @@
 // V has: Int, Float (vectors of kLanes values); kLanes; kVectors and kOutputs, the pixels (in
 // vectors) and outputs that are computed at a time; kSigned, whether activations are read as
 // u8 - 128; load, splat (four weights), constant, dot; to_float, splat_real, multiply, add,
-// subtract, larger, smaller, select_positive, round; mix (pairs of the base image); load_quads,
+// subtract, larger, smaller, select_positive, round; load_quads,
 // store_quads, load_real, store_real; store_six, store_twelve (bytes of each pixel).
 #pragma once
 
@@ -25,8 +25,9 @@ struct Output {
     V::Float scale, slope, zero, inverse_step;
     const float* add;  // or null
     float* values;
-    const std::int16_t* pairs;  // of the base image, or null
-    V::Int weights;
+    const std::uint32_t* base;  // or null
+    V::Int start, weights, more;
+    bool twice;
     V::Float unit;
 };
 
@@ -48,8 +49,12 @@ SRSDK_INLINE Output output_of(const Int8Row& row, int number, std::int64_t x) {
     if constexpr (R == Result::kPixels) {
         const Int8Pixels& pixels = *row.pixels;
         if (!pixels.base) return output;
-        output.pairs = pixels.base + 2 * (pixels.line[number] * pixels.pitch + x);
-        output.weights = V::constant(pixels.weights[number]);
+        const Int8Base& base = pixels.base[number];
+        output.base = pixels.pairs[base.pair] + base.color * pixels.pitch + base.shift + x;
+        output.start = V::constant(V::kSigned ? 128 * pixels.total : 0);
+        output.weights = V::splat(base.weights[0]);
+        output.more = V::splat(base.weights[1]);
+        output.twice = pixels.twice;
         output.unit = V::splat_real(pixels.unit);
     }
     return output;
@@ -82,8 +87,10 @@ SRSDK_INLINE V::Int epilogue(const Output& output, V::Int sum, std::int64_t at, 
     }
     if constexpr (R == Result::kPixels) {
         y = V::multiply(y, V::splat_real(255.0f));
-        if (output.pairs) {
-            const V::Int base = V::mix(output.pairs + 2 * at, output.weights);
+        if (output.base) {
+            const V::Int four = V::load(output.base + at);
+            V::Int base = V::dot(output.start, four, output.weights);
+            if (output.twice) base = V::dot(base, four, output.more);
             y = V::add(y, V::multiply(V::to_float(base), output.unit));
         }
     }
@@ -188,6 +195,20 @@ void conv(const Int8Row& row) {
 void widen(std::uint32_t* dst, const std::uint8_t* src, std::int64_t w) {
     for (std::int64_t x = 0; x < w; ++x, src += 3) {
         dst[x] = src[0] | std::uint32_t{src[1]} << 8 | std::uint32_t{src[2]} << 16;
+    }
+}
+
+void neighbours(std::uint32_t* dst, std::int64_t pitch, const std::uint32_t* above,
+                const std::uint32_t* below, std::int64_t w) {
+    for (int c = 0; c < 3; ++c, dst += pitch) {
+        const int shift = 8 * c;
+        const auto four = [&](std::int64_t left, std::int64_t right) {
+            return (above[left] >> shift & 255u) | (above[right] >> shift & 255u) << 8 |
+                   (below[left] >> shift & 255u) << 16 | (below[right] >> shift & 255u) << 24;
+        };
+        for (std::int64_t x = 0; x < w - 1; ++x) dst[x] = four(x, x + 1);
+        dst[-1] = four(0, 0);
+        dst[w - 1] = four(w - 1, w - 1);
     }
 }
 

@@ -25,7 +25,7 @@ struct V : NeonVector {
 
 namespace srsdk::cpu {
 namespace {
-constexpr Int8Kernels kInt8 = {false, conv, widen, interleave};
+constexpr Int8Kernels kInt8 = {false, conv, widen, neighbours, interleave};
 }
 
 const Int8Kernels& neon_int8() { return kInt8; }

@@ -23,7 +23,7 @@ struct V : NeonVector {
 
 namespace srsdk::cpu {
 namespace {
-constexpr Int8Kernels kInt8 = {true, conv, widen, interleave};
+constexpr Int8Kernels kInt8 = {true, conv, widen, neighbours, interleave};
 }
 
 const Int8Kernels& neon_dot_int8() { return kInt8; }

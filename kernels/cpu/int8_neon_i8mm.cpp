@@ -17,7 +17,7 @@ struct V : NeonVector {
 
 namespace srsdk::cpu {
 namespace {
-constexpr Int8Kernels kInt8 = {true, conv, widen, interleave};
+constexpr Int8Kernels kInt8 = {true, conv, widen, neighbours, interleave};
 }
 
 const Int8Kernels& neon_i8mm_int8() { return kInt8; }

@@ -10,7 +10,6 @@
 #include <chrono>
 #include <deque>
 
-#include "base_image.h"
 #include "instruction_set.h"
 #include "scratch.h"
 #include "threads.h"
@@ -79,7 +78,7 @@ struct Int8Network::Workspace {
         : w(width),
           shuffled(plan.shuffled * int8_pitch(width * plan.shuffled_scale)),
           pixels(static_cast<std::size_t>(3 * width)),
-          base_weights(plan.frame_rows.line.size()) {
+          pairs(2 * 3 * int8_pitch(width)) {
         for (const Int8Value& value : plan.values) {
             const std::int64_t pitch = int8_pitch(width * value.scale);
             Ring ring;
@@ -97,11 +96,16 @@ struct Int8Network::Workspace {
         }
     }
 
+    // Planes of the pair of rows y and y + 1 of the frame, y from -1 on.
+    std::uint32_t* pair_of(std::int64_t y) {
+        return pairs.data() + (y & 1) * 3 * rings[0].pitch + kSide;
+    }
+
     std::int64_t w;
     std::vector<Ring> rings;
     Aligned<std::uint32_t> shuffled;  // a row before an inner shuffle
     std::vector<std::uint8_t> pixels;
-    std::vector<std::int32_t> base_weights;  // of a group of the last value's outputs
+    Aligned<std::uint32_t> pairs;  // two, of three planes each
 };
 
 // One band of rows on its way through.
@@ -114,9 +118,7 @@ class Int8Network::Band {
           out_(out),
           in_(in),
           set_(instruction_set()),
-          seconds_(seconds),
-          base_image_{plan.epilogue.base, in, plan.epilogue.scale},
-          base_(base_image_, in.w, plan.epilogue.shuffle) {}
+          seconds_(seconds) {}
 
     // Rows [begin, end) of image n.
     void run(std::int64_t n, std::int64_t begin, std::int64_t end) {
@@ -129,7 +131,7 @@ class Int8Network::Band {
             }
             if (y < begin) continue;
             const int scale = plan_.values[last].scale;
-            for (int i = 0; i < scale; ++i) finish(n, y * scale + i);
+            for (int i = 0; i < scale; ++i) finish(n, y * scale + i, y == begin);
         }
     }
 
@@ -243,64 +245,49 @@ class Int8Network::Band {
         return row;
     }
 
-    // Row y of the last value, straight to rows of pixels.
-    void finish(std::int64_t n, std::int64_t y) {
-        const Int8FrameRows& frame = plan_.frame_rows;
+    // Row y of the last value, straight to rows of the frame.
+    void finish(std::int64_t n, std::int64_t y, bool first) {
+        const Int8Frame& frame = plan_.frame;
         const std::size_t last = plan_.layers.size();
         Int8Pixels pixels;
-        Int8Row all = described(last, y);
-        all.pixels = &pixels;
-        all.dst = space_.rings[last].quad_row(plan_.values[last], 0);
-        for (int i = 0; i < frame.shuffle; i += frame.rows) {
-            const std::int64_t to = y * frame.shuffle + i;
-            timed(last + 1, [&] { pixels = base_of(n, to); });
-            const Int8Row row = outputs_of(all, i / frame.rows * frame.group_outputs);
-            timed(last, [&] { set_.int8.conv(row); });
-            timed(last + 1, [&] { write(n, to, row.dst); });
+        if (!frame.base.empty()) {
+            timed(last + 1, [&] {
+                if (first) pair_rows(y - 1);
+                pair_rows(y);
+            });
+            pixels.base = frame.base.data();
+            pixels.pairs[0] = space_.pair_of(y - 1);
+            pixels.pairs[1] = space_.pair_of(y);
+            pixels.pitch = space_.rings[0].pitch;
+            pixels.total = frame.total;
+            pixels.twice = frame.twice;
+            pixels.unit = frame.unit;
         }
+        Int8Row row = described(last, y);
+        row.pixels = &pixels;
+        row.dst = space_.rings[last].quad_row(plan_.values[last], 0);
+        timed(last, [&] { set_.int8.conv(row); });
+        timed(last + 1, [&] { write(n, y, row.dst); });
     }
 
-    // The base image for the group of rows from `to` on.
-    Int8Pixels base_of(std::int64_t n, std::int64_t to) {
-        Int8Pixels pixels;
-        if (base_image_.kind == Base::kNone) return pixels;
-        const Int8FrameRows& frame = plan_.frame_rows;
-        const int outputs = frame.quads * kQuad;
-        PackRow lines{};
-        for (int k = 0; k < frame.rows; ++k) {
-            base_.describe(n, to + k, lines);
-            const auto below = static_cast<std::uint32_t>(lines.weight_below);
-            const std::uint32_t both = below << 16 | static_cast<std::uint32_t>(lines.weight_above);
-            std::fill_n(space_.base_weights.begin() + k * outputs, outputs,
-                        static_cast<std::int32_t>(both));
-        }
-        pixels.base = lines.base;
-        pixels.pitch = lines.base_pitch;
-        pixels.line = frame.line.data();
-        pixels.weights = space_.base_weights.data();
-        pixels.unit = lines.base_unit;
-        return pixels;
+    // The base image between rows y and y + 1 of the frame; the image's edges go on outside it.
+    void pair_rows(std::int64_t y) {
+        const auto row = [&](std::int64_t at) {
+            return space_.rings[0].quad_row(plan_.values[0],
+                                            std::clamp<std::int64_t>(at, 0, in_.h - 1));
+        };
+        set_.int8.neighbours(space_.pair_of(y), space_.rings[0].pitch, row(y), row(y + 1), in_.w);
     }
 
-    // One group of a row's outputs.
-    Int8Row outputs_of(Int8Row row, int first) const {
-        row.weight += std::int64_t{first} * row.size * row.size * row.quads * kQuad;
-        row.bias += first;
-        row.offset += first;
-        row.scale += first;
-        row.slope += first;
-        row.channel += first;
-        row.outputs = plan_.frame_rows.group_outputs;
-        return row;
-    }
-
-    void write(std::int64_t n, std::int64_t to, const std::uint32_t* quads) {
-        const Int8FrameRows& frame = plan_.frame_rows;
+    void write(std::int64_t n, std::int64_t y, const std::uint32_t* quads) {
+        const Int8Frame& frame = plan_.frame;
         const std::int64_t pitch = space_.rings.back().pitch;
         const std::int64_t w = in_.w * plan_.values.back().scale;
-        for (int k = 0; k < frame.rows; ++k, quads += frame.quads * pitch) {
-            std::uint8_t* const dst = out_.data + n * out_.stride_n + (to + k) * out_.stride_h;
+        std::uint8_t* dst = out_.data + n * out_.stride_n + y * frame.shuffle * out_.stride_h;
+        for (int i = 0; i < frame.shuffle; ++i) {
             set_.int8.interleave(dst, quads, pitch, 3 * frame.shuffle, w);
+            dst += out_.stride_h;
+            quads += frame.quads * pitch;
         }
     }
 
@@ -311,8 +298,6 @@ class Int8Network::Band {
     const InstructionSet& set_;
     const std::uint32_t* sources_[2 * kSide];  // rows that the current one is computed from
     std::vector<double>* const seconds_;
-    const BaseImage base_image_;
-    BaseRows base_;
 };
 
 Int8Network::Int8Network(const std::vector<Convolution>& layers, const Epilogue& epilogue)
@@ -338,6 +323,7 @@ std::int64_t Int8Network::workspace_bytes(std::int64_t n, std::int64_t h, std::i
         bytes += planes * int8_pitch(width) * std::int64_t{sizeof(std::uint32_t)};
     };
     add(plan_->shuffled, w * plan_->shuffled_scale);
+    add(2 * 3, w);  // pairs of rows
     for (const Int8Value& value : plan_->values) {
         const std::int64_t rows = value.rows > 0 ? value.rows + 1 : 0;
         add((rows + value.float_rows * kQuad) * value.planes(), w * value.scale);

@@ -40,27 +40,28 @@ struct Int8Layer {
 
 // The last convolution's outputs in the order in which the frame has their bytes. A row becomes
 // `shuffle` rows of the frame, each of 3 * shuffle bytes for each pixel, filled up to whole quads.
-// Those between the same two rows of the base image are a group, which is computed at once.
-struct Int8FrameRows {
-    explicit Int8FrameRows(int shuffle);
+struct Int8Frame {
+    explicit Int8Frame(const Epilogue& epilogue);
 
-    int outputs() const { return shuffle / rows * group_outputs; }
+    int outputs() const { return shuffle * quads * kQuad; }
     // Where the model's output number `channel` is put.
-    int place(int channel, bool swap_rb) const;
+    int place(int channel) const;
 
     int shuffle;
-    int quads;              // of a row
-    int rows;               // of a group
-    int group_outputs;      // filled up to whole blocks of weights
-    std::vector<int> line;  // of the base image, for each output of a group
+    int quads;  // of a row
+    bool swap_rb;
+    std::vector<Int8Base> base;  // of each output; none without a base image
+    std::int32_t total = 0;      // of an output's weights
+    bool twice = false;          // weights are in two parts
+    float unit = 0;
 };
 
 struct Int8Network::Plan {
     Plan(const std::vector<Convolution>& convolutions, const Epilogue& given);
 
     Epilogue epilogue;
-    std::vector<Int8Value> values;  // the first is the frame; of the last, quads of frame_rows
-    Int8FrameRows frame_rows;
+    std::vector<Int8Value> values;  // the first is the frame; the last is made of bytes of `frame`
+    Int8Frame frame;
     int margin;        // rows of the frame on either side that a row depends on
     int shuffled = 0;  // planes of quads on their way through an inner shuffle, at most
     int shuffled_scale = 1;

@@ -63,13 +63,11 @@ Activation activation_of(const Convolution& conv) {
 }
 
 // The places of a convolution's outputs, `quads` being those of its result.
-std::vector<int> places_of(const Convolution& conv, int quads, const Int8FrameRows* frame,
-                           bool swap_rb) {
+std::vector<int> places_of(const Convolution& conv, int quads, const Int8Frame* frame) {
     std::vector<int> places;
     const int phases = conv.shuffle * conv.shuffle;
     for (int o = 0; o < conv.outputs; ++o) {
-        places.push_back(frame ? frame->place(o, swap_rb)
-                               : o % phases * quads * kQuad + o / phases);
+        places.push_back(frame ? frame->place(o) : o % phases * quads * kQuad + o / phases);
     }
     return places;
 }
@@ -208,8 +206,12 @@ std::vector<Int8Value> values_of(const std::vector<Convolution>& convolutions,
         throw std::invalid_argument("the last convolution's result is not the epilogue's");
     }
     share_out(convolutions, values);
+    if (epilogue.base != Base::kNone) {  // which mixes the rows above and below
+        values[0].ahead = std::max(values[0].ahead, 1);
+        values[0].rows = std::max(values[0].rows, values[0].ahead + 2);
+    }
     values.back().rows = 1;
-    values.back().quads = Int8FrameRows(r).group_outputs / kQuad;
+    values.back().quads = Int8Frame(epilogue).outputs() / kQuad;
     values.back().zero.assign(static_cast<std::size_t>(values.back().quads), 0);
     return values;
 }
@@ -265,45 +267,65 @@ std::vector<std::int8_t> int8_weights(const std::vector<std::int8_t>& weight, in
     return packed;
 }
 
-Int8FrameRows::Int8FrameRows(int r)
-    : shuffle(r),
-      quads((3 * r + kQuad - 1) / kQuad),
-      rows(r % 2 == 0 ? r / 2 : 1),
-      group_outputs(round_up(rows * quads * kQuad, kInt8Outputs)),
-      line(static_cast<std::size_t>(group_outputs), 0) {
-    for (int i = 0; i < rows; ++i) {
-        for (int at = 0; at < 3 * r; ++at) line[i * quads * kQuad + at] = at % 3 * r + at / 3;
+Int8Frame::Int8Frame(const Epilogue& epilogue)
+    : shuffle(epilogue.shuffle),
+      quads((3 * shuffle + kQuad - 1) / kQuad),
+      swap_rb(epilogue.swap_rb) {
+    if (epilogue.base == Base::kNone) return;
+    const bool bilinear = epilogue.base == Base::kBilinear;
+    // Positions in units of 1 / full pixels, from the middle of the pixel before on.
+    const int full = bilinear ? 2 * shuffle : 1;
+    const auto position = [&](int phase) { return bilinear ? 2 * phase + 1 + shuffle : full; };
+    total = full * full;
+    twice = (full - 1) * (full - 1) > 127;
+    unit = static_cast<float>(1.0 / total);
+    base.resize(static_cast<std::size_t>(outputs()));
+    for (int i = 0; i < shuffle; ++i) {
+        for (int at = 0; at < 3 * shuffle; ++at) {
+            const int y = position(i), x = position(at / 3);
+            Int8Base& one = base[static_cast<std::size_t>(i * quads * kQuad + at)];
+            one.pair = y / full;
+            one.color = at % 3;
+            one.shift = x / full - 1;
+            for (int k = 0; k < 4; ++k) {
+                const int row = k / 2 ? y % full : full - y % full;
+                const int column = k % 2 ? x % full : full - x % full;
+                const int rest = twice ? row * column / 2 : 0;
+                one.weights[0][k] = static_cast<std::int8_t>(row * column - rest);
+                one.weights[1][k] = static_cast<std::int8_t>(rest);
+            }
+        }
     }
 }
 
-int Int8FrameRows::place(int channel, bool swap_rb) const {
+int Int8Frame::place(int channel) const {
     const int color = channel / (shuffle * shuffle), i = channel / shuffle % shuffle;
     const int at = channel % shuffle * 3 + (swap_rb ? 2 - color : color);
-    return i / rows * group_outputs + i % rows * quads * kQuad + at;
+    return i * quads * kQuad + at;
 }
 
 Int8Network::Plan::Plan(const std::vector<Convolution>& convolutions, const Epilogue& given)
     : epilogue(given),
       values(values_of(convolutions, given)),
-      frame_rows(given.shuffle),
+      frame(given),
       margin(values[0].ahead) {
     const std::vector<const Quantization*> steps = steps_of(convolutions, values);
     for (std::size_t n = 0; n < convolutions.size(); ++n) {
         const Convolution& conv = convolutions[n];
         Int8Value& result = values[n + 1];
         require(result.rows > 0 || result.float_rows > 0, n, "nothing reads its result");
-        const Int8FrameRows* const frame = n + 1 == convolutions.size() ? &frame_rows : nullptr;
+        const bool last = n + 1 == convolutions.size();
         Int8Layer layer;
         layer.source = conv.source;
         layer.add = conv.add;
         layer.size = conv.size;
         layer.shuffle = conv.shuffle;
         const int phases = conv.shuffle * conv.shuffle;
-        layer.outputs = frame ? frame->outputs() : phases * result.quads * kQuad;
+        layer.outputs = last ? frame.outputs() : phases * result.quads * kQuad;
         layer.activation = activation_of(conv);
-        const std::vector<int> places = places_of(conv, result.quads, frame, epilogue.swap_rb);
+        const std::vector<int> places = places_of(conv, result.quads, last ? &frame : nullptr);
         quantise(conv, n, places, epilogue.swap_rb && conv.source == 0, layer);
-        const Wanted wanted = frame                   ? Wanted::kPixels
+        const Wanted wanted = last                    ? Wanted::kPixels
                               : result.float_rows > 0 ? Wanted::kFloats
                                                       : Wanted::kLevels;
         const double added = conv.add > 0 ? values[static_cast<std::size_t>(conv.add)].reach : 0;

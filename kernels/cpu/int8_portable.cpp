@@ -91,12 +91,6 @@ struct V {
             at[i] = quad;
         }
     }
-    static Int mix(const std::int16_t* pairs, const Int& weights) {
-        return each<Int>([&](int i) {
-            return pairs[2 * i] * static_cast<std::int16_t>(weights.lane[i]) +
-                   pairs[2 * i + 1] * static_cast<std::int16_t>(weights.lane[i] >> 16);
-        });
-    }
     static Int load_quads(const std::uint32_t* at) { return load(at); }
     static void store_six(std::uint8_t* at, const Int& a, const Int& b) {
         for (int i = 0; i < kLanes; ++i) {
@@ -119,7 +113,7 @@ struct V {
 
 namespace srsdk::cpu {
 namespace {
-constexpr Int8Kernels kInt8 = {false, conv, widen, interleave};
+constexpr Int8Kernels kInt8 = {false, conv, widen, neighbours, interleave};
 }
 
 const Int8Kernels& portable_int8() { return kInt8; }

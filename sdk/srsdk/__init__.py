@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from srsdk.errors import (
     BackendUnavailableError,
+    ClosedError,
     DetectorError,
     EngineBuildError,
     EngineMismatchError,
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BackendUnavailableError",
+    "ClosedError",
     "DetectorError",
     "EngineBuildError",
     "EngineMismatchError",

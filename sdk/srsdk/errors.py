@@ -13,6 +13,13 @@ class InputError(SrsdkError, ValueError):
     """An image, array or option that cannot be used as given."""
 
 
+class ClosedError(InputError):
+    """An `Upscaler` that was used after it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__("this Upscaler is closed; make a new one")
+
+
 class ModelFormatError(SrsdkError, ValueError):
     """A model file that is damaged, or does not carry a usable `ModelSpec`."""
 

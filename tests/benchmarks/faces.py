@@ -6,7 +6,8 @@ Clips are reduced to 160 pixels of width (320 for x2), enlarged again by a strea
 themselves in the box of the largest face: PSNR; flicker, the mean error of the change from frame to
 frame; SSIMULACRA2 (where the package is installed); identity, the distance of dlib's face
 descriptors, lower is nearer; and the distance of radial power spectra in dB. Without CLIP: those of
-the folder videos/ in SRSDK_DATA, else the example's. Nothing here is timed.
+the folder videos/ in SRSDK_DATA, else `examples/make_clip.py`'s portrait from near (it needs
+scikit-image), whose face has 33 and 66 low-resolution pixels. Nothing here is timed.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Sequence
+import runpy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -33,7 +36,8 @@ from srtrain.judge import open_ssimulacra2
 from srtrain.metrics import psnr
 from srtrain.spectra import spectrum_distance
 
-CLIP = Path(__file__).parents[2] / "examples" / "portrait.mp4"
+CLOSE_UP = "close-up, drawn"
+MAKE_CLIP = Path(__file__).parents[2] / "examples" / "make_clip.py"
 FRAMES = 40
 LOOKED_AT = slice(FRAMES // 2, FRAMES // 2 + 3)  # frames for what costs seconds or needs a few only
 WIDTH = {2: 320, 4: 160}
@@ -63,10 +67,20 @@ class Pair:
         return np.ascontiguousarray(frame[y : y + height, x : x + width])
 
 
-def load(clip: Path, scale: int) -> Pair | None:
-    """The first frames of a clip; None where no face is found in the middle one."""
+def read(clip: Path) -> list[Pixels]:
+    """The first frames of a clip."""
     with VideoReader(clip) as reader:
-        frames = [np.array(frame.pixels) for frame in islice(reader, FRAMES)]
+        return [np.array(frame.pixels) for frame in islice(reader, FRAMES)]
+
+
+def close_up() -> list[Pixels]:
+    """The example's portrait from near, drawn anew: no codec has touched it."""
+    drawn: list[Pixels] = runpy.run_path(str(MAKE_CLIP))["close_up"](FRAMES)
+    return [_rgb(frame) for frame in drawn]
+
+
+def pair_of(frames: Sequence[Pixels], scale: int) -> Pair | None:
+    """Frames and their reduction; None where no face is found in the middle one."""
     height, width = frames[0].shape[:2]
     wide = min(WIDTH[scale], width // scale)
     size = (wide, max(1, height * wide // width))
@@ -100,16 +114,25 @@ def judge(pair: Pair, results: Sequence[Pixels], descriptor: FaceDescriptor) -> 
     )
 
 
-def measure(clips: Sequence[Path], models: Sequence[str], precision: str) -> list[dict[str, Any]]:
-    """A row for each clip and face model, with what is there without it."""
+def measure(
+    clips: Mapping[str, Callable[[], list[Pixels]]], models: Sequence[str], precision: str
+) -> list[dict[str, Any]]:
+    """A row for each clip and face model, with what is there without it.
+
+    Args:
+        clips: By name, what gives their frames.
+        models: Face models.
+        precision: Of these and of the frame's models.
+    """
     descriptor = FaceDescriptor()
     rows = []
-    for model in models:
-        scale = int(Path(model).stem.rsplit("-x", 1)[-1][:1])
-        for clip in clips:
-            pair = load(clip, scale)
+    for clip, frames in clips.items():
+        given = frames()
+        for model in models:
+            scale = int(Path(model).stem.rsplit("-x", 1)[-1][:1])
+            pair = pair_of(given, scale)
             if pair is None:
-                print(f"{clip.name}: no face")
+                print(f"{clip}: no face")
                 continue
             quality = {}
             for faces in (None, model):
@@ -119,7 +142,7 @@ def measure(clips: Sequence[Path], models: Sequence[str], precision: str) -> lis
                 ):
                     results = [np.array(stream(frame)) for frame in pair.lr]
                 quality["off" if faces is None else "on"] = judge(pair, results, descriptor)
-            row = {"clip": clip.name, "model": Path(model).stem, "face": pair.face.box[3] / scale}
+            row = {"clip": clip, "model": Path(model).stem, "face": pair.face.box[3] / scale}
             rows.append({**row, **{name: asdict(each) for name, each in quality.items()}})
             print(_line(rows[-1]), flush=True)
     return rows
@@ -132,7 +155,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         "",
         "| clip | model | face, LR px | PSNR, dB | flicker | SSIMULACRA2 | identity | spectrum |",
         "|---|---|--:|--:|--:|--:|--:|--:|",
-        *map(_line, rows),
+        *map(_line, sorted(rows, key=lambda row: row["model"], reverse=True)),
     ]
     for model in dict.fromkeys(row["model"] for row in rows):
         own = [row for row in rows if row["model"] == model]
@@ -180,9 +203,10 @@ def _square(face: Face) -> tuple[float, float, float, float]:
     return (x, y, side, face.roll)
 
 
-def _default_clips() -> list[Path]:
+def _clips(given: Sequence[Path]) -> dict[str, Callable[[], list[Pixels]]]:
     data = os.environ.get("SRSDK_DATA")
-    return sorted(Path(data, "videos").glob("*.mp4")) if data else [CLIP]
+    paths = given or (sorted(Path(data, "videos").glob("*.mp4")) if data else ())
+    return {path.name: partial(read, path) for path in paths} or {CLOSE_UP: close_up}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -193,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
     options = parser.parse_args(arguments)
-    rows = measure(options.clips or _default_clips(), options.models, options.precision)
+    rows = measure(_clips(options.clips), options.models, options.precision)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n", "utf-8")
     if options.markdown:

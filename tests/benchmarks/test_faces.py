@@ -14,12 +14,14 @@ import pytest
 from srsdk.faces.identity import FaceDescriptor
 from tests.benchmarks import faces
 
+CLIP = Path(__file__).parents[2] / "examples" / "portrait.mp4"
+
 
 @pytest.fixture(scope="module")
 def close_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example's talking head, nearer: ten frames."""
     path = tmp_path_factory.mktemp("clip") / "close-up.mkv"
-    with av.open(str(faces.CLIP)) as source, av.open(str(path), "w") as target:
+    with av.open(str(CLIP)) as source, av.open(str(path), "w") as target:
         stream = target.add_stream("ffv1", rate=30)
         stream.width, stream.height, stream.pix_fmt = 640, 480, "bgr0"
         for frame in islice(source.decode(video=0), 10):
@@ -45,7 +47,7 @@ def test_a_perfect_result_and_a_blurred_one(
     close_up: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faces, "LOOKED_AT", slice(7, 9))
-    pair = faces.load(close_up, 2)
+    pair = faces.pair_of(faces.read(close_up), 2)
     assert pair is not None
     perfect = faces.judge(pair, pair.hr, FaceDescriptor())
     assert (perfect.flicker, perfect.identity, perfect.spectrum) == (0, 0, 0)
@@ -53,3 +55,17 @@ def test_a_perfect_result_and_a_blurred_one(
     blurred = faces.judge(pair, [faces._resize(frame, size) for frame in pair.lr], FaceDescriptor())
     assert np.isfinite(blurred.psnr)
     assert min(blurred.flicker, blurred.identity, blurred.spectrum) > 0
+
+
+def test_without_clips_the_face_has_the_size_that_the_models_are_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("skimage")
+    monkeypatch.delenv("SRSDK_DATA", raising=False)
+    monkeypatch.setattr(faces, "FRAMES", 4)
+    (frames,) = faces._clips([]).values()
+    given = frames()
+    for scale in (2, 4):
+        pair = faces.pair_of(given, scale)
+        assert pair is not None
+        assert 30 <= pair.face.box[3] / scale <= 150

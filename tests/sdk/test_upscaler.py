@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srsdk import InputError, ModelFormatError, ModelSpec, Upscaler
+from srsdk import ClosedError, InputError, ModelFormatError, ModelSpec, Upscaler
 from srsdk.backends import BACKENDS
 from srsdk.types import Pixels
 from tests.sdk.backends.agreement import assert_same_from_threads
@@ -227,7 +227,7 @@ def test_closing_while_others_work_is_clean(models: dict[str, Path]) -> None:
         thread.join()
     upscaler.close()
     assert len(outcomes) == 3
-    with pytest.raises(InputError, match="closed"):
+    with pytest.raises(ClosedError, match="make a new one"):
         upscaler(noise(4, 4))
 
 

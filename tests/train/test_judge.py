@@ -19,7 +19,15 @@ from srtrain.candidates import Candidate, bicubic_candidate, open_candidate
 from srtrain.config import Recipe
 from srtrain.data import Pairs, load_pairs
 from srtrain.degrade import Pixels, clean
-from srtrain.judge import Metrics, Scores, judge, open_lpips, open_ssimulacra2, ssim
+from srtrain.judge import (
+    Metrics,
+    Scores,
+    judge,
+    open_lpips,
+    open_ssimulacra2,
+    score_sets,
+    ssim,
+)
 from srtrain.loop import run
 from srtrain.losses import VggFeatures, VggLoss
 from srtrain.metrics import bicubic_psnr
@@ -61,6 +69,20 @@ def test_scores_of_a_perfect_result_and_of_bicubic(pairs: Pairs) -> None:
     assert judge(bicubic_candidate(4), pairs).vgg is None
     with pytest.raises(InputError, match="scale 2"):
         judge(bicubic_candidate(2), pairs)
+
+
+def test_defocused_faces_are_looked_at_once_for_both_qualities(pairs: Pairs) -> None:
+    """They are reduced anew from the high resolution, which both sets share."""
+    calls: list[Pixels] = []
+    base = bicubic_candidate(4)
+    counted = Candidate("counted", 4, lambda lr: (calls.append(lr), base.upscale(lr))[1])
+    scores = score_sets(counted, {"a": pairs}, camera={"a": pairs})
+    alone = score_sets(base, {"a": pairs})
+    assert {name: value for name, value in scores.items() if "camera" not in name} == alone
+    assert "grid/a (camera)" in scores
+    assert "grid_defocus/a (camera)" not in scores
+    batches = -(-len(pairs) // 8)
+    assert len(calls) == 2 * batches + 1
 
 
 def test_lpips_gets_images_in_its_range(pairs: Pairs) -> None:

@@ -63,7 +63,7 @@ class Scores:
     vgg: float | None
     spectrum: float
     grid: float
-    grid_defocus: float
+    grid_defocus: float | None
     lpips: float | None = None
 
 
@@ -85,7 +85,12 @@ class Metrics:
 
 
 def judge(
-    candidate: Candidate, pairs: Pairs, metrics: Metrics | None = None, batch: int = 8
+    candidate: Candidate,
+    pairs: Pairs,
+    metrics: Metrics | None = None,
+    batch: int = 8,
+    *,
+    defocused: bool = True,
 ) -> Scores:
     """Score a generator on all pairs of a set.
 
@@ -94,6 +99,7 @@ def judge(
         pairs: The set.
         metrics: What else to take.
         batch: Faces that go through the generator together.
+        defocused: Take `grid_defocus`, which depends on the high-resolution faces alone.
 
     Raises:
         InputError: Its scale is not that of the pairs.
@@ -120,7 +126,7 @@ def judge(
         vgg=means.get("vgg"),
         spectrum=spectrum_distance(results, pairs.hr),
         grid=grid_ratio(results, pairs.hr, pairs.scale),
-        grid_defocus=_grid_defocus(candidate, pairs),
+        grid_defocus=_grid_defocus(candidate, pairs) if defocused else None,
         lpips=means.get("lpips"),
     )
 
@@ -223,17 +229,29 @@ def open_lpips(net: str) -> Distance:
 
 
 def score_sets(
-    candidate: Candidate, sets: Mapping[str, Pairs], metrics: Metrics | None = None
+    candidate: Candidate,
+    sets: Mapping[str, Pairs],
+    metrics: Metrics | None = None,
+    camera: Mapping[str, Pairs] | None = None,
 ) -> dict[str, float]:
     """All scores of a generator, as they are kept in its checkpoint and printed on its card.
+
+    Args:
+        candidate: The generator.
+        sets: The sets by name.
+        metrics: What else to take.
+        camera: The same faces as cameras give them; "(camera)" follows their names.
 
     Returns:
         `psnr_rgb/SET`, `ssim/SET`, `spectrum/SET`, `grid/SET` and what `metrics` takes, to their
         values, for each set.
     """
     found: dict[str, float] = {}
-    for name, pairs in sets.items():
-        for kind, value in dataclasses.asdict(judge(candidate, pairs, metrics)).items():
+    both = [(name, pairs, True) for name, pairs in sets.items()]
+    both += [(f"{name} (camera)", pairs, False) for name, pairs in (camera or {}).items()]
+    for name, pairs, defocused in both:
+        scores = dataclasses.asdict(judge(candidate, pairs, metrics, defocused=defocused))
+        for kind, value in scores.items():
             if value is not None:
                 found[f"{'psnr_rgb' if kind == 'psnr' else kind}/{name}"] = value
     return found

@@ -224,12 +224,12 @@ def _final_scores(
     recipe: Recipe, model: nn.Module, dev: dict[str, Pairs], data: Path, metrics: Metrics
 ) -> dict[str, float]:
     """What the card tells: the protocol's scores, and for a recipe of cameras theirs as well."""
-    sets = dict(dev)
+    camera = None
     if recipe.data.degradation == "camera" or recipe.data.clips:
         scale, side = recipe.model.scale, recipe.data.hr_side
         camera = load_sets(data, recipe.data.dev, scale, side, camera=True)
-        sets.update({f"{name} (camera)": pairs for name, pairs in camera.items()})
-    return score_sets(network_candidate(recipe.name, model, recipe.model.scale), sets, metrics)
+    candidate = network_candidate(recipe.name, model, recipe.model.scale)
+    return score_sets(candidate, dev, metrics, camera)
 
 
 def _teacher(recipe: Recipe, device: str) -> Candidate | None:

@@ -16,7 +16,7 @@ import numpy as np
 from srsdk import __version__, _kernels
 from srsdk.backends.convchain import Chain, UnsupportedGraphError, read_chain
 from srsdk.cpu import usable_cores
-from srsdk.errors import InputError, ModelFormatError
+from srsdk.errors import ClosedError, ModelFormatError
 from srsdk.int8 import Int8Record, read_int8
 from srsdk.onnxfile import read
 from srsdk.spec import ModelSpec
@@ -110,7 +110,7 @@ class NativeBackend(ProfiledBackend):
 
     def _open_network(self) -> _Network:
         if self._network is None:
-            raise InputError("this Upscaler is closed; make a new one")
+            raise ClosedError
         return self._network
 
     def _empty(self, batch: Pixels) -> Pixels:

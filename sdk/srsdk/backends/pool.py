@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from srsdk.errors import InputError
+from srsdk.errors import ClosedError
 from srsdk.types import Size
 
 _KEPT_SIZES = 4
@@ -34,12 +34,12 @@ class WorkspacePool(Generic[Item]):
         """A workspace for the body of a `with`; one whose body raises is not used again.
 
         Raises:
-            InputError: The pool is closed.
+            ClosedError: The pool is closed.
         """
         with self._lock:
             make = self._make
             if make is None:
-                raise InputError("this Upscaler is closed; make a new one")
+                raise ClosedError
             idle = self._idle.get(size)
             item = idle.pop() if idle else None
         if item is None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from srsdk.cuda.chain import DeviceChain
-from srsdk.errors import BackendUnavailableError, InputError
+from srsdk.errors import BackendUnavailableError, ClosedError
 from srsdk.spec import ModelSpec
 from srsdk.types import Backend, BackendInfo, Pixels, Size
 
@@ -140,7 +140,7 @@ class TorchBackend(Backend):
     def run(self, batch: Pixels, out: Pixels | None = None) -> Pixels:
         graph, scale = self._graph, self._info.spec.scale
         if graph is None:
-            raise InputError("this Upscaler is closed; make a new one")
+            raise ClosedError
         count, height, width, _ = batch.shape
         if out is None:
             out = np.empty((count, height * scale, width * scale, 3), np.uint8)

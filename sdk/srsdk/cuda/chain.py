@@ -14,7 +14,7 @@ from srsdk.cuda.device import Device
 from srsdk.cuda.pinned import PinnedResults
 from srsdk.cuda.pool import Pool
 from srsdk.cuda.workspace import DeviceGenerator, FrameGenerator, Workspace
-from srsdk.errors import InputError
+from srsdk.errors import ClosedError, InputError
 from srsdk.futures import DeferredFuture
 from srsdk.spec import Precision
 from srsdk.types import BackendInfo, DeviceBackend, Future, Pixels, Size
@@ -210,7 +210,7 @@ class DeviceChain(DeviceBackend):
 
     def _loaded(self) -> DeviceGenerator | FrameGenerator:
         if self._generator is None:
-            raise InputError("this Upscaler is closed; make a new one")
+            raise ClosedError
         return self._generator
 
     def _oldest(self) -> _BatchFuture | None:

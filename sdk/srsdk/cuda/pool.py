@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from srsdk.errors import InputError
+from srsdk.errors import ClosedError
 from srsdk.types import Size
 
 
@@ -51,12 +51,12 @@ class Pool(Generic[Item]):
         """Take a workspace for a batch of this size; None when all are in use.
 
         Raises:
-            InputError: The pool is closed.
+            ClosedError: The pool is closed.
         """
         with self._changed:
             make = self._make
             if make is None:
-                raise InputError("this Upscaler is closed; make a new one")
+                raise ClosedError
             found = self._find(size)
             if found is not None:
                 return found
