@@ -99,14 +99,21 @@ void quantise(const Convolution& conv, std::size_t n, const std::vector<int>& pl
         };
         for (int c = 0; c < inputs; ++c) {
             const double input_step = conv.int8.input_step[c];
+            const int channel = swap_rb ? 2 - c : c;
+            double carry = 0, rest_carry = 0;
             for (int tap = 0; tap < taps; ++tap) {
                 const double value =
                     conv.weight[(std::size_t{1} * o * inputs + c) * taps + tap] * input_step / step;
-                const int channel = swap_rb ? 2 - c : c;
-                const double rest = put(value, channel, tap, conv.int8.input_zero[c]);
+                const double left = put(value + carry, channel, tap, conv.int8.input_zero[c]);
                 if (!conv.int8.fine) continue;
-                exact ? put(rest * kFineSteps, first + channel, tap, 0)
-                      : put(value / kFineSteps, first + channel, tap, kFineZero);
+                if (exact) {
+                    // What one weight rounds off goes to the next: sums over flat areas are right.
+                    const double rest = (left - carry) * kFineSteps;
+                    carry = left;
+                    rest_carry = put(rest + rest_carry, first + channel, tap, 0);
+                } else {
+                    put(value / kFineSteps, first + channel, tap, kFineZero);
+                }
             }
         }
         require(reach < kLargestSum, n, "its sums do not fit 32 bits");

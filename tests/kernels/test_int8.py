@@ -105,6 +105,17 @@ def shuffled(values: NDArray[np.float32], r: int) -> NDArray[np.float32]:
     return values.reshape(c // r**2, r, r, h, w).transpose(0, 3, 1, 4, 2).reshape(-1, h * r, w * r)
 
 
+def diffused(exact: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rounded weights, each with what the one before it in its kernel has rounded off."""
+    flat = exact.reshape(*exact.shape[:2], -1)
+    levels, carry = np.zeros(flat.shape, np.int64), np.zeros(flat.shape[:2])
+    for tap in range(flat.shape[2]):
+        wanted = flat[:, :, tap] + carry
+        levels[:, :, tap] = np.clip(np.rint(wanted), -127, 127).astype(np.int64)
+        carry = wanted - levels[:, :, tap]
+    return levels.reshape(exact.shape)
+
+
 def convolve(x: NDArray[np.int64], weight: NDArray[np.int64]) -> NDArray[np.int64]:
     """The plain sum over `(c, h, w)` that is padded already."""
     size = weight.shape[-1]
@@ -127,7 +138,9 @@ def expected_values(layers: list[Layer], frame: Pixels) -> NDArray[np.float32]:
             np.clip(np.rint(exact / part), -127, 127).astype(np.int64) for part in (1, 16)
         )
         if layer.source == 0:  # second bytes are sixteenths of the frame's, for the weights' rest
-            sixteenth = np.clip(np.rint((exact - weight) * 16), -127, 127).astype(np.int64)
+            if layer.fine:
+                weight = diffused(exact)
+                sixteenth = diffused((exact - weight) * 16)
             rests[0], middle = (quads[0] + 8) // 16, 0
         else:
             middle = 8
