@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-#: Samples kept per stage. Totals and counts cover all calls. Percentiles cover the last samples,
-#: which bounds the memory of long jobs.
-KEPT_SAMPLES = 65_536
+#: Calls of a stage whose times are kept, chosen at random among all: percentiles are taken of them.
+#: So the memory of long jobs is bounded, at 32 kB a stage.
+KEPT_SAMPLES = 4096
 
 #: Seconds between two programs that are timed in turns: until idle threads of the first, such as
 #: ONNX Runtime's and OpenMP's, have stopped spinning.
@@ -34,8 +34,8 @@ class StageSummary:
         calls: How often the stage ran.
         total: Seconds over all calls.
         mean: Seconds per call.
-        min: Seconds of the fastest call, as p50, p95 and p99 over the last `KEPT_SAMPLES` calls.
-        p50: Median seconds per call.
+        min: Seconds of the fastest call.
+        p50: Median seconds per call; of more than `KEPT_SAMPLES` calls estimated, as p95 and p99.
         p95: 95th percentile.
         p99: 99th percentile.
     """
@@ -51,14 +51,14 @@ class StageSummary:
 
 def summarise(seconds: Sequence[float]) -> StageSummary:
     """Count, total, fastest call and percentiles; all zero for none."""
-    return _summary(seconds, len(seconds), sum(seconds))
+    return _summary(seconds, len(seconds), sum(seconds), min(seconds, default=0.0))
 
 
-def _summary(samples: Sequence[float], calls: int, total: float) -> StageSummary:
-    if not samples:
+def _summary(samples: Sequence[float], calls: int, total: float, least: float) -> StageSummary:
+    if not calls:
         return StageSummary(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     p50, p95, p99 = (float(value) for value in np.percentile(samples, (50, 95, 99)))
-    return StageSummary(calls, total, total / calls, min(samples), p50, p95, p99)
+    return StageSummary(calls, total, total / calls, least, p50, p95, p99)
 
 
 class Turns:
@@ -118,6 +118,27 @@ def interleave(
     return seconds
 
 
+class _Stage:
+    """All calls of one stage."""
+
+    def __init__(self, seed: int) -> None:
+        self.calls, self.total, self.least = 0, 0.0, float("inf")
+        self.samples: array[float] = array("d")
+        self._random = random.Random(seed)
+
+    def add(self, seconds: float) -> None:
+        self.calls += 1
+        self.total += seconds
+        self.least = min(self.least, seconds)
+        if self.calls <= KEPT_SAMPLES:
+            self.samples.append(seconds)
+            return
+        # Vitter's algorithm R: every call is among the samples with the same probability.
+        place = int(self._random.random() * self.calls)
+        if place < KEPT_SAMPLES:
+            self.samples[place] = seconds
+
+
 class StageTimer:
     """Collects wall-clock seconds per named stage.
 
@@ -133,9 +154,7 @@ class StageTimer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._totals: dict[str, float] = {}
-        self._calls: dict[str, int] = {}
-        self._samples: dict[str, array[float]] = {}  # ring buffers, once they are full
+        self._stages: dict[str, _Stage] = {}
         self._paused = False
 
     @contextmanager
@@ -161,44 +180,31 @@ class StageTimer:
         with self._lock:
             if self._paused:
                 return
-            calls = self._calls.get(stage, 0)
-            self._totals[stage] = self._totals.get(stage, 0.0) + seconds
-            self._calls[stage] = calls + 1
-            if not calls:
-                self._samples[stage] = array("d")
-            if calls < KEPT_SAMPLES:
-                self._samples[stage].append(seconds)
-            else:
-                self._samples[stage][calls % KEPT_SAMPLES] = seconds
+            if stage not in self._stages:
+                self._stages[stage] = _Stage(len(self._stages))
+            self._stages[stage].add(seconds)
 
     @property
     def stages(self) -> tuple[str, ...]:
         """Names of the stages seen so far, in the order in which they first ended."""
         with self._lock:
-            return tuple(self._totals)
+            return tuple(self._stages)
 
     def total(self, stage: str) -> float:
         """Seconds spent in `stage`; 0.0 for one that never ran."""
         with self._lock:
-            return self._totals.get(stage, 0.0)
-
-    def samples(self, stage: str) -> list[float]:
-        """Seconds of the last calls of `stage`, oldest first."""
-        with self._lock:
-            oldest = max(self._calls.get(stage, 0) - KEPT_SAMPLES, 0) % KEPT_SAMPLES
-            kept = self._samples.get(stage, array("d"))
-            return [*kept[oldest:], *kept[:oldest]]
+            return self._stages[stage].total if stage in self._stages else 0.0
 
     def summary(self, stage: str) -> StageSummary:
         """Count, total and percentiles of `stage`; all zero for one that never ran."""
         with self._lock:
-            samples = list(self._samples.get(stage, ()))
-            calls, total = self._calls.get(stage, 0), self._totals.get(stage, 0.0)
-        return _summary(samples, calls, total)
+            if stage not in self._stages:
+                return summarise(())
+            of = self._stages[stage]
+            samples, calls, total, least = list(of.samples), of.calls, of.total, of.least
+        return _summary(samples, calls, total, least)
 
     def reset(self) -> None:
         """Forget everything, for instance after a warm-up."""
         with self._lock:
-            self._totals.clear()
-            self._calls.clear()
-            self._samples.clear()
+            self._stages.clear()

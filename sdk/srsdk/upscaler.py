@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srsdk import zoo
+from srsdk.arguments import check_positive, check_whole
 from srsdk.backends import open_backend
 from srsdk.cuda import is_device_array
-from srsdk.errors import InputError
+from srsdk.errors import ClosedError, InputError
 from srsdk.image import PreparedImage, split
 from srsdk.stream import UpscalerStream, check_strength
 from srsdk.tiling import TiledBackend
@@ -106,15 +107,20 @@ class Upscaler:
     ) -> None:
         if color not in get_args(Color):
             raise InputError(f"color is {color!r}, expected 'bgr' or 'rgb'")
-        if tile is not None and tile < 16:
-            raise InputError(f"tile is {tile}, expected at least 16 pixels")
-        if threads is not None and threads < 1:
-            raise InputError(f"threads is {threads}, expected at least 1")
+        check_whole("tile", tile, 16, " pixels")
+        check_whole("threads", threads, 1)
+        check_whole("max_face", max_face, 1, " pixels")
+        check_positive("face_budget_ms", face_budget_ms, "milliseconds")
         options = (detector, max_face, face_budget_ms)
         if faces is None and (guard or any(option is not None for option in options)):
             raise InputError(
                 "detector, max_face, guard and face_budget_ms need a face generator: "
                 "pass faces=MODEL too"
+            )
+        if detector is not None and not callable(getattr(detector, "detect", None)):
+            raise InputError(
+                f"detector is {detector!r}, expected one of srsdk.faces, for instance "
+                "YuNetDetector(FILE), or an object with its method detect"
             )
 
         def open_model(name: str | Path) -> Backend:
@@ -131,6 +137,7 @@ class Upscaler:
                 self._backend, self._face_backend, detector, max_face, color, guard
             )
         self._face_budget_ms = face_budget_ms
+        self._closed = False
         face_info = None if self._face_backend is None else self._face_backend.info
         self._info = UpscalerInfo(
             self.scale, color, self._generator.tile, self._backend.info, face_info
@@ -236,10 +243,12 @@ class Upscaler:
                 "blend".
 
         Raises:
+            ClosedError: This was closed.
             InputError: `detect_every` is below 1, or `strength` not between 0 and 1.
         """
-        if detect_every < 1:
-            raise InputError(f"detect_every is {detect_every}, expected at least 1")
+        if self._closed:
+            raise ClosedError
+        check_whole("detect_every", detect_every, 1)
         faces = None
         if self._faces is not None:
             from srsdk.faces import FaceStream
@@ -254,6 +263,7 @@ class Upscaler:
 
     def close(self) -> None:
         """Free the generators; the object cannot be used afterwards."""
+        self._closed = True
         self._backend.close()
         if self._face_backend is not None:
             self._face_backend.close()

@@ -69,6 +69,8 @@ def test_a_damaged_file_is_an_error_after_the_last_picture(tmp_path: Path) -> No
     ("source", "kind", "text"),
     [
         ("nothing.mp4", VideoError, "no file nothing.mp4"),
+        ("", VideoError, "no file '';"),
+        (".", VideoError, ". is a folder"),
         ("gopher://host/x", InputError, "gopher://"),
         ("rtsp://127.0.0.1:9/x", VideoError, "cannot open rtsp"),
         ("99", VideoError, "cannot open camera 99"),

@@ -44,6 +44,7 @@ ORDER = (
     "int8",
     "spec",
     "files",
+    "arguments",
     "errors",
 )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -264,7 +266,7 @@ def test_generators_of_two_scales_do_not_go_together(models: dict[str, Path]) ->
         Upscaler(models["edge-x2"], faces=models["residual-x4"])
     with pytest.raises(InputError, match="faces=MODEL"):
         Upscaler(models["edge-x4"], detector=object())  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="limits"):
+    with pytest.raises(InputError, match="max_face is -5"):
         Upscaler(models["edge-x4"], faces=models["residual-x4"], max_face=-5)
 
 
@@ -273,3 +275,35 @@ def test_bicubic_is_opencvs() -> None:
     with Upscaler("bicubic-x3") as upscaler:
         expected = cv2.resize(image, (39, 51), interpolation=cv2.INTER_CUBIC)
         np.testing.assert_array_equal(upscaler(image), expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"model": None}, "None is not a model"),
+        ({"model": 4}, "4 is not a model"),
+        ({"faces": True}, "True is not a model"),
+        ({"threads": "2"}, "threads is '2', expected a whole number"),
+        ({"threads": 1.5}, "threads is 1.5"),
+        ({"threads": True}, "threads is True"),
+        ({"tile": 8}, "tile is 8, expected a whole number, at least 16 pixels"),
+        ({"faces": "portrait-x4", "max_face": "64"}, "max_face is '64'"),
+        ({"faces": "portrait-x4", "face_budget_ms": -1}, "face_budget_ms is -1"),
+        ({"faces": "portrait-x4", "face_budget_ms": float("nan")}, "face_budget_ms is nan"),
+        ({"faces": "portrait-x4", "face_budget_ms": "5"}, "face_budget_ms is '5'"),
+        ({"faces": "portrait-x4", "detector": "yunet"}, "detector is 'yunet', expected"),
+    ],
+)
+def test_options_are_checked_when_they_are_given(options: dict[str, Any], text: str) -> None:
+    """Not with the first frame of a camera, and never by another error than an `SrsdkError`."""
+    with pytest.raises(InputError, match=re.escape(text)):
+        Upscaler(**options)
+
+
+def test_a_closed_one_opens_no_stream(models: dict[str, Path]) -> None:
+    upscaler = Upscaler(models["edge-x4"])
+    with pytest.raises(InputError, match="detect_every is '5'"):
+        upscaler.stream(detect_every="5")  # type: ignore[arg-type]
+    upscaler.close()
+    with pytest.raises(ClosedError):
+        upscaler.stream()

@@ -75,7 +75,12 @@ def test_defocused_faces_are_looked_at_once_for_both_qualities(pairs: Pairs) -> 
     """They are reduced anew from the high resolution, which both sets share."""
     calls: list[Pixels] = []
     base = bicubic_candidate(4)
-    counted = Candidate("counted", 4, lambda lr: (calls.append(lr), base.upscale(lr))[1])
+
+    def upscale(lr: Pixels) -> Pixels:
+        calls.append(lr)
+        return base.upscale(lr)
+
+    counted = Candidate("counted", 4, upscale)
     scores = score_sets(counted, {"a": pairs}, camera={"a": pairs})
     alone = score_sets(base, {"a": pairs})
     assert {name: value for name, value in scores.items() if "camera" not in name} == alone

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from srsdk.arguments import check_positive
 from srsdk.errors import InputError, SrsdkError
 from srsdk.live.cost import CostModel, MeasuredCost
 from srsdk.live.incoming import Cadence, to_frame
@@ -99,10 +100,8 @@ class Live:
         costs: CostModel | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        if deadline is not None and not 0 < deadline <= 60:
-            raise InputError(f"deadline is {deadline} seconds, expected more than 0, at most 60")
-        if fps is not None and not 0 < fps <= 1000:
-            raise InputError(f"fps is {fps}, expected more than 0, at most 1000")
+        check_positive("deadline", deadline, "seconds", 60)
+        check_positive("fps", fps, "frames a second", 1000)
         if isinstance(upscaler, Renderer):
             self._renderer = upscaler
         else:

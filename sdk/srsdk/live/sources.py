@@ -95,9 +95,9 @@ def open_source(source: str | int | Path, *, loop: bool = False) -> Source:
             )
         return ReconnectingSource(text, lambda: connect(text))
     if not Path(text).is_file():
-        raise VideoError(
-            f"there is no file {text}; give a camera number such as 0, a video file or a URL"
-        )
+        is_folder = text and Path(text).is_dir()
+        what = f"{text} is a folder" if is_folder else f"there is no file {text or repr(text)}"
+        raise VideoError(f"{what}; give a camera number such as 0, a video file or a URL")
     return ReconnectingSource(text, lambda: NetworkStream(text, paced=True), loop=loop)
 
 

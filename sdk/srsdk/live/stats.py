@@ -28,8 +28,8 @@ class LiveStats:
         late: Those of them whose result missed its deadline.
         bad: Frames that could not be used.
         fps: Results handed out a second, over the last two seconds.
-        p50: Median age of results when they were handed out, in seconds from `put`; as p95 and p99,
-            over the last 65,536.
+        p50: Median age of results when they were handed out, in seconds from `put`; of thousands
+            estimated, as p95 and p99.
         p95: 95th percentile.
         p99: 99th percentile.
         level: The latest result's level, for instance "faces/5"; "" before the first.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from srsdk.errors import ModelNotFoundError
+from srsdk.errors import InputError, ModelNotFoundError
 
 _FOLDER = Path(__file__).parent
 
@@ -53,7 +54,10 @@ def find(model: str | Path) -> Path | str:
 
     Raises:
         ModelNotFoundError: The zoo has no such model, and there is no such file.
+        InputError: It is no name and no path.
     """
+    if not isinstance(model, (str, os.PathLike)):
+        raise InputError(f"{model!r} is not a model: give a name, for instance edge-x4, or a path")
     text = str(model)
     if re.fullmatch(r"bicubic-x[1-9]", text):
         return text
