@@ -5,8 +5,8 @@
 // V has: Int, Float (vectors of kLanes values); kLanes; kVectors and kOutputs, the pixels (in
 // vectors) and outputs that are computed at a time; kSigned, whether activations are read as
 // u8 - 128; load, splat (four weights), constant, dot; to_float, splat_real, multiply, add,
-// subtract, larger, smaller, select_positive, round; load_quads,
-// store_quads, load_real, store_real; store_six, store_twelve (bytes of each pixel).
+// subtract, larger, smaller, select_positive, round; load_quads, store_quads, load_real,
+// store_real; store_six, store_twelve (bytes of each pixel).
 #pragma once
 
 #include <algorithm>
