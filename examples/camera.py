@@ -1,19 +1,20 @@
-"""A camera app: python examples/camera.py [CAMERA NUMBER, FILE or URL]; Esc ends it."""
+"""A camera app: python examples/camera.py [NUMBER, FILE or URL] [--no-window]; Esc ends it."""
 
 import sys
 
-import cv2
-
-from srsdk import Upscaler
+from srsdk import SrsdkError, Upscaler
 from srsdk.live import Live, open_source
+from srsdk.live.sinks import NoSink, Window
 
-source = open_source(sys.argv[1] if len(sys.argv) > 1 else 0)
-window = "--no-window" not in sys.argv
+given = [argument for argument in sys.argv[1:] if argument != "--no-window"]
 
-with Upscaler("edge-x4", faces="portrait-x4") as upscaler, Live(upscaler) as live:
-    for result in live.follow(source):  # the newest frame wins, as good as the time allows
-        if window:
-            cv2.imshow("srsdk", result.pixels)
-            if cv2.waitKey(1) == 27:
+try:
+    source = open_source(given[0] if given else 0)
+    sink = NoSink() if "--no-window" in sys.argv else Window()
+    with Upscaler("edge-x4", faces="portrait-x4") as upscaler, Live(upscaler) as live:
+        for result in live.follow(source):  # the newest frame wins, as good as the time allows
+            if not sink.show(result):  # result.pixels is uint8 BGR
                 break
-print(live.stats)
+    print(live.stats)
+except SrsdkError as error:  # its message says what to do
+    raise SystemExit(f"error: {error}") from error

@@ -48,8 +48,18 @@ _FLOORS = (0.15, 0.3, 0.5, 1.0)
 _ROUNDS = 3
 _FINE_SHARE = 1 / 7
 _FINE_SHARE_OF_FACES = 2 / 5
+_FINE_SHARE_OF_LARGE = 1 / 5
 """Of all multiplications, those that may be done again for second bytes of layers' inputs. Faces
-are where an eye sees flicker first, and few pixels of a frame."""
+are where an eye sees flicker first, and few pixels of a frame; but of large networks they are slow
+enough."""
+
+_LARGE = 300_000
+"""Weights from which on a network is large: its clipping is not searched, which takes an hour for
+SRResNet's million."""
+
+_EXACT_SIZE = 5
+"""Smallest kernel that reads the frame and has second bytes: of 9x9 weights the rounding would be
+the largest part of the error, and they are a hundredth of SRResNet's multiplications."""
 
 _DRAWN_PSNR = 28.0
 """PSNR against float32 that is wanted where black meets white, as in text, and no face was."""
@@ -133,7 +143,7 @@ class _Network:
             return clipped + sum(judge.cost(self._run(kernel, judge.images.lr)) for judge in judges)
 
         best = cost(steps)
-        for _ in range(_ROUNDS):
+        for _ in range(0 if self._is_large() else _ROUNDS):
             before = best
             for source in sources:
                 for clip in clips[source].others():
@@ -199,35 +209,54 @@ class _Network:
             step, zero = np.full(inputs, _UNIT), np.zeros(inputs, int)
         else:
             step, zero = clip.steps(seen)
+        exact = layer.source == 0 and size >= _EXACT_SIZE
         each = np.repeat(step, size * size)
         weight = layer.weight.reshape(outputs, -1).astype(np.float64) * each
         weight_step = _short(np.maximum(np.abs(weight).max(axis=1) / LEVELS, 1e-12))
-        levels = rounded(weight, weight_step, seen.moments / np.outer(each, each))
+        levels = None
+        if not exact:
+            moments = seen.moments / np.outer(each, each)
+            levels = rounded(weight, weight_step, moments).tobytes()
         return LayerSteps(
             tuple(step.tolist()),
             tuple(zero.tolist()),
             tuple(weight_step.tolist()),
-            levels.tobytes(),
+            levels,
+            fine=exact,
         )
+
+    def _is_large(self) -> bool:
+        return sum(layer.weight.size for layer in self._chain.layers) >= _LARGE
+
+    def _work(self) -> list[int]:
+        """Multiplications of each convolution for a pixel of the frame."""
+        scales, work = [1], []
+        for layer in self._chain.layers:
+            scale = scales[layer.source]
+            scales.append(scale * layer.shuffle)
+            work.append(layer.weight.size * scale**2)
+        return work
 
     def _with_second_bytes(
         self, steps: Sequence[LayerSteps], judges: Sequence[_Judge]
     ) -> tuple[LayerSteps, ...]:
         """Give a second byte to the inputs of the layers where it mends most for its time."""
+        fine = {n for n, one in enumerate(steps) if one.fine}
 
-        def error(fine: set[int]) -> float:
-            trial = [dataclasses.replace(one, fine=n in fine) for n, one in enumerate(steps)]
+        def error(more: set[int]) -> float:
+            trial = [dataclasses.replace(one, fine=n in fine | more) for n, one in enumerate(steps)]
             kernel = self._kernel(trial)
             return sum(judge.error(self._run(kernel, judge.images.lr)) for judge in judges)
 
-        sizes = [layer.weight.size for layer in self._chain.layers]
-        left = (_FINE_SHARE_OF_FACES if self._spec.face_size else _FINE_SHARE) * sum(sizes)
-        # What is added to other values is kept in floats for that, and has one byte.
-        single = {0, *(layer.add for layer in self._chain.layers)}
+        sizes = self._work()
+        share = _FINE_SHARE_OF_FACES if self._spec.face_size else _FINE_SHARE
+        left = (_FINE_SHARE_OF_LARGE if self._is_large() else share) * sum(sizes)
+        # Values that are added, and sums, are kept in floats for that, and have one byte.
+        sums = {n for n, layer in enumerate(self._chain.layers, 1) if layer.add >= 0}
+        single = {0, *(layer.add for layer in self._chain.layers), *sums}
         candidates = [n for n, layer in enumerate(self._chain.layers) if layer.source not in single]
         before = error(set())
         gains = {n: (before - error({n})) / sizes[n] for n in candidates}
-        fine: set[int] = set()
         for number in sorted(candidates, key=lambda n: gains[n], reverse=True):
             if gains[number] > 0 and sizes[number] <= left:
                 fine.add(number)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 LEVELS = 127
 _DAMPING = 1e-3
+_BLOCK = 128
 
 
 def rounded(
@@ -28,13 +29,30 @@ def rounded(
     """
     count = weight.shape[1]
     damped = moments + np.eye(count) * (_DAMPING * np.trace(moments) / count + 1e-12)
-    inverse = np.linalg.inv(damped)
-    follow = np.linalg.cholesky((inverse + inverse.T) / 2).T
+    # The upper triangle U with U'U = the inverse.
+    follow = _inverse(np.linalg.cholesky(damped[::-1, ::-1]))[::-1, ::-1]
     left = weight / step[:, None]
     result = np.zeros(weight.shape, np.int8)
-    for n in range(count):
-        level = np.clip(np.rint(left[:, n]), -LEVELS, LEVELS)
-        result[:, n] = level.astype(np.int8)
-        error = (left[:, n] - level) / follow[n, n]
-        left[:, n + 1 :] -= np.outer(error, follow[n, n + 1 :])
+    for begin in range(0, count, _BLOCK):
+        end = min(begin + _BLOCK, count)
+        errors = np.zeros((len(weight), end - begin))
+        for n in range(begin, end):
+            level = np.clip(np.rint(left[:, n]), -LEVELS, LEVELS)
+            result[:, n] = level.astype(np.int8)
+            errors[:, n - begin] = (left[:, n] - level) / follow[n, n]
+            left[:, n + 1 : end] -= np.outer(errors[:, n - begin], follow[n, n + 1 : end])
+        left[:, end:] -= errors @ follow[begin:end, end:]
+    return result
+
+
+def _inverse(lower: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inverse of a lower triangle."""
+    count = len(lower)
+    if count <= _BLOCK:
+        return np.tril(np.linalg.inv(lower))
+    half = count // 2
+    result = np.zeros_like(lower)
+    result[:half, :half] = first = _inverse(lower[:half, :half])
+    result[half:, half:] = second = _inverse(lower[half:, half:])
+    result[half:, :half] = -second @ (lower[half:, :half] @ first)
     return result

@@ -16,8 +16,10 @@ namespace srsdk::cpu {
 constexpr int kQuad = 4;            // channels in a quad
 constexpr int kInt8Outputs = 8;     // output channels that weights are packed for
 constexpr std::int64_t kSide = 16;  // quads beside a row that may be read and written
-constexpr int kFineSteps = 16;      // of a second byte, in one of the first
-constexpr int kFineZero = 8;        // what 0 is in it
+// A value with second bytes: they hold what the first ones round off. The frame is exact, so its
+// second bytes hold a sixteenth of the first ones, and their weights what the weights round off.
+constexpr int kFineSteps = 16;  // of a second byte, in one of the first
+constexpr int kFineZero = 8;    // what 0 is in it
 
 // What pack's base image adds to an output: the values of four pixels, times their weights.
 struct Int8Base {

@@ -42,7 +42,8 @@ class Aligned {
 struct Ring {
     Aligned<std::uint32_t> quads;  // behind the rows one that is all zeros, for outside the image
     Aligned<float> floats;
-    std::int64_t row = 0;  // quads from row to row
+    std::int64_t pitch = 0;  // quads from plane to plane
+    std::int64_t row = 0;    // and from row to row
 
     const std::uint32_t* outside(const Int8Value& value) {
         return quads.data() + value.rows * row + kSide;
@@ -75,11 +76,13 @@ std::int64_t bands_of(std::int64_t n, std::int64_t h, std::int64_t margin, std::
 struct Int8Network::Workspace {
     Workspace(const Plan& plan, std::int64_t width)
         : w(width),
-          pitch(int8_pitch(width)),
+          shuffled(plan.shuffled * int8_pitch(width * plan.shuffled_scale)),
           pixels(static_cast<std::size_t>(3 * width)),
-          pairs(2 * 3 * pitch) {
+          pairs(2 * 3 * int8_pitch(width)) {
         for (const Int8Value& value : plan.values) {
+            const std::int64_t pitch = int8_pitch(width * value.scale);
             Ring ring;
+            ring.pitch = pitch;
             ring.row = pitch * value.planes();
             if (value.rows > 0) {
                 ring.quads = Aligned<std::uint32_t>((value.rows + 1) * ring.row);
@@ -93,11 +96,14 @@ struct Int8Network::Workspace {
         }
     }
 
-    // Planes of the pair of rows y and y + 1, y from -1 on.
-    std::uint32_t* pair_of(std::int64_t y) { return pairs.data() + (y & 1) * 3 * pitch + kSide; }
+    // Planes of the pair of rows y and y + 1 of the frame, y from -1 on.
+    std::uint32_t* pair_of(std::int64_t y) {
+        return pairs.data() + (y & 1) * 3 * rings[0].pitch + kSide;
+    }
 
-    std::int64_t w, pitch;
+    std::int64_t w;
     std::vector<Ring> rings;
+    Aligned<std::uint32_t> shuffled;  // a row before an inner shuffle
     std::vector<std::uint8_t> pixels;
     Aligned<std::uint32_t> pairs;  // two, of three planes each
 };
@@ -121,9 +127,11 @@ class Int8Network::Band {
             for (std::size_t v = 0; v < last; ++v) {
                 const std::int64_t ahead = plan_.values[v].ahead;
                 if (y < begin - 2 * ahead || y + ahead < 0 || y + ahead >= in_.h) continue;
-                timed(v, [&] { v == 0 ? read(n, y + ahead) : convolve(v, y + ahead); });
+                timed(v, [&] { v == 0 ? read(n, y + ahead) : convolve_rows(v, y + ahead); });
             }
-            if (y >= begin) finish(n, y, y == begin);
+            if (y < begin) continue;
+            const int scale = plan_.values[last].scale;
+            for (int i = 0; i < scale; ++i) finish(n, y * scale + i, y == begin);
         }
     }
 
@@ -137,27 +145,71 @@ class Int8Network::Band {
     }
 
     // Full vectors were written: make zeros again of what is beyond the image's right edge.
-    void restore_border(std::uint32_t* row, const Int8Value& value) {
-        const std::int64_t beyond = (in_.w + kSide - 1) / kSide * kSide - in_.w;
+    void restore_border(std::uint32_t* row, std::size_t v) {
+        const Int8Value& value = plan_.values[v];
+        const std::int64_t w = in_.w * value.scale, beyond = (w + kSide - 1) / kSide * kSide - w;
         for (int q = 0; q < value.planes(); ++q) {
-            std::fill_n(row + q * space_.pitch + in_.w, beyond, value.zero[q]);
+            std::fill_n(row + q * space_.rings[v].pitch + w, beyond, value.zero[q]);
         }
     }
 
     void read(std::int64_t n, std::int64_t y) {
         const std::uint8_t* const pixels = contiguous_row(
             in_, in_.data + n * in_.stride_n + y * in_.stride_h, in_.w, space_.pixels.data());
-        set_.int8.widen(space_.rings[0].quad_row(plan_.values[0], y), pixels, in_.w);
+        std::uint32_t* const to = space_.rings[0].quad_row(plan_.values[0], y);
+        set_.int8.widen(to, pixels, in_.w);
+        if (plan_.values[0].fine) sixteenths(to + space_.rings[0].pitch, to);
+    }
+
+    // A sixteenth of each byte, rounded.
+    void sixteenths(std::uint32_t* dst, const std::uint32_t* src) {
+        static_assert(kFineSteps == 16);
+        for (std::int64_t x = 0; x < in_.w; ++x) {
+            dst[x] = (src[x] >> 4 & 0x0f0f0f0fu) + (src[x] >> 3 & 0x01010101u);
+        }
+    }
+
+    // What follows from row y of the frame.
+    void convolve_rows(std::size_t v, std::int64_t y) {
+        const int scale = plan_.values[v].scale / plan_.values[v].shuffle;
+        for (int i = 0; i < scale; ++i) {
+            plan_.values[v].shuffle == 1 ? convolve(v, y * scale + i)
+                                         : convolve_and_shuffle(v, y * scale + i);
+        }
     }
 
     void convolve(std::size_t v, std::int64_t y) {
         const Int8Value& value = plan_.values[v];
         Int8Row row = described(v, y);
         if (value.rows > 0) row.dst = space_.rings[v].quad_row(value, y);
-        if (value.fine) row.rest = row.dst + value.quads * space_.pitch;
+        if (value.fine) row.rest = row.dst + value.quads * row.dst_pitch;
         if (value.float_rows > 0) row.values = space_.rings[v].float_row(value, y);
         set_.int8.conv(row);
-        if (row.dst) restore_border(row.dst, value);
+        if (row.dst) restore_border(row.dst, v);
+    }
+
+    void convolve_and_shuffle(std::size_t v, std::int64_t y) {
+        const Int8Value& value = plan_.values[v];
+        const int r = value.shuffle;
+        Int8Row row = described(v, y);
+        row.dst = space_.shuffled.data();
+        if (value.fine) row.rest = row.dst + r * r * value.quads * row.dst_pitch;
+        set_.int8.conv(row);
+        const Ring& ring = space_.rings[v];
+        const std::int64_t apart = value.quads * row.dst_pitch;  // from place to place
+        for (int i = 0; i < r; ++i) {
+            std::uint32_t* to = space_.rings[v].quad_row(value, y * r + i);
+            for (int plane = 0; plane < value.planes(); ++plane, to += ring.pitch) {
+                const bool second = plane >= value.quads;
+                const std::uint32_t* const from = (second ? row.rest : row.dst) + i * r * apart +
+                                                  plane % value.quads * row.dst_pitch;
+                for (int j = 0; j < r; ++j) spread(to + j, r, from + j * apart, row.w);
+            }
+        }
+    }
+
+    static void spread(std::uint32_t* dst, int step, const std::uint32_t* src, std::int64_t w) {
+        for (std::int64_t x = 0; x < w; ++x) dst[x * step] = src[x];
     }
 
     // Row y of value v, but for where its results go.
@@ -166,13 +218,13 @@ class Int8Network::Band {
         const auto source = static_cast<std::size_t>(layer.source);
         for (int i = 0; i < layer.size; ++i) {
             const std::int64_t at = y + i - layer.size / 2;
-            sources_[i] = at < 0 || at >= in_.h
+            sources_[i] = at < 0 || at >= in_.h * plan_.values[source].scale
                               ? space_.rings[source].outside(plan_.values[source])
                               : space_.rings[source].quad_row(plan_.values[source], at);
         }
         Int8Row row;
         row.src = sources_;
-        row.src_pitch = row.dst_pitch = row.values_pitch = space_.pitch;
+        row.src_pitch = row.dst_pitch = row.values_pitch = space_.rings[source].pitch;
         row.quads = plan_.values[source].planes();
         row.size = layer.size;
         row.weight = layer.weight.data();
@@ -185,7 +237,7 @@ class Int8Network::Band {
         row.channel = layer.channel.data();
         row.activation = layer.activation;
         row.outputs = layer.outputs;
-        row.w = in_.w;
+        row.w = in_.w * plan_.values[source].scale;
         if (layer.add > 0) {
             const auto added = static_cast<std::size_t>(layer.add);
             row.add = space_.rings[added].float_row(plan_.values[added], y);
@@ -206,7 +258,7 @@ class Int8Network::Band {
             pixels.base = frame.base.data();
             pixels.pairs[0] = space_.pair_of(y - 1);
             pixels.pairs[1] = space_.pair_of(y);
-            pixels.pitch = space_.pitch;
+            pixels.pitch = space_.rings[0].pitch;
             pixels.total = frame.total;
             pixels.twice = frame.twice;
             pixels.unit = frame.unit;
@@ -224,16 +276,18 @@ class Int8Network::Band {
             return space_.rings[0].quad_row(plan_.values[0],
                                             std::clamp<std::int64_t>(at, 0, in_.h - 1));
         };
-        set_.int8.neighbours(space_.pair_of(y), space_.pitch, row(y), row(y + 1), in_.w);
+        set_.int8.neighbours(space_.pair_of(y), space_.rings[0].pitch, row(y), row(y + 1), in_.w);
     }
 
     void write(std::int64_t n, std::int64_t y, const std::uint32_t* quads) {
         const Int8Frame& frame = plan_.frame;
+        const std::int64_t pitch = space_.rings.back().pitch;
+        const std::int64_t w = in_.w * plan_.values.back().scale;
         std::uint8_t* dst = out_.data + n * out_.stride_n + y * frame.shuffle * out_.stride_h;
         for (int i = 0; i < frame.shuffle; ++i) {
-            set_.int8.interleave(dst, quads, space_.pitch, 3 * frame.shuffle, in_.w);
+            set_.int8.interleave(dst, quads, pitch, 3 * frame.shuffle, w);
             dst += out_.stride_h;
-            quads += frame.quads * space_.pitch;
+            quads += frame.quads * pitch;
         }
     }
 
@@ -265,10 +319,14 @@ std::int64_t Int8Network::workspace_bytes(std::int64_t n, std::int64_t h, std::i
                                           int threads) const {
     if (n == 0 || h == 0 || w == 0) return 0;
     std::int64_t bytes = 3 * w;
+    const auto add = [&](std::int64_t planes, std::int64_t width) {
+        bytes += planes * int8_pitch(width) * std::int64_t{sizeof(std::uint32_t)};
+    };
+    add(plan_->shuffled, w * plan_->shuffled_scale);
+    add(2 * 3, w);  // pairs of rows
     for (const Int8Value& value : plan_->values) {
         const std::int64_t rows = value.rows > 0 ? value.rows + 1 : 0;
-        const std::int64_t quads = rows + value.float_rows * kQuad;
-        bytes += quads * value.planes() * int8_pitch(w) * std::int64_t{sizeof(std::uint32_t)};
+        add((rows + value.float_rows * kQuad) * value.planes(), w * value.scale);
     }
     return team(n, h, w, threads) * bytes;
 }

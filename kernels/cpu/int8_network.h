@@ -14,8 +14,10 @@ namespace srsdk::cpu {
 struct Int8Value {
     int channels = 3;                 // as the model counts them
     int quads = 1;                    // planes of quads
+    int scale = 1;                    // relative to the frame
+    int shuffle = 1;                  // of the convolution that makes it
     bool fine = false;                // as many planes follow, of second bytes
-    int ahead = 0;                    // rows that it is ahead of the last value
+    int ahead = 0;                    // rows of the frame that it is ahead of the last value
     int rows = 0;                     // of quads kept; 0: none are made
     int float_rows = 0;               // of floats kept
     double reach = 0;                 // how far from 0 its floats can be
@@ -27,6 +29,7 @@ struct Int8Value {
 struct Int8Layer {
     int source = 0, add = -1;
     int size = 1, outputs = 0;
+    int shuffle = 1;  // the outputs of one place of it follow those of another
     Activation activation = Activation::kNone;
     std::vector<std::int8_t> weight;
     std::vector<std::int32_t> bias, offset;
@@ -59,7 +62,9 @@ struct Int8Network::Plan {
     Epilogue epilogue;
     std::vector<Int8Value> values;  // the first is the frame; the last is made of bytes of `frame`
     Int8Frame frame;
-    int margin;  // rows of the frame on either side that a row depends on
+    int margin;        // rows of the frame on either side that a row depends on
+    int shuffled = 0;  // planes of quads on their way through an inner shuffle, at most
+    int shuffled_scale = 1;
     std::vector<Int8Layer> layers;
     double work = 0;  // multiply-adds for each pixel of the frame
 };

@@ -31,11 +31,16 @@ void check(const Convolution& conv, std::size_t n, const std::vector<Int8Value>&
             "its inputs are not the channels that it reads");
     require(conv.size >= 1 && conv.size % 2 == 1 && conv.size <= kLargestSize, n,
             "its size is not odd and at most " + std::to_string(kLargestSize));
-    require(conv.outputs >= 1 && conv.shuffle == 1, n, "int8 knows no shuffle between layers");
+    const int r = conv.shuffle, phases = r * r;
+    require(r >= 1 && conv.outputs >= 1 && conv.outputs % phases == 0, n,
+            "its outputs cannot be shuffled by " + std::to_string(r));
     if (conv.add >= 0) {
         require(conv.add > 0 && conv.add <= number, n, "adds a value that is not there");
-        require(values[static_cast<std::size_t>(conv.add)].channels == conv.outputs, n,
-                "adds a value of another shape");
+        const Int8Value& added = values[static_cast<std::size_t>(conv.add)];
+        require(r == 1 && added.shuffle == 1, n, "int8 adds no shuffled values");
+        require(added.channels == conv.outputs &&
+                    added.scale == values[static_cast<std::size_t>(conv.source)].scale,
+                n, "adds a value of another shape");
     }
     const Quantization& int8 = conv.int8;
     require(int8.input_step && int8.input_zero && int8.weight_step, n, "has no steps for int8");
@@ -57,10 +62,13 @@ Activation activation_of(const Convolution& conv) {
     return sloped ? Activation::kPRelu : Activation::kRelu;
 }
 
-// The places of a convolution's outputs.
-std::vector<int> places_of(const Convolution& conv, const Int8Frame* frame) {
+// The places of a convolution's outputs, `quads` being those of its result.
+std::vector<int> places_of(const Convolution& conv, int quads, const Int8Frame* frame) {
     std::vector<int> places;
-    for (int o = 0; o < conv.outputs; ++o) places.push_back(frame ? frame->place(o) : o);
+    const int phases = conv.shuffle * conv.shuffle;
+    for (int o = 0; o < conv.outputs; ++o) {
+        places.push_back(frame ? frame->place(o) : o % phases * quads * kQuad + o / phases);
+    }
     return places;
 }
 
@@ -70,6 +78,7 @@ void quantise(const Convolution& conv, std::size_t n, const std::vector<int>& pl
     const int taps = conv.size * conv.size, inputs = conv.inputs;
     const int packed = round_up(layer.outputs, kInt8Outputs), first = round_up(inputs, kQuad);
     const int all = conv.int8.fine ? first + inputs : inputs;  // second bytes after the first ones
+    const bool exact = conv.source == 0;
     std::vector<std::int8_t> weight(static_cast<std::size_t>(packed) * all * taps, 0);
     layer.bias.assign(static_cast<std::size_t>(packed), 0);
     layer.offset = layer.channel = layer.bias;
@@ -78,6 +87,7 @@ void quantise(const Convolution& conv, std::size_t n, const std::vector<int>& pl
         const auto place = static_cast<std::size_t>(places[static_cast<std::size_t>(o)]);
         const double step = conv.int8.weight_step[o];
         double bias = std::nearbyint(conv.bias[o] / step), reach = std::abs(bias);
+        // Returns what is rounded off.
         const auto put = [&](double value, int channel, int tap, int zero) {
             const double level = std::clamp(std::nearbyint(value), -127.0, 127.0);
             require(level == level, n, "its weights are not numbers");
@@ -85,14 +95,25 @@ void quantise(const Convolution& conv, std::size_t n, const std::vector<int>& pl
             bias -= level * zero;
             reach += std::abs(level) * 255 * 2;
             layer.offset[place] += static_cast<std::int32_t>(level) * 128;
+            return value - level;
         };
         for (int c = 0; c < inputs; ++c) {
             const double input_step = conv.int8.input_step[c];
+            const int channel = swap_rb ? 2 - c : c;
+            double carry = 0, rest_carry = 0;
             for (int tap = 0; tap < taps; ++tap) {
                 const double value =
                     conv.weight[(std::size_t{1} * o * inputs + c) * taps + tap] * input_step / step;
-                put(value, swap_rb ? 2 - c : c, tap, conv.int8.input_zero[c]);
-                if (conv.int8.fine) put(value / kFineSteps, first + c, tap, kFineZero);
+                const double left = put(value + carry, channel, tap, conv.int8.input_zero[c]);
+                if (!conv.int8.fine) continue;
+                if (exact) {
+                    // What one weight rounds off goes to the next: sums over flat areas are right.
+                    const double rest = (left - carry) * kFineSteps;
+                    carry = left;
+                    rest_carry = put(rest + rest_carry, first + channel, tap, 0);
+                } else {
+                    put(value / kFineSteps, first + channel, tap, kFineZero);
+                }
             }
         }
         require(reach < kLargestSum, n, "its sums do not fit 32 bits");
@@ -114,10 +135,11 @@ double requantise(const Convolution& conv, std::size_t n, const std::vector<int>
     layer.slope = layer.zero = layer.inverse_step = layer.scale;
     for (int o = 0; o < conv.outputs; ++o) {
         const auto place = static_cast<std::size_t>(places[static_cast<std::size_t>(o)]);
+        const int channel = o / (conv.shuffle * conv.shuffle);
         const double weight_step = conv.int8.weight_step[o];
-        const double inverse_step = to ? 1.0 / to->input_step[o] : 0.0;
+        const double inverse_step = to ? 1.0 / to->input_step[channel] : 0.0;
         const double scale =
-            wanted == Wanted::kLevels ? weight_step / to->input_step[o] : weight_step;
+            wanted == Wanted::kLevels ? weight_step / to->input_step[channel] : weight_step;
         layer.scale[place] = static_cast<float>(scale);
         layer.inverse_step[place] = static_cast<float>(inverse_step);
         double y = layer.reach[place] * scale;
@@ -129,7 +151,7 @@ double requantise(const Convolution& conv, std::size_t n, const std::vector<int>
         if (wanted == Wanted::kFloats) y *= inverse_step;
         if (wanted == Wanted::kPixels) y *= 255;
         require((y + 255) * kFineSteps < kLargestLevel, n, "its steps are too far apart");
-        if (to) layer.zero[place] = to->input_zero[o];
+        if (to) layer.zero[place] = to->input_zero[channel];
         if (layer.activation == Activation::kRelu && layer.zero[place] != 0.0f) {
             layer.activation = Activation::kPRelu;  // a ReLU that must add its zero
         }
@@ -149,7 +171,8 @@ void share_out(const std::vector<Convolution>& convolutions, std::vector<Int8Val
         const Convolution& conv = convolutions[n];
         const int ahead = values[n + 1].ahead;
         Int8Value& source = values[static_cast<std::size_t>(conv.source)];
-        source.ahead = std::max(source.ahead, ahead + conv.size / 2);
+        const int reach = (conv.size / 2 + source.scale - 1) / source.scale;
+        source.ahead = std::max(source.ahead, ahead + reach);
         if (conv.add < 0) continue;
         Int8Value& added = values[static_cast<std::size_t>(conv.add)];
         added.ahead = std::max(added.ahead, ahead);
@@ -158,10 +181,12 @@ void share_out(const std::vector<Convolution>& convolutions, std::vector<Int8Val
         const Convolution& conv = convolutions[n];
         Int8Value& result = values[n + 1];
         Int8Value& source = values[static_cast<std::size_t>(conv.source)];
-        source.rows = std::max(source.rows, source.ahead - result.ahead + conv.size / 2 + 1);
+        const int ahead = source.ahead - result.ahead + 1;
+        source.rows = std::max(source.rows, ahead * source.scale + conv.size / 2);
         if (conv.add < 0) continue;
         Int8Value& added = values[static_cast<std::size_t>(conv.add)];
-        added.float_rows = std::max(added.float_rows, added.ahead - result.ahead + 1);
+        added.float_rows =
+            std::max(added.float_rows, (added.ahead - result.ahead + 1) * added.scale);
         if (n + 1 < convolutions.size()) result.float_rows = std::max(result.float_rows, 1);
     }
 }
@@ -173,13 +198,18 @@ std::vector<Int8Value> values_of(const std::vector<Convolution>& convolutions,
     for (std::size_t n = 0; n < convolutions.size(); ++n) {
         check(convolutions[n], n, values);
         Int8Value result;
-        result.channels = convolutions[n].outputs;
+        const int r = convolutions[n].shuffle;
+        result.channels = convolutions[n].outputs / (r * r);
         result.quads = (result.channels + kQuad - 1) / kQuad;
+        result.scale = values[static_cast<std::size_t>(convolutions[n].source)].scale * r;
+        result.shuffle = r;
         values.push_back(result);
     }
     const int r = epilogue.shuffle;
-    if (convolutions.empty() || values.back().channels != 3 * r * r || r != epilogue.scale ||
-        (r != 1 && r != 2 && r != 3 && r != 4 && r != 8)) {
+    if (convolutions.empty() || values.back().channels != 3 * r * r ||
+        values.back().scale * r != epilogue.scale || values.back().shuffle != 1 ||
+        (r != 1 && r != 2 && r != 3 && r != 4 && r != 8) || epilogue.scale > kMaxScale ||
+        (epilogue.base != Base::kNone && r != epilogue.scale)) {
         throw std::invalid_argument("the last convolution's result is not the epilogue's");
     }
     share_out(convolutions, values);
@@ -215,10 +245,10 @@ std::vector<const Quantization*> steps_of(const std::vector<Convolution>& convol
         }
         values[number].fine = conv.int8.fine;
         if (!conv.int8.fine) continue;
-        require(number > 0 && values[number].float_rows == 0, n,
-                "two bytes are for results that are not added to others, not for the frame");
-        constexpr std::uint32_t kZeros = 0x01010101u * kFineZero;
-        values[number].zero.insert(values[number].zero.end(), values[number].quads, kZeros);
+        require(values[number].float_rows == 0, n,
+                "two bytes are for results that are not added to others");
+        const std::uint32_t zeros = number > 0 ? 0x01010101u * kFineZero : 0;
+        values[number].zero.insert(values[number].zero.end(), values[number].quads, zeros);
     }
     return steps;
 }
@@ -296,17 +326,24 @@ Int8Network::Plan::Plan(const std::vector<Convolution>& convolutions, const Epil
         layer.source = conv.source;
         layer.add = conv.add;
         layer.size = conv.size;
-        layer.outputs = last ? frame.outputs() : round_up(conv.outputs, kQuad);
+        layer.shuffle = conv.shuffle;
+        const int phases = conv.shuffle * conv.shuffle;
+        layer.outputs = last ? frame.outputs() : phases * result.quads * kQuad;
         layer.activation = activation_of(conv);
-        const std::vector<int> places = places_of(conv, last ? &frame : nullptr);
+        const std::vector<int> places = places_of(conv, result.quads, last ? &frame : nullptr);
         quantise(conv, n, places, epilogue.swap_rb && conv.source == 0, layer);
         const Wanted wanted = last                    ? Wanted::kPixels
                               : result.float_rows > 0 ? Wanted::kFloats
                                                       : Wanted::kLevels;
         const double added = conv.add > 0 ? values[static_cast<std::size_t>(conv.add)].reach : 0;
         result.reach = requantise(conv, n, places, steps[n + 1], wanted, added, layer);
+        const int scale = result.scale / conv.shuffle;
+        if (conv.shuffle > 1) {
+            shuffled = std::max(shuffled, phases * result.planes());
+            shuffled_scale = std::max(shuffled_scale, scale);
+        }
         const double times = conv.int8.fine ? 2 : 1;
-        work += times * conv.size * conv.size * conv.inputs * conv.outputs;
+        work += times * scale * scale * conv.size * conv.size * conv.inputs * conv.outputs;
         layers.push_back(std::move(layer));
     }
 }

@@ -112,7 +112,8 @@ class Quantization:
 
     Its input is u8, `(u8 - input_zero) * input_step`; weights times input steps are s8,
     `s8 * weight_step`. input_step and input_zero (inputs,); weight_step (outputs,). fine: a second
-    byte of the input holds what the first one rounds off, in steps of 1/16, with 8 as its zero.
+    byte of the input holds what the first one rounds off, in steps of 1/16, with 8 as its zero; of
+    the frame it is a sixteenth of the first one, multiplied by what the weights round off.
     """
 
     def __init__(
@@ -206,9 +207,10 @@ class Network:
 class Int8Network:
     """A chain of convolutions in 8-bit integers, from u8 frames to u8 frames.
 
-    As Network, but that no layer may shuffle and that each needs its Quantization, that of the
-    frame having steps 1 / 255 and zeros 0. All instruction sets, thread counts and tilings give
-    the same bits. ValueError where layers or steps do not fit each other.
+    As Network, but that shuffled values cannot be added, that a base image needs layers without a
+    shuffle, and that each layer needs its Quantization, that of the frame having steps 1 / 255 and
+    zeros 0. All instruction sets, thread counts and tilings give the same bits. ValueError where
+    layers or steps do not fit each other.
     """
 
     def __init__(

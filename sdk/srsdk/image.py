@@ -44,6 +44,8 @@ def split(image: Any) -> Image:
     Raises:
         InputError: `image` is none of these; the message says how to convert it.
     """
+    if image is None:
+        raise InputError("the image is None: cv2.imread gives that for a file that it cannot read")
     if not isinstance(image, np.ndarray):
         kind = type(image).__name__
         raise InputError(f"expected a NumPy array, got {kind}; numpy.asarray(picture) makes one")

@@ -41,7 +41,8 @@ class LayerSteps:
         weight_step: One for each output channel.
         weight: The s8 weights, `(outputs, inputs, k, k)` in C order; None: the nearest ones.
         fine: Whether a second byte of the input holds what the first one rounds off, in 1/16 of its
-            step; the frame's does not.
+            step. The frame's holds a 1/16 of the first one instead, which is multiplied by what the
+            weights round off.
     """
 
     input_step: tuple[float, ...]

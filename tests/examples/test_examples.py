@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CLIP = EXAMPLES / "portrait.mp4"
@@ -73,6 +74,32 @@ def test_upscale_image(tmp_path: Path) -> None:
     large = cv2.imread(str(tmp_path / "out.png"), cv2.IMREAD_UNCHANGED)
     assert large is not None
     assert large.shape == (120, 160, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "text"),
+    [
+        ("upscale_image.py", [], "usage"),
+        ("upscale_image.py", ["nothing.png", "out.png"], "cannot read nothing.png"),
+        ("upscale_image.py", ["DEEP", "out.png"], "error: expected uint8 pixels, got uint16"),
+        ("upscale_image.py", ["IN", "out.xyz"], "cannot write out.xyz: choose an ending"),
+        ("upscale_image.py", ["IN", "nowhere/out.png"], "cannot write nowhere/out.png"),
+        ("camera.py", ["nothing.mp4", "--no-window"], "error: there is no file nothing.mp4"),
+        ("camera.py", ["--no-window", "nothing.mp4"], "error: there is no file nothing.mp4"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(
+    tmp_path: Path, name: str, arguments: list[str], text: str
+) -> None:
+    """An example that ends without its result, or with a traceback, teaches the wrong thing."""
+    cv2.imwrite(str(tmp_path / "in.png"), np.zeros((4, 4, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "deep.png"), np.zeros((4, 4, 3), np.uint16))
+    given = [{"IN": "in.png", "DEEP": "deep.png"}.get(each, each) for each in arguments]
+    command = [sys.executable, str(EXAMPLES / name), *given]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_camera(tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 from srexport.cli import app
 from srexport.imageset import read_set, split_set
 from srexport.int8 import ImageSet, flicker, psnr, quantize_file
-from srexport.onnx import build, load, save, weights_sha256
+from srexport.onnx import annotate, build, load, save, weights_sha256
 from srexport.rounding import rounded
 from srexport.source import LayeredGenerator
-from srsdk import InputError, ModelFormatError, Upscaler, onnxfile
+from srsdk import InputError, Upscaler, onnxfile
 from srsdk.backends import open_backend
-from srsdk.int8 import read_int8
+from srsdk.int8 import METADATA_KEY, Int8Record, read_int8
 from tests.sdk.conftest import edge, residual
 
 
@@ -164,12 +164,31 @@ def test_weights_are_rounded_for_what_they_are_multiplied_by() -> None:
     assert rounded(weight, step / 100, np.eye(24)).max() == 127
 
 
-def test_a_shuffle_in_the_middle_is_refused(tmp_path: Path, pictures: Path) -> None:
+def test_sums_and_a_shuffle_in_the_middle(tmp_path: Path, pictures: Path) -> None:
     path = tmp_path / "residual.onnx"
     save(build(residual()), path)
     images = read_set(pictures, scale=4, face_size=0)
-    with pytest.raises(ModelFormatError, match=r"int8.*shuffle"):
-        quantize_file(path, [images], [images], path)
+    record = quantize_file(path, [images], [images], path)
+    assert record.certificate.psnr > 40
+    first = record.layers[0]
+    assert first.fine
+    assert first.weight is None  # the nearest ones, and what they round off
+    coarse = dataclasses.replace(first, fine=False)
+    psnrs = []
+    for one in (first, coarse):
+        steps = (one, *record.layers[1:])
+        proto = load(path)
+        annotate(
+            proto, METADATA_KEY, Int8Record(steps, record.certificate).to_metadata()[METADATA_KEY]
+        )
+        save(proto, path)
+        results = [
+            open_backend("native", path, color="rgb", precision=precision).run(images.lr)
+            for precision in ("fp32", "int8")  # type: ignore[attr-defined]
+        ]
+        psnrs.append(psnr(*results))
+    assert psnrs[0] == pytest.approx(record.certificate.psnr, abs=0.01)
+    assert psnrs[0] >= psnrs[1]
 
 
 def test_one_image_is_too_few() -> None:

@@ -41,6 +41,7 @@ class Layer:
     input_zero: Pixels
     weight_step: NDArray[np.float32]
     fine: bool = False
+    shuffle: int = 1
 
     def kernel(self) -> _kernels.Convolution:
         int8 = _kernels.Quantization(
@@ -54,6 +55,7 @@ class Layer:
             self.bias,
             source=self.source,
             slope=self.slope,
+            shuffle=self.shuffle,
             add=self.add,
             int8=int8,
         )
@@ -70,6 +72,7 @@ def made(
     add: int = -1,
     steps: tuple[NDArray[np.float32], Pixels] | None = None,
     fine: bool = False,
+    shuffle: int = 1,
 ) -> Layer:
     weight = random.standard_normal((outputs, inputs, size, size)).astype(np.float32)
     weight /= np.float32((inputs * size**2) ** 0.5)
@@ -92,7 +95,25 @@ def made(
         # Some weights are clipped.
         (scaled.max(axis=1) / random.uniform(100, 140, outputs)).astype(np.float32),
         fine,
+        shuffle,
     )
+
+
+def shuffled(values: NDArray[np.float32], r: int) -> NDArray[np.float32]:
+    """`(c * r * r, h, w)` -> `(c, h * r, w * r)`."""
+    c, h, w = values.shape
+    return values.reshape(c // r**2, r, r, h, w).transpose(0, 3, 1, 4, 2).reshape(-1, h * r, w * r)
+
+
+def diffused(exact: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Rounded weights, each with what the one before it in its kernel has rounded off."""
+    flat = exact.reshape(*exact.shape[:2], -1)
+    levels, carry = np.zeros(flat.shape, np.int64), np.zeros(flat.shape[:2])
+    for tap in range(flat.shape[2]):
+        wanted = flat[:, :, tap] + carry
+        levels[:, :, tap] = np.clip(np.rint(wanted), -127, 127).astype(np.int64)
+        carry = wanted - levels[:, :, tap]
+    return levels.reshape(exact.shape)
 
 
 def convolve(x: NDArray[np.int64], weight: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -116,20 +137,31 @@ def expected_values(layers: list[Layer], frame: Pixels) -> NDArray[np.float32]:
         weight, sixteenth = (
             np.clip(np.rint(exact / part), -127, 127).astype(np.int64) for part in (1, 16)
         )
+        if layer.source == 0:  # second bytes are sixteenths of the frame's, for the weights' rest
+            if layer.fine:
+                weight = diffused(exact)
+                sixteenth = diffused((exact - weight) * 16)
+            rests[0], middle = (quads[0] + 8) // 16, 0
+        else:
+            middle = 8
         bias = np.rint(layer.bias.astype(np.float64) / weight_step).astype(np.int64)
         zero = layer.input_zero.astype(np.int64)[:, None, None]
         reach = layer.weight.shape[-1] // 2
         margin = ((0, 0), (reach, reach), (reach, reach))
         total = convolve(np.pad(quads[layer.source] - zero, margin), weight)
         if layer.fine:
-            total += convolve(np.pad(rests[layer.source] - 8, margin), sixteenth)
+            total += convolve(np.pad(rests[layer.source] - middle, margin), sixteenth)
         total = (total + bias[:, None, None]).astype(np.float32)  # type: ignore[assignment]
         reader = next((one for one in layers if one.source == number), None)
         wants_floats = reader is None or layer.add >= 0 or number in kept
-        scale = weight_step if wants_floats else weight_step / reader.input_step.astype(np.float64)  # type: ignore[union-attr]
+        scale = weight_step
+        if not wants_floats:
+            assert reader is not None
+            scale = scale / np.repeat(reader.input_step.astype(np.float64), layer.shuffle**2)
         y = total * scale.astype(np.float32)[:, None, None]
         if layer.slope is not None:
             y = np.where(y > 0, y, y * layer.slope[:, None, None])
+        y = shuffled(y, layer.shuffle)
         if wants_floats:
             if layer.add >= 0:
                 y = y + floats[layer.add]
@@ -150,22 +182,28 @@ def expected_pixels(
     ordered = frames[..., ::-1] if swap_rb else frames
     values = np.stack([expected_values(layers, frame) for frame in ordered])
     lr = None if base == "none" else frames
-    return reference.pack(values, shuffle, lr=lr, base=base, scale=shuffle, swap_rb=swap_rb)
+    scale = shuffle * int(np.prod([layer.shuffle for layer in layers]))
+    return reference.pack(values, shuffle, lr=lr, base=base, scale=scale, swap_rb=swap_rb)
 
 
 def chain(random: np.random.Generator, data: st.DataObject) -> tuple[list[Layer], int]:
     counts = data.draw(st.lists(st.sampled_from([1, 3, 8, 12, 20, 33]), min_size=0, max_size=4))
     shuffle = data.draw(st.sampled_from([1, 2, 3, 4, 8]))
+    drawn: list[int] = []  # inner shuffles
     layers: list[Layer] = []
-    before, source, steps, fine = 3, 0, None, False
+    before, source, steps, fine = 3, 0, None, data.draw(st.booleans())
     for count in [*counts, 3 * shuffle**2]:
         activation = data.draw(st.sampled_from(["none", "relu", "prelu"]))
         size = data.draw(st.sampled_from([1, 3, 5]))
+        is_last = len(drawn) == len(counts)
+        drawn.append(1 if is_last or 2 in drawn else data.draw(st.sampled_from([1, 2])))
+        inner_shuffle = drawn[-1]
         layers.append(
-            made(random, source, before, count, size, activation=activation, steps=steps, fine=fine)
-        )
+            made(random, source, before, count * inner_shuffle**2, size, activation=activation,
+                 steps=steps, fine=fine, shuffle=inner_shuffle)
+        )  # fmt: skip
         source, fine = len(layers), data.draw(st.booleans())
-        if data.draw(st.booleans()):
+        if inner_shuffle == 1 and data.draw(st.booleans()):
             inner = random.uniform(0.005, 0.03, count).astype(np.float32)
             zero = random.integers(0, 200, count, dtype=np.uint8)
             layers.append(
@@ -187,13 +225,15 @@ def chain(random: np.random.Generator, data: st.DataObject) -> tuple[list[Layer]
 def test_random_chains_have_the_bits_of_the_specification(data: st.DataObject) -> None:
     random = np.random.default_rng(data.draw(st.integers(0, 10000)))
     layers, shuffle = chain(random, data)
-    base = data.draw(st.sampled_from(["none", "bilinear", "nearest"]))
+    inner = int(np.prod([layer.shuffle for layer in layers]))
+    base = data.draw(st.sampled_from(["none", *(["bilinear", "nearest"] if inner == 1 else [])]))
     swap_rb = data.draw(st.booleans())
-    shape = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 20), st.integers(1, 70)))
+    most = 70 // inner
+    shape = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 20), st.integers(1, most)))
     frames = random.integers(0, 256, (*shape, 3), dtype=np.uint8)
     network = _kernels.Int8Network(
         [layer.kernel() for layer in layers],
-        scale=shuffle,
+        scale=shuffle * inner,
         shuffle=shuffle,
         base=base,
         swap_rb=swap_rb,
@@ -286,14 +326,28 @@ def test_what_does_not_fit_is_refused(rng: np.random.Generator) -> None:
     refused("not numbers", changed(weight=np.full_like(good.weight, np.nan)))
     refused("32 bits", changed(bias=np.full(12, 1e30, np.float32)))
     refused("not there", changed(source=1))
-    shuffled = _kernels.Convolution(
-        good.weight, good.bias, source=0, shuffle=2, int8=good.kernel().int8
-    )
-    refused("shuffle", shuffled, shuffle=1)
+    for last in ({"shuffle": 2}, {"shuffle": 5}):
+        inner = _kernels.Convolution(
+            good.weight, good.bias, source=0, int8=good.kernel().int8, **last
+        )
+        refused("shuffled by" if last["shuffle"] == 5 else "epilogue", inner, shuffle=1)
     far = np.full(12, np.float32(1e-30)), np.zeros(12, np.uint8)
     refused("too far apart", good, made(rng, 1, 12, 12, 1, activation="none", steps=far))
     refused("too far apart", changed(slope=np.full(12, np.inf, np.float32)))
-    refused("two bytes", made(rng, 0, 3, 12, 3, activation="none", fine=True))
+    coarse = np.full(12, np.float32(0.01)), np.zeros(12, np.uint8)
+    refused(
+        "two bytes",
+        good,
+        made(rng, 1, 12, 12, 1, activation="none", steps=coarse, fine=True),
+        made(rng, 2, 12, 12, 1, activation="none", steps=coarse, add=1),
+    )
+    few = coarse[0][:3], coarse[1][:3]
+    refused(
+        "shuffled values",
+        made(rng, 0, 3, 12, 3, activation="none", shuffle=2),
+        made(rng, 1, 3, 3, 1, activation="none", steps=few),
+        made(rng, 2, 3, 3, 1, activation="none", steps=few, add=1),
+    )
     one, other = (np.full(12, np.float32(step)) for step in (0.01, 0.02))
     zeros = np.zeros(12, np.uint8)
     refused(

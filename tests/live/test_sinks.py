@@ -56,6 +56,15 @@ def test_a_recording_replaces_nothing_unasked(tmp_path: Path) -> None:
     assert path.read_bytes() == b"precious"  # nothing was shown, so nothing was recorded
 
 
+def test_a_recording_that_cannot_be_written_is_refused_before_the_camera_runs(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(VideoError, match="is not a folder"):
+        Recording(tmp_path / "nowhere" / "out.mp4")
+    with pytest.raises(VideoError, match=r"cannot write \.xyz"):
+        Recording(tmp_path / "out.xyz")
+
+
 def test_no_sink_takes_all() -> None:
     assert NoSink().show(result(0))
 

@@ -52,7 +52,8 @@ def test_it_is_the_score_of_the_package(
     if harm == "blur":
         sr = cv2.GaussianBlur(hr, (0, 0), 1.6)
     elif harm == "blocks":
-        sr = cv2.imdecode(cv2.imencode(".jpg", hr, [cv2.IMWRITE_JPEG_QUALITY, 25])[1], 1)
+        jpeg = cv2.imencode(".jpg", hr, [cv2.IMWRITE_JPEG_QUALITY, 25])[1]
+        sr = np.asarray(cv2.imdecode(jpeg, 1), np.uint8)
     else:
         sr = (hr + rng.normal(0, 6, hr.shape)).clip(0, 255).round().astype(np.uint8)
     files = [str(tmp_path / name) for name in ("hr.png", "sr.png")]

@@ -13,9 +13,9 @@ namespace srsdk::cpu {
 // the next ones still read. All instruction sets, thread counts and tilings give the same bits.
 class Int8Network {
  public:
-    // Every convolution needs its Quantization, and none but the last, by the epilogue, may
-    // shuffle. Throws std::invalid_argument where sizes or steps do not fit each other. All is
-    // copied.
+    // Every convolution needs its Quantization. Shuffled values cannot be added, and with a base
+    // image none but the last value, by the epilogue, may be shuffled. Throws
+    // std::invalid_argument where sizes or steps do not fit each other. All is copied.
     Int8Network(const std::vector<Convolution>& layers, const Epilogue& epilogue);
     ~Int8Network();
 

@@ -17,7 +17,8 @@ struct Quantization {
     const std::uint8_t* input_zero = nullptr;  // (inputs,)
     const float* weight_step = nullptr;        // (outputs,): weight * input_step is s8 * step
     // Whether a second byte holds what the first one rounds off, in 1/16 of its step: finer where
-    // rounding shows most, for twice the multiplications.
+    // rounding shows most, for twice the multiplications. The frame's bytes are exact: its second
+    // ones are a sixteenth of the first, for what weights round off.
     bool fine = false;
 };
 

@@ -18,6 +18,7 @@ from srsdk.errors import BackendUnavailableError, VideoError
 from srsdk.live.live import LiveFrame
 from srsdk.video import EncodeOptions
 from srsdk.video.growing import GrowingWriter
+from srsdk.video.target import check_target
 
 log = logging.getLogger(__name__)
 
@@ -154,12 +155,11 @@ class Recording:
         overwrite: Replace a file that exists.
 
     Raises:
-        VideoError: The file exists.
+        VideoError: The file exists, its folder does not, or no such format is written.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
-        if path.exists() and not overwrite:
-            raise VideoError(f"{path} exists; give overwrite=True, or another name")
+        check_target(path, overwrite=overwrite)
         options = EncodeOptions(preset="ultrafast")
         if path.suffix.lower() == ".webm":
             options = EncodeOptions.for_format("webm", preset="8")
