@@ -43,6 +43,7 @@ def test_every_row_of_the_report_has_its_recipe_and_a_quick_one() -> None:
             for x in ("x4", "x8")]  # fmt: skip
     rows += ["srresnet-vgg-x4", "srresnet-mix-x4", "edge-x2", "edge-x4", "edge-x8"]
     others = {"srresnet-x4-start", "portrait-x2-start", "portrait-x2", "portrait-x4", "edge-m-x4"}
+    others |= {"portrait-x2-end", "portrait-x4-end"}
     assert set(NAMES) == {*rows, *(f"{row}-quick" for row in rows), *others}
 
 
