@@ -104,6 +104,10 @@ def trained(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         ("srresnet-x4-start", []),
         ("edge-m-x4", []),
         ("portrait-x2-start", [f"vgg.weights={faces / 'short.pt'}", describer(faces)]),
+        *(
+            (name, [f"vgg.weights={faces / 'short.pt'}", describer(faces), "run.start_from="])
+            for name in ("portrait-x2", "portrait-x4")
+        ),
         ("srresnet-x8", []),
         ("srpggan-x8", [f"vgg.weights={faces / 'long.pt'}"]),
     ):

@@ -5,7 +5,7 @@ from srtrain.losses.build import build_content, build_objective
 from srtrain.losses.content import ContentLoss
 from srtrain.losses.identity import IdentityLoss
 from srtrain.losses.nsgan import Minimax, NonSaturating
-from srtrain.losses.ssimulacra2 import Ssimulacra2Loss, load_ssimulacra2
+from srtrain.losses.ssimulacra2 import Ssimulacra2Loss
 from srtrain.losses.vgg import VggFeatures, VggLoss, load_vgg
 from srtrain.losses.wgan_gp import WassersteinGP, gradient_penalty
 
@@ -22,6 +22,5 @@ __all__ = [
     "build_content",
     "build_objective",
     "gradient_penalty",
-    "load_ssimulacra2",
     "load_vgg",
 ]

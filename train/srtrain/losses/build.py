@@ -11,7 +11,6 @@ from srtrain.losses.adversarial import Objective
 from srtrain.losses.content import ContentLoss
 from srtrain.losses.identity import IdentityLoss
 from srtrain.losses.nsgan import Minimax, NonSaturating
-from srtrain.losses.ssimulacra2 import load_ssimulacra2
 from srtrain.losses.vgg import VggLoss, load_vgg
 from srtrain.losses.wgan_gp import WassersteinGP
 from srtrain.models.descriptor import load_descriptor
@@ -44,12 +43,7 @@ def build_content(recipe: Recipe) -> tuple[ContentLoss, ContentLoss]:
     if recipe.vgg.stride < 1:
         raise InputError(f"vgg.stride is {recipe.vgg.stride}, expected 1 or more")
     whole = ContentLoss(
-        recipe.loss,
-        vgg,
-        identity,
-        load_ssimulacra2() if recipe.loss.ssimulacra2 else None,
-        scale=recipe.model.scale,
-        vgg_stride=recipe.vgg.stride,
+        recipe.loss, vgg, identity, scale=recipe.model.scale, vgg_stride=recipe.vgg.stride
     )
     if not recipe.model.grows:
         return whole, whole

@@ -24,7 +24,6 @@ class ContentLoss(nn.Module):
         config: The weights.
         vgg: Needed where the weight of `vgg` is not 0.
         identity: Needed where the weight of `identity` is not 0.
-        ssimulacra2: Needed where the weight of `ssimulacra2` is not 0.
         scale: Upscaling factor, the period of the grid that `grid` is about.
         vgg_stride: VGG19 looks at one of so many images.
     """
@@ -34,22 +33,20 @@ class ContentLoss(nn.Module):
         config: LossConfig,
         vgg: VggLoss | None = None,
         identity: IdentityLoss | None = None,
-        ssimulacra2: Ssimulacra2Loss | None = None,
         *,
         scale: int = 4,
         vgg_stride: int = 1,
     ) -> None:
         super().__init__()
         self.config, self.scale, self.vgg, self.identity = config, scale, vgg, identity
-        self.ssimulacra2, self.vgg_stride = ssimulacra2, vgg_stride
+        self.ssimulacra2 = Ssimulacra2Loss() if config.ssimulacra2 else None
+        self.vgg_stride = vgg_stride
         if not config.l1 and not config.mse and not config.vgg:
             raise InputError("the recipe's [loss] table has no l1, mse or vgg above 0")
         if config.vgg and vgg is None:
             raise InputError("loss.vgg needs VGG19 weights: set vgg.weights to their file")
         if config.identity and identity is None:
             raise InputError("loss.identity needs a face descriptor: set identity.weights")
-        if config.ssimulacra2 and ssimulacra2 is None:
-            raise InputError("loss.ssimulacra2 needs its weights, see load_ssimulacra2")
 
     def forward(self, sr: Tensor, hr: Tensor, clips: int = 0, whole: int = 0) -> Tensor:
         """Scalar loss.
@@ -75,7 +72,7 @@ class ContentLoss(nn.Module):
             )
         if config.identity and self.identity is not None and whole:
             terms.append(config.identity * self.identity(first[:whole], first_hr[:whole]))
-        if config.ssimulacra2 and self.ssimulacra2 is not None:
+        if self.ssimulacra2 is not None:
             terms.append(config.ssimulacra2 * self.ssimulacra2(first, first_hr))
         if config.flicker and clips:
             terms.append(config.flicker * flicker_loss(sr, hr))

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srsdk.errors import InputError
-
 _SCALES = 6
 _LEAST = 8  # rows and columns below which a scale does not count
 _SIGMA = 1.5
@@ -21,13 +19,26 @@ _OPSIN = ((0.30, 0.622, 0.078), (0.23, 0.692, 0.078), (0.243422690, 0.204767444,
 _OPSIN_BIAS = 0.0037930732552754493
 _POLYNOMIAL = (0.9562382616834844, 2.326765642916932, -0.020884521182843837, 6.248496625763138e-05)
 _POWER = 0.6276336467831387
+_WEIGHTS = (
+    0, 0.000737660671, 0, 0, 0.000779348168, 0, 0, 0.000437115573, 0, 1.10417264, 0.000662848341,
+    0.000152316328, 0, 0.00164064375, 0, 1.84224555, 11.4411726, 0, 0.000798910944, 0.000176816438,
+    0, 1.8787595, 10.9490699, 0, 0.000728934699, 0.967793708, 0, 0.000140034243, 0.998176698,
+    0.000319497559, 0.000455099211, 0, 0, 0.00136487662, 0, 0, 0, 0, 0, 7.46689033, 0, 17.445834,
+    0.000623560163, 0, 0, 6.68367815, 0.00037724408, 1.02788994, 225.205153, 0, 0, 19.2132382,
+    0.00114015246, 0.00123775564, 176.393176, 0, 0, 24.43301, 0.285208026, 0.000448543692, 0, 0, 0,
+    34.7790634, 44.8356253, 0, 0, 0, 0, 0, 0, 0, 0, 0.000868055657, 0, 0, 0, 0, 0, 0.000531319187,
+    0, 0.000165338142, 0, 0, 0, 0, 0, 0.00041791718, 0.00172908282, 0, 0.00208270058, 0, 0,
+    8.82698276, 23.1924334, 0, 95.1080499, 0.986397803, 0.983438279, 0.0012286405, 171.266726,
+    0.980785887, 0, 0, 0, 0.000513006459, 0, 0.000108540579,
+)  # fmt: skip
+"""In the order channel, scale, norm, (structure, invented, lost); libjxl, `ssimulacra2.cc`."""
 
 
 class Ssimulacra2Loss(nn.Module):
     """What a picture lacks to SSIMULACRA2's 100, in hundredths; the mean of a batch.
 
-    Sneyers, "SSIMULACRA 2", 2022 (the C++ of libjxl, and PyPI's `ssimulacra2`, from which the 108
-    weights come). Structure, invented edges and lost detail are compared on up to six scales, in
+    Sneyers, "SSIMULACRA 2", 2022 (the C++ of libjxl, which the weights are from, and PyPI's
+    `ssimulacra2`). Structure, invented edges and lost detail are compared on up to six scales, in
     XYB; the worst parts of a picture count most. Pixel losses ask for the mean of all faces that
     are possible; this one asks for the detail of a face, but not at any price.
 
@@ -35,7 +46,7 @@ class Ssimulacra2Loss(nn.Module):
         weights: The 108 weights, in the order channel, scale, norm, (structure, invented, lost).
     """
 
-    def __init__(self, weights: Sequence[float]) -> None:
+    def __init__(self, weights: Sequence[float] = _WEIGHTS) -> None:
         super().__init__()
         self.weights: Tensor
         # channel, scale, norm, kind -> scale, kind, norm, channel
@@ -67,21 +78,6 @@ class Ssimulacra2Loss(nn.Module):
         """Scalar loss of `(N, 3, H, W)` RGB images in [0, 1]."""
         loss: Tensor = self.distances(sr, hr).mean() / 100
         return loss
-
-
-def load_ssimulacra2() -> Ssimulacra2Loss:
-    """The loss with the weights of the installed package.
-
-    Raises:
-        InputError: The package `ssimulacra2` is not installed.
-    """
-    try:
-        from ssimulacra2.ssimulacra2 import weights
-    except ImportError as error:
-        raise InputError(
-            "loss.ssimulacra2 takes its weights from a package: pip install ssimulacra2"
-        ) from error
-    return Ssimulacra2Loss(weights.tolist())
 
 
 def _linear(srgb: Tensor) -> Tensor:
