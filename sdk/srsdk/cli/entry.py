@@ -18,6 +18,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,11 @@ def run(
         code = exit_code(error)
     if code == INTERRUPTED:
         say_error("interrupted")
+        if any(thread.name == "srsdk-connect" for thread in threading.enumerate()):
+            # It waits in FFmpeg, which would call into an interpreter that is coming down.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
     raise SystemExit(code if isinstance(code, int) else 0)
 
 
