@@ -175,14 +175,20 @@ def address_of(server: socket.socket) -> str:
     return f"http://127.0.0.1:{server.getsockname()[1]}/camera.ts"
 
 
-def test_ctrl_c_ends_the_wait_for_a_host_that_does_not_answer(silent: socket.socket) -> None:
+@pytest.mark.parametrize(
+    ("number", "ended"),
+    [(signal.SIGINT, (130, "error: interrupted\n")), (signal.SIGTERM, (143, ""))],
+)
+def test_a_signal_ends_the_wait_for_a_host_that_does_not_answer(
+    silent: socket.socket, number: int, ended: tuple[int, str]
+) -> None:
     process = program("live", address_of(silent), "--no-output", "--model", "bicubic-x2")
     connection, _ = silent.accept()  # now it waits for what never comes
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
     connection.close()
     # After FFmpeg's own ten seconds it would be that nobody answered.
-    assert (process.returncode, err) == (130, "error: interrupted\n")
+    assert (process.returncode, err) == ended
 
 
 def test_a_host_that_does_not_answer_is_named(

@@ -80,6 +80,8 @@ def run(
         code = app(args=given, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except SystemExit as stop:  # see `_terminate`
+        code = stop.code
     except _ClickException as error:
         code = _usage(error)
     except Exception as error:
@@ -94,11 +96,12 @@ def run(
         code = exit_code(error)
     if code == INTERRUPTED:
         say_error("interrupted")
-        if any(thread.name == "srsdk-connect" for thread in threading.enumerate()):
-            # It waits in FFmpeg, which would call into an interpreter that is coming down.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(INTERRUPTED)
+    if code in (INTERRUPTED, TERMINATED) and any(it.daemon for it in threading.enumerate()):
+        # What a daemon thread still waits for may be in FFmpeg, which must not wake up in an
+        # interpreter that is coming down.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     raise SystemExit(code if isinstance(code, int) else 0)
 
 
