@@ -317,7 +317,7 @@ class _Judge:
         return changed / self._exact_flicker if self._exact_flicker else 1.0 + changed
 
     def error(self, pixels: Pixels) -> float:
-        """What int8 adds to flicker; of single images its share of a certificate's error."""
+        """What int8 adds to flicker; of single images the squared error, the limit being 0.01."""
         if self.images.clip:
             return self.flicker(pixels) - 1
         return float(10 ** ((MIN_PSNR - self.psnr(pixels)) / 10)) / 100

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -42,16 +41,16 @@ class Ssimulacra2Loss(nn.Module):
     XYB; the worst parts of a picture count most. Pixel losses ask for the mean of all faces that
     are possible; this one asks for the detail of a face, but not at any price.
 
-    Args:
-        weights: The 108 weights, in the order channel, scale, norm, (structure, invented, lost).
+    Pictures below 256 pixels have fewer scales. Each keeps its weights here; the metric, whose list
+    of weights is read on without a gap, then takes those of other scales.
     """
 
-    def __init__(self, weights: Sequence[float] = _WEIGHTS) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.weights: Tensor
         # channel, scale, norm, kind -> scale, kind, norm, channel
-        ordered = torch.tensor(weights, dtype=torch.float64).view(3, _SCALES, 2, 3)
-        self.register_buffer("weights", ordered.permute(1, 3, 2, 0).float().contiguous())
+        ordered = torch.tensor(_WEIGHTS).view(3, _SCALES, 2, 3).permute(1, 3, 2, 0)
+        self.register_buffer("weights", ordered.contiguous())
 
     def distances(self, sr: Tensor, hr: Tensor) -> Tensor:
         """100 - SSIMULACRA2 `(N,)` of each pair of `(N, 3, H, W)` RGB images in [0, 1]."""
@@ -60,15 +59,12 @@ class Ssimulacra2Loss(nn.Module):
 
     def _distances(self, made: Tensor, wanted: Tensor) -> Tensor:
         total = made.new_zeros(len(made))
-        for scale in range(_SCALES):
+        for weights in self.weights:
             if min(made.shape[2:]) < _LEAST:
                 break
-            if scale:
-                made, wanted = _halved(made), _halved(wanted)
-                if min(made.shape[2:]) < _LEAST:
-                    break
             found = _differences(_xyb(made), _xyb(wanted))
-            total = total + (found * self.weights[scale]).sum(dim=(1, 2, 3))
+            total = total + (found * weights).sum(dim=(1, 2, 3))
+            made, wanted = _halved(made), _halved(wanted)
         factor, first, second, third = _POLYNOMIAL
         total = factor * total
         total = first * total + second * total**2 + third * total**3
@@ -103,9 +99,8 @@ def _halved(image: Tensor) -> Tensor:
 
 def _differences(made: Tensor, wanted: Tensor) -> Tensor:
     """`(N, 3, 2, 3)`: structure, invented edges and lost detail; norms 1 and 4; channels."""
-    height, width = made.shape[2:]
     products = [made, wanted, made * made, wanted * wanted, made * wanted]
-    blurred = _blur(torch.cat(products, dim=1), height, width)
+    blurred = _blur(torch.cat(products, dim=1))
     m1, m2, s11, s22, s12 = blurred.chunk(5, dim=1)
     luma = 1 - (m1 - m2).square()
     numerator = 2 * (s12 - m1 * m2) + _NOISE
@@ -118,8 +113,9 @@ def _differences(made: Tensor, wanted: Tensor) -> Tensor:
     return torch.stack([mean, fourth], dim=2)
 
 
-def _blur(image: Tensor, height: int, width: int) -> Tensor:
+def _blur(image: Tensor) -> Tensor:
     """Gaussian blur as the package has it: mirrored above and below, zeros at the sides."""
+    height, width = image.shape[2:]
     down = _kernel_matrix(height, True).to(image)
     across = _kernel_matrix(width, False).to(image)
     return down @ image @ across.T
