@@ -69,9 +69,11 @@ def test_salvage_takes_all_that_is_there(
     read = ReadOptions(on_damage="salvage")
     report = enhance_video(source, target, tools.doubler(), read=read, encode=SHARP)
     seen = times(source)
-    assert len(seen) * 0.9 <= report.frames <= len(seen)  # the last one may be damaged
+    # The last one may be damaged; from four bytes of it, some versions of FFmpeg show a picture.
+    assert len(seen) * 0.9 <= report.frames <= len(seen) + 1
     assert report.frames > 3  # a busy ffmpeg may store most of the sound before the picture
-    np.testing.assert_allclose(times(target), seen[: report.frames], atol=0.0011)
+    both = min(report.frames, len(seen))
+    np.testing.assert_allclose(times(target)[:both], seen[:both], atol=0.0011)
     shown = lumas(target, (32, 24))
     assert np.abs(shown[:3] - whole[:3]).mean() < 1
     assert any("cut short" in line for line in report.warnings)
