@@ -53,24 +53,34 @@ def test_growing_the_tail_keeps_the_output(scale: int) -> None:
     assert model.graph(lr).shape == (2, 3, 9 * scale, 12 * scale)
 
 
-@pytest.mark.parametrize(("layers", "deeper"), [(2, 2), (2, 3), (5, 8), (1, 7)])
-def test_a_deepened_edge_keeps_the_output_and_learns(layers: int, deeper: int) -> None:
+@pytest.mark.parametrize(
+    ("layers", "deeper", "wider"), [(2, 2, 8), (2, 3, 8), (5, 8, 12), (1, 7, 8), (2, 2, 16)]
+)
+def test_a_deepened_or_widened_edge_keeps_the_output_and_learns(
+    layers: int, deeper: int, wider: int
+) -> None:
     start = Edge(4, 8, layers, 1)
     randomise(start)
-    model = Edge(4, 8, deeper, 1)
+    model = Edge(4, wider, deeper, 1)
     model.start_from(start)
     lr = torch.rand(2, 3, 9, 12)
     torch.testing.assert_close(model(lr), start(lr), rtol=1e-5, atol=1e-5)
-    model(lr).square().mean().backward()
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(2):  # channels that are new reach the output after a step
+        optimiser.zero_grad()
+        model(lr).square().mean().backward()
+        optimiser.step()
     for conv in model.convs:
         assert isinstance(conv, RepConv)
         assert conv.main.weight.grad is not None
-        assert conv.main.weight.grad.abs().max() > 0
+        every = conv.main.weight.grad.flatten(1).abs().amax(dim=1)
+        assert every[:8].max() > 0
+        assert len(every) == 8 or every[8:].max() > 0
 
 
 @pytest.mark.parametrize(
     ("start", "problem"),
-    [(Edge(4, 8, 3, 1), "more layers"), (Edge(4, 16, 1, 1), "width"), (Edge(2, 8, 1, 1), "width")],
+    [(Edge(4, 8, 3, 1), "more layers"), (Edge(4, 16, 1, 1), "wider"), (Edge(2, 8, 1, 1), "tail")],
 )
 def test_an_edge_that_does_not_fit_is_no_start(start: Edge, problem: str) -> None:
     with pytest.raises(InputError, match=problem):

@@ -36,7 +36,7 @@ def tensor(picture: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
 
 
-@pytest.mark.parametrize("size", [(256, 256), (300, 261)])
+@pytest.mark.parametrize("size", [(256, 256), (300, 261), (128, 128), (155, 105)])
 @pytest.mark.parametrize("harm", ["blur", "blocks", "noise"])
 def test_it_is_the_score_of_the_package(
     tmp_path: Path, rng: np.random.Generator, size: tuple[int, int], harm: str
@@ -57,7 +57,6 @@ def test_it_is_the_score_of_the_package(
     loss = Ssimulacra2Loss()
     got = 100 - loss.distances(tensor(sr), tensor(hr)).item()
     assert got == pytest.approx(expected, abs=0.1)
-    assert loss(tensor(sr), tensor(hr)).item() == pytest.approx((100 - got) / 100, abs=1e-4)
 
 
 @pytest.mark.parametrize("side", [16, 48, 128])

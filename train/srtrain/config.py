@@ -117,6 +117,7 @@ class LossConfig:
         vgg: Squared difference of VGG19 features; with `mse` beside it, the report's mix loss.
         identity: Distance of face descriptors, of whole faces; needs `identity.weights`.
         ssimulacra2: What a picture lacks to a SSIMULACRA2 of 100, in hundredths.
+        spectrum: Difference of local power spectra, in bels: against over-smoothing.
         flicker: Mean absolute error of the difference of a clip's two frames; needs `data.clips`.
         grid: Mean absolute error that repeats with the period of the scale where HR is smooth.
         teacher: Mean absolute difference to a teacher's output (knowledge distillation).
@@ -130,6 +131,7 @@ class LossConfig:
     vgg: float = 0.0
     identity: float = 0.0
     ssimulacra2: float = 0.0
+    spectrum: float = 0.0
     flicker: float = 0.0
     grid: float = 0.0
     teacher: float = 0.0

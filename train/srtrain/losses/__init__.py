@@ -5,6 +5,7 @@ from srtrain.losses.build import build_content, build_objective
 from srtrain.losses.content import ContentLoss
 from srtrain.losses.identity import IdentityLoss
 from srtrain.losses.nsgan import Minimax, NonSaturating
+from srtrain.losses.spectrum import SpectrumLoss
 from srtrain.losses.ssimulacra2 import Ssimulacra2Loss
 from srtrain.losses.vgg import VggFeatures, VggLoss, load_vgg
 from srtrain.losses.wgan_gp import WassersteinGP, gradient_penalty
@@ -15,6 +16,7 @@ __all__ = [
     "Minimax",
     "NonSaturating",
     "Objective",
+    "SpectrumLoss",
     "Ssimulacra2Loss",
     "VggFeatures",
     "VggLoss",

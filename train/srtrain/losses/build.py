@@ -49,7 +49,13 @@ def build_content(recipe: Recipe) -> tuple[ContentLoss, ContentLoss]:
         return whole, whole
     # The grid of a smaller resolution has another period.
     pixels = dataclasses.replace(
-        recipe.loss, vgg=0.0, identity=0.0, ssimulacra2=0.0, flicker=0.0, grid=0.0
+        recipe.loss,
+        vgg=0.0,
+        identity=0.0,
+        ssimulacra2=0.0,
+        spectrum=0.0,
+        flicker=0.0,
+        grid=0.0,
     )
     if not pixels.mse and not pixels.l1:
         pixels = dataclasses.replace(pixels, mse=1.0)

@@ -1,4 +1,4 @@
-"""Content losses: pixels, VGG19 features, SSIMULACRA2, identity, flicker, grid, and their mix."""
+"""Content losses: pixels, VGG19, SSIMULACRA2, spectrum, identity, flicker, grid, and their mix."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from srsdk.errors import InputError
 from srtrain.config import LossConfig
 from srtrain.losses.grid import flicker_loss, grid_loss
 from srtrain.losses.identity import IdentityLoss
+from srtrain.losses.spectrum import SpectrumLoss
 from srtrain.losses.ssimulacra2 import Ssimulacra2Loss
 from srtrain.losses.vgg import VggLoss
 
@@ -40,6 +41,7 @@ class ContentLoss(nn.Module):
         super().__init__()
         self.config, self.scale, self.vgg, self.identity = config, scale, vgg, identity
         self.ssimulacra2 = Ssimulacra2Loss() if config.ssimulacra2 else None
+        self.spectrum = SpectrumLoss() if config.spectrum else None
         self.vgg_stride = vgg_stride
         if not config.l1 and not config.mse and not config.vgg:
             raise InputError("the recipe's [loss] table has no l1, mse or vgg above 0")
@@ -74,6 +76,8 @@ class ContentLoss(nn.Module):
             terms.append(config.identity * self.identity(first[:whole], first_hr[:whole]))
         if self.ssimulacra2 is not None:
             terms.append(config.ssimulacra2 * self.ssimulacra2(first, first_hr))
+        if self.spectrum is not None:
+            terms.append(config.spectrum * self.spectrum(first, first_hr))
         if config.flicker and clips:
             terms.append(config.flicker * flicker_loss(sr, hr))
         if config.grid:

@@ -41,39 +41,47 @@ class Ssimulacra2Loss(nn.Module):
     XYB; the worst parts of a picture count most. Pixel losses ask for the mean of all faces that
     are possible; this one asks for the detail of a face, but not at any price.
 
-    Pictures below 256 pixels have fewer scales. Each keeps its weights here; the metric, whose list
-    of weights is read on without a gap, then takes those of other scales.
+    Pictures below 256 pixels have fewer scales. The metric then reads its list of weights without
+    a gap, so a face of 100 pixels is judged by other weights than one of 300. Faces in video are of
+    all sizes: the loss is the mean over the weights of 4, 5 and 6 scales (64, 128 and 256 pixels).
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.weights: Tensor
-        # channel, scale, norm, kind -> scale, kind, norm, channel
-        ordered = torch.tensor(_WEIGHTS).view(3, _SCALES, 2, 3).permute(1, 3, 2, 0)
-        self.register_buffer("weights", ordered.contiguous())
+        self.register_buffer("weights", torch.tensor(_WEIGHTS))
 
     def distances(self, sr: Tensor, hr: Tensor) -> Tensor:
         """100 - SSIMULACRA2 `(N,)` of each pair of `(N, 3, H, W)` RGB images in [0, 1]."""
-        with torch.autocast(sr.device.type, enabled=False):  # variances are small differences
-            return self._distances(_linear(sr.float().clamp(0, 1)), _linear(hr.float()))
+        found = self._found(sr, hr)
+        return self._distance(found, scales=found.shape[1])
 
-    def _distances(self, made: Tensor, wanted: Tensor) -> Tensor:
-        total = made.new_zeros(len(made))
-        for weights in self.weights:
-            if min(made.shape[2:]) < _LEAST:
-                break
-            found = _differences(_xyb(made), _xyb(wanted))
-            total = total + (found * weights).sum(dim=(1, 2, 3))
-            made, wanted = _halved(made), _halved(wanted)
+    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """Scalar loss of `(N, 3, H, W)` RGB images in [0, 1]."""
+        found = self._found(sr, hr)
+        every = [self._distance(found, scales) for scales in (4, 5, 6)]
+        return torch.stack(every).mean() / 100
+
+    def _found(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """Differences `(N, scales, 3, 2, 3)`, see `_differences`."""
+        with torch.autocast(sr.device.type, enabled=False):  # variances are small differences
+            made, wanted = _linear(sr.float().clamp(0, 1)), _linear(hr.float())
+            found = []
+            while len(found) < _SCALES and min(made.shape[2:]) >= _LEAST:
+                found.append(_differences(_xyb(made), _xyb(wanted)))
+                made, wanted = _halved(made), _halved(wanted)
+            return torch.stack(found, dim=1)
+
+    def _distance(self, found: Tensor, scales: int) -> Tensor:
+        """From differences to distances `(N,)`, with the weights of so many scales."""
+        weights = self.weights[: 18 * scales].view(3, scales, 2, 3)
+        weights = weights.permute(1, 3, 2, 0)  # as the differences: scale, kind, norm, channel
+        both = min(scales, found.shape[1])
+        total = (found[:, :both] * weights[:both]).sum(dim=(1, 2, 3, 4))
         factor, first, second, third = _POLYNOMIAL
         total = factor * total
         total = first * total + second * total**2 + third * total**3
         return 10 * total.clamp_min(1e-3) ** _POWER
-
-    def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
-        """Scalar loss of `(N, 3, H, W)` RGB images in [0, 1]."""
-        loss: Tensor = self.distances(sr, hr).mean() / 100
-        return loss
 
 
 def _linear(srgb: Tensor) -> Tensor:

@@ -59,14 +59,34 @@ class RepConv(nn.Module):
         return weight, self.main.bias
 
     @torch.no_grad()
-    def become_identity(self) -> None:
-        """Let the branches add up to the identity (as many outputs as inputs)."""
+    def become(self, weight: Tensor, bias: Tensor) -> None:
+        """Let the branches add up to a kernel `(outputs, inputs, k, k)` and a bias `(outputs,)`."""
         assert self.main.bias is not None
         self.main.weight.zero_()
-        self.main.bias.zero_()
-        weight, _ = self.fold()
-        nn.init.dirac_(self.main.weight)
-        self.main.weight.sub_(weight)
+        branches, _ = self.fold()
+        self.main.weight.copy_(weight - branches)
+        self.main.bias.copy_(bias)
+
+    @torch.no_grad()
+    def become_identity(self) -> None:
+        """Let the branches add up to the identity (as many outputs as inputs)."""
+        weight = torch.zeros_like(self.main.weight)
+        nn.init.dirac_(weight)
+        self.become(weight, weight.new_zeros(len(weight)))
+
+    @torch.no_grad()
+    def widen(self, trained: RepConv) -> None:
+        """Take over a convolution of fewer channels: the first outputs do not change.
+
+        Further outputs begin at random. Further inputs count for them alone.
+        """
+        weight, bias = trained.fold()
+        outputs, inputs = weight.shape[:2]
+        wide = torch.empty_like(self.main.weight)
+        nn.init.kaiming_normal_(wide)
+        wide[:outputs] = 0
+        wide[:outputs, :inputs] = weight
+        self.become(wide, F.pad(bias, (0, len(wide) - outputs)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, inputs, H, W)` to `(N, outputs, H, W)`."""
@@ -106,13 +126,13 @@ class Edge(Generator):
 
     @torch.no_grad()
     def start_from(self, trained: Edge) -> None:
-        """Take over a trained network of as many layers or fewer, without changing its output.
+        """Take over a trained network, as deep and wide or less, without changing its output.
 
         The layers it lacks are spread between its own and begin as the identity, which the ReLU
-        before them leaves alone.
+        before them leaves alone. The channels it lacks begin at random, and count for nothing.
 
         Raises:
-            InputError: The two differ in more than depth, or `trained` is the deeper one.
+            InputError: The two differ in scale or tail, or `trained` is the deeper or wider one.
         """
         missing = len(self.convs) - len(trained.convs)
         if missing < 0:
@@ -122,17 +142,28 @@ class Edge(Generator):
         source = iter(trained.convs)
         taken = 0
         try:
-            self.out.load_state_dict(trained.out.state_dict())
+            self._take_tail(trained.out)
             for conv in self.convs:
                 assert isinstance(conv, RepConv)
                 if after and after[0] == taken:
                     after.pop(0)
                     conv.become_identity()
                     continue
-                conv.load_state_dict(next(source).state_dict())
+                old_conv = next(source)
+                if conv.main.weight.shape == old_conv.main.weight.shape:
+                    conv.load_state_dict(old_conv.state_dict())
+                else:
+                    conv.widen(old_conv)
                 taken += 1
         except RuntimeError as error:
-            raise InputError("Edge: the starting network has another width or tail") from error
+            raise InputError("Edge: the starting network is wider, or has another tail") from error
+
+    def _take_tail(self, trained: nn.Conv2d) -> None:
+        state = trained.state_dict()
+        missing = self.out.in_channels - trained.in_channels
+        if missing > 0:
+            state["weight"] = F.pad(state["weight"], (0, 0, 0, 0, 0, missing))
+        self.out.load_state_dict(state)
 
     @property
     def halo(self) -> int:
