@@ -395,3 +395,7 @@ def test_the_content_loss_weighs_the_spectrum_of_first_frames() -> None:
     content = ContentLoss(LossConfig(l1=1.0, spectrum=0.5))
     expected = (sr - hr).abs().mean() + 0.5 * SpectrumLoss()(sr[:2], hr[:2])
     torch.testing.assert_close(content(sr, hr, clips=2), expected)
+    second = (sr - hr).abs().mean() + 0.5 * SpectrumLoss()(sr[1:2], hr[1:2])
+    torch.testing.assert_close(content(sr, hr, 2, plain=torch.tensor([False, True])), second)
+    none = content(sr, hr, 2, plain=torch.tensor([False, False]))
+    torch.testing.assert_close(none, (sr - hr).abs().mean())

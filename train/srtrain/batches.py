@@ -148,7 +148,7 @@ class ClipBatches:
         hr = self._hr[chosen]
         lr, hr = (torch.where(flags[0].reshape(shape), x.flip(3), x) for x in (lr, hr))
         lr, hr = (x.transpose(0, 1).flatten(0, 1) for x in (lr, hr))
-        return Batch(lr, hr, clips=len(chosen), whole=count)
+        return Batch(lr, hr, clips=len(chosen), whole=count, plain=flags[1])
 
     def __enter__(self) -> Self:
         return self

@@ -172,6 +172,8 @@ class Batch:
         clips: Clips of two frames that the images are: first all first frames, then all second
             ones; 0 for single images.
         whole: Images, from the first, that show a whole aligned face.
+        plain: `(clips,)` bool, which clips were plainly reduced, without a camera; None for single
+            images.
     """
 
     lr: Pixels | Tensor
@@ -179,6 +181,7 @@ class Batch:
     teacher_output: Pixels | None = None
     clips: int = 0
     whole: int = 0
+    plain: Tensor | None = None
 
 
 def load_pairs(

@@ -113,7 +113,7 @@ class StepContext:
         losses: dict[str, Tensor] = {}
         with autocast(state.device, self.bf16), _frozen(network):
             sr = state.forward(lr)
-            loss = content(sr.float(), hr, batch.clips, batch.whole)
+            loss = content(sr.float(), hr, batch.clips, batch.whole, batch.plain)
             losses["content"] = loss
             if self.teacher is not None:
                 output = _teacher_output(self.teacher, batch, state.device)

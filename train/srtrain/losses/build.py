@@ -40,6 +40,8 @@ def build_content(recipe: Recipe) -> tuple[ContentLoss, ContentLoss]:
         identity = IdentityLoss(load_descriptor(recipe.identity.weights or None))
     if recipe.loss.flicker and not recipe.data.clips:
         raise InputError("loss.flicker needs clips of two frames: set data.clips")
+    if recipe.loss.spectrum and not recipe.data.clips:
+        raise InputError("loss.spectrum needs clips, which know their degradation: set data.clips")
     if recipe.vgg.stride < 1:
         raise InputError(f"vgg.stride is {recipe.vgg.stride}, expected 1 or more")
     whole = ContentLoss(
