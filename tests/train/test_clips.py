@@ -111,6 +111,16 @@ def test_batches_put_first_frames_before_second_ones_and_whole_faces_first(clips
     assert not np.array_equal(batches.at(4).lr, batch.lr)
 
 
+def test_batches_know_which_clips_were_plainly_reduced(clips: Clips) -> None:
+    config = dataclasses.replace(CONFIG, clean_share=0.5)
+    batch = ClipBatches(clips, config, 16, 0, torch.device("cpu")).at(1)
+    clean = {variant.tobytes() for x in clips.clean[:, 0] for variant in (x, x[:, ::-1])}
+    expected = [image.tobytes() in clean for image in np.asarray(batch.lr)[:16]]
+    assert batch.plain is not None
+    assert batch.plain.tolist() == expected
+    assert 0 < sum(expected) < 16
+
+
 def test_processes_share_a_batch_of_clips(clips: Clips) -> None:
     whole = ClipBatches(clips, CONFIG, 6, 0, torch.device("cpu")).at(2)
     parts = [
