@@ -22,8 +22,10 @@ $(VENV)/tests: $(VENV)/runtime
 demo: $(VENV)/runtime
 	$(BIN)/python examples/demo.py --output demo
 
+# In two processes, each of which takes whole files. JOBS=0: in one.
+JOBS ?= 2
 test: $(VENV)/tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 lint: $(VENV)/tests
 	$(BIN)/ruff check .

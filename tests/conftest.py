@@ -18,6 +18,10 @@ from srsdk import _kernels
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# OpenMP's threads, which torch uses, spin while they wait for one another: beside other work that
+# costs many times what they gain on small networks. torch reads this when it is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A busy machine must not fail a test: timings live in benchmarks.
 settings.register_profile("srsdk", deadline=None)
 settings.load_profile("srsdk")

@@ -105,6 +105,19 @@ def test_browsers_that_give_no_frames_play_them(tmp_path: Path) -> None:
     models.close()
 
 
+def test_a_page_waits_for_the_visitor_before_it(tmp_path: Path) -> None:
+    """As after a reload, when the server has not heard yet that the page as it was is gone."""
+    models = Models("bicubic-x4")
+    with served(models) as url, page(url, webcam(tmp_path / "camera.y4m", frames=2)) as opened:
+        wait_for(lambda: numbers(opened)["frames"] > 0)
+        second = opened.context.browser.new_page()
+        second.goto(url)
+        wait_for(lambda: "somebody else is connected" in second.inner_text("#message"))
+        opened.close()
+        wait_for(lambda: numbers(second)["frames"] > 0)
+    models.close()
+
+
 def test_without_a_camera_the_page_says_so(tmp_path: Path) -> None:
     models = Models("bicubic-x4")
     with served(models) as url, page(url, webcam(tmp_path / "camera.y4m", frames=2)) as opened:

@@ -62,8 +62,8 @@ def test_a_grid_is_trained_out_and_the_picture_stays(
     made.ema[key] += 0.02 * torch.randn(made.ema[key].shape)
     path = tmp_path / "gridded.pt"
     made.save(path)
-    config = ["data.clips=16", "data.workers=1", "run.batch=4"]
-    without = overridden(without_grid(path, steps=120, rate=2e-3), config)
+    config = ["data.clips=16", "data.workers=1", "data.lr_patch=12", "run.batch=4"]
+    without = overridden(without_grid(path, steps=60, rate=4e-3), config)
     last = run(without, data, tmp_path / "run")
     flat = torch.full((1, 3, 24, 24), 0.5)
     before, after = (one.build()(flat)[0].detach() for one in (made, last))

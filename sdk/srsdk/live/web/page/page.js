@@ -162,9 +162,22 @@ async function request(path, body) {
     const text = await response.text();
     let reason = text;
     try { reason = JSON.parse(text).error; } catch { /* plain text */ }
-    throw new Error(reason);
+    throw Object.assign(new Error(reason), { status: response.status });
   }
   return response.json();
+}
+
+/** The answer to an offer once there is no other visitor: that may be this page before a reload. */
+async function answerTo(offer) {
+  for (;;) {
+    try {
+      return await request("offer", offer);
+    } catch (error) {
+      if (error.status !== 409) throw error;
+      say(`${error.message}; waiting`, true);
+      await new Promise((done) => setTimeout(done, 500));
+    }
+  }
 }
 
 async function openCamera() {
@@ -190,6 +203,7 @@ async function gathered(peer) {
 
 async function connect() {
   const peer = new RTCPeerConnection();
+  addEventListener("pagehide", () => peer.close());
   const stream = sent.captureStream(0);
   const track = stream.getVideoTracks()[0];
   track.contentHint = "motion";
@@ -211,7 +225,7 @@ async function connect() {
   await peer.setLocalDescription(await peer.createOffer());
   await gathered(peer);
   const { type, sdp } = peer.localDescription;
-  await peer.setRemoteDescription(await request("offer", { type, sdp }));
+  await peer.setRemoteDescription(await answerTo({ type, sdp }));
   if (sender) {
     const settings = sender.getParameters();
     settings.degradationPreference = "maintain-resolution";
@@ -219,7 +233,6 @@ async function connect() {
     await sender.setParameters(settings);
     outgoing = track;
   }
-  addEventListener("pagehide", () => peer.close());
 }
 
 $("slider").oninput = (event) => {
