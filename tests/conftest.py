@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from srsdk import _kernels
 
@@ -23,7 +23,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A busy machine must not fail a test: timings live in benchmarks.
-settings.register_profile("srsdk", deadline=None)
+settings.register_profile("srsdk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("srsdk")
 
 
