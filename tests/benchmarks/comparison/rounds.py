@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,8 +23,9 @@ Row = tuple[Candidate, Worker]
 
 #: Seconds of a row's turn, and the most calls in it.
 _TURN, _MOST_CALLS = 0.25, 20
-#: Calls that the program's own stages are taken of.
-_STAGE_CALLS = 15
+#: Seconds in which the program's own stages are taken, and the fewest and most calls in them: a
+#: core that is busy elsewhere for a moment must not decide.
+_STAGE_SECONDS, _STAGE_CALLS = 1.0, (15, 300)
 #: Grey levels between two runtimes on the same weights, beyond which one of them is wrong: the
 #: largest difference, and the mean one. How near int8 is to float32 is proven in the model's file,
 #: this only finds what is broken.
@@ -189,7 +191,9 @@ def judge_row(candidate: Candidate, worker: Worker, progress: Progress, material
             worker.ask("upscale", source=source, target=str(target), batch=batch, timeout=600)
             row.psnr[name] = score(hr, target)
     if candidate.group != "ceiling":
-        row.inner = worker.ask("stages", calls=_STAGE_CALLS)["stages"]
+        fewest, most = _STAGE_CALLS
+        calls = round(_STAGE_SECONDS / statistics.median(row.seconds)) if row.seconds else fewest
+        row.inner = worker.ask("stages", calls=min(max(calls, fewest), most))["stages"]
     row.judged = True
 
 
