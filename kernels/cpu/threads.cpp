@@ -11,6 +11,7 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -60,6 +61,7 @@ class Pool {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             add_helpers(job.team - 1);
+            keep_off_this_cpu();
             jobs_.push_back(&job);
         }
         for (int i = 1; i < job.team; ++i) wake_.notify_one();
@@ -73,10 +75,34 @@ class Pool {
  private:
     void add_helpers(int wanted) {
         try {
-            for (; helpers_ < wanted; ++helpers_) std::thread([this] { help(); }).detach();
+            for (; helpers_ < wanted; ++helpers_) {
+                std::thread helper([this] { help(); });
+#if defined(__linux__)
+                handles_.push_back(helper.native_handle());
+                excluded_ = -1;
+#endif
+                helper.detach();
+            }
         } catch (const std::system_error&) {
             // The system gives no more threads: those that exist, or the caller alone, do the job.
         }
+    }
+
+    // A helper that sleeps may be woken on the very core that its caller keeps busy, and then waits
+    // there for the whole job while another core idles: after a pause of 25 ms, as between the
+    // frames of a camera, nearly always on a virtual machine of two cores. So the helpers' set is
+    // the caller's without the core that it runs on; the system is asked only when that changes.
+    void keep_off_this_cpu() {
+#if defined(__linux__)
+        const int cpu = sched_getcpu();
+        if (cpu < 0 || cpu == excluded_) return;
+        cpu_set_t set;
+        if (sched_getaffinity(0, sizeof(set), &set) != 0) return;
+        if (cpu >= CPU_SETSIZE || CPU_COUNT(&set) < 2) return;  // a caller that is tied to a core
+        CPU_CLR(cpu, &set);
+        excluded_ = cpu;
+        for (const pthread_t helper : handles_) pthread_setaffinity_np(helper, sizeof(set), &set);
+#endif
     }
 
     void help() {
@@ -99,6 +125,10 @@ class Pool {
     std::condition_variable wake_;
     std::deque<Job*> jobs_;
     int helpers_ = 0;
+#if defined(__linux__)
+    std::vector<pthread_t> handles_;
+    int excluded_ = -1;  // the core that the helpers' set lacks
+#endif
 };
 
 std::atomic<Pool*> g_pool{nullptr};

@@ -104,3 +104,35 @@ def test_isa_names() -> None:
     with pytest.raises(ValueError, match="'sse9' is not available"):
         _kernels.set_isa("sse9")
     assert isinstance(_kernels.built_with_cuda(), bool)
+
+
+_PLACES = """
+import os
+import numpy as np
+from srsdk import Upscaler
+
+def tasks():
+    return set(os.listdir("/proc/self/task"))
+
+frame = np.zeros((360, 640, 3), np.uint8)
+with Upscaler("edge-x4", backend="native", threads=2) as upscaler:
+    before = tasks()
+    for _ in range(3):
+        upscaler(frame)
+    all_cpus = os.sched_getaffinity(0)
+    helpers = [os.sched_getaffinity(int(task)) for task in tasks() - before]
+    print(len(helpers), all(own < all_cpus and len(all_cpus - own) == 1 for own in helpers))
+    os.sched_setaffinity(0, {min(all_cpus)})  # of the calling thread alone
+    upscaler(frame)
+    print([os.sched_getaffinity(int(task)) for task in tasks() - before] == helpers)
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="needs Linux and two cores",
+)
+def test_helpers_stay_off_the_core_of_their_caller() -> None:
+    """Woken there, after a pause, they waited for the caller while another core was idle."""
+    run = subprocess.run([sys.executable, "-c", _PLACES], capture_output=True, text=True)
+    assert run.stdout.split() == ["1", "True", "True"], run.stderr
