@@ -59,7 +59,8 @@ class SpectrumLoss(nn.Module):
             centred = places - places.mean(dim=(2, 3), keepdim=True)
             found = torch.fft.rfft2(centred * self.window)
             power = (found.real.square() + found.imag.square()).flatten(2) @ self.rings.T
-            return (power + self.floor).log10()
+            logarithms: Tensor = (power + self.floor).log10()
+            return logarithms
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
         """Scalar loss of RGB images `(N, 3, H, W)` in [0, 1]."""

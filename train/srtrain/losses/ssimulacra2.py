@@ -66,7 +66,7 @@ class Ssimulacra2Loss(nn.Module):
         """Differences `(N, scales, 3, 2, 3)`, see `_differences`."""
         with torch.autocast(sr.device.type, enabled=False):  # variances are small differences
             made, wanted = _linear(sr.float().clamp(0, 1)), _linear(hr.float())
-            found = []
+            found: list[Tensor] = []
             while len(found) < _SCALES and min(made.shape[2:]) >= _LEAST:
                 found.append(_differences(_xyb(made), _xyb(wanted)))
                 made, wanted = _halved(made), _halved(wanted)

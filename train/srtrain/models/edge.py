@@ -150,6 +150,7 @@ class Edge(Generator):
                     conv.become_identity()
                     continue
                 old_conv = next(source)
+                assert isinstance(old_conv, RepConv)
                 if conv.main.weight.shape == old_conv.main.weight.shape:
                     conv.load_state_dict(old_conv.state_dict())
                 else:
