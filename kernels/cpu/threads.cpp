@@ -75,13 +75,12 @@ class Pool {
  private:
     void add_helpers(int wanted) {
         try {
-            for (; helpers_ < wanted; ++helpers_) {
+            while (static_cast<int>(helpers_.size()) < wanted) {
                 std::thread helper([this] { help(); });
-#if defined(__linux__)
-                handles_.push_back(helper.native_handle());
-                excluded_ = -1;
-#endif
+                const auto handle = helper.native_handle();
                 helper.detach();
+                helpers_.push_back(handle);
+                excluded_ = -1;
             }
         } catch (const std::system_error&) {
             // The system gives no more threads: those that exist, or the caller alone, do the job.
@@ -101,7 +100,7 @@ class Pool {
         if (cpu >= CPU_SETSIZE || CPU_COUNT(&set) < 2) return;  // a caller that is tied to a core
         CPU_CLR(cpu, &set);
         excluded_ = cpu;
-        for (const pthread_t helper : handles_) pthread_setaffinity_np(helper, sizeof(set), &set);
+        for (const auto helper : helpers_) pthread_setaffinity_np(helper, sizeof(set), &set);
 #endif
     }
 
@@ -124,11 +123,8 @@ class Pool {
     std::mutex mutex_;
     std::condition_variable wake_;
     std::deque<Job*> jobs_;
-    int helpers_ = 0;
-#if defined(__linux__)
-    std::vector<pthread_t> handles_;
-    int excluded_ = -1;  // the core that the helpers' set lacks
-#endif
+    std::vector<std::thread::native_handle_type> helpers_;
+    int excluded_ = -1;  // the core that the helpers' set lacks; -1: none
 };
 
 std::atomic<Pool*> g_pool{nullptr};

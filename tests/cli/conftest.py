@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import av
+import av.error
 import cv2
 import numpy as np
 import pytest
@@ -127,6 +128,14 @@ def count_frames(path: Path) -> tuple[int, tuple[int, int], int]:
         sounds = len(container.streams.audio)
         frames = sum(1 for _ in container.decode(stream))
         return frames, (stream.width, stream.height), sounds
+
+
+def recorded(path: Path) -> int:
+    """Frames in a file that is being written, and may have no beginning yet."""
+    try:
+        return count_frames(path)[0]
+    except (av.error.FFmpegError, OSError, IndexError):
+        return 0
 
 
 def files(folder: Path) -> list[str]:

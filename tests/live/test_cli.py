@@ -6,11 +6,9 @@ import signal
 import time
 from pathlib import Path
 
-import av
-import av.error
 import pytest
 
-from tests.cli.conftest import Run, clip, count_frames, program, run
+from tests.cli.conftest import Run, clip, count_frames, program, recorded, run
 
 __all__ = ["run"]
 
@@ -38,14 +36,6 @@ def test_duration_ends_it(run: Run, tmp_path: Path) -> None:
     source = clip(tmp_path / "a.mp4", frames=10)
     done = run("live", source, *FAST, "--no-output", "--loop", "--duration", "1")
     assert done.code == 0, done.err
-
-
-def recorded(path: Path) -> int:
-    """Frames in a file that is being written, and may have no beginning yet."""
-    try:
-        return count_frames(path)[0]
-    except (av.error.FFmpegError, OSError, IndexError):
-        return 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

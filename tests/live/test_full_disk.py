@@ -18,7 +18,7 @@ import pytest
 from srsdk import VideoError
 from srsdk.live import Level, LiveFrame
 from srsdk.live.sinks import NoSink, Recording, WithRecording
-from tests.cli.conftest import clip, files, program
+from tests.cli.conftest import clip, files, program, recorded
 
 FORMATS = ("mp4", "mkv", "webm")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits and mounts of POSIX")
@@ -74,14 +74,6 @@ def playable(path: Path) -> int:
     command += ["-show_entries", "stream=nb_read_frames", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return int(done.stdout.strip(" ,\n"))
-
-
-def recorded(path: Path) -> int:
-    """Frames in a file that is being written, and may have no beginning yet."""
-    try:
-        return playable(path)
-    except (subprocess.CalledProcessError, ValueError):
-        return 0
 
 
 def fill(sink: Recording) -> tuple[int, str]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from srtrain.degrade import Pixels
+from srtrain.images import LUMINANCE
 
 _NEAR = 5  # side of the square of cells over which a grid is averaged
 _SMOOTH = 2.0  # grey levels of detail at which an area counts half as smooth
@@ -93,5 +94,5 @@ def _near_mean(cells: Tensor) -> Tensor:
 
 
 def _luminance(image: Pixels) -> Tensor:
-    values = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    values = image.astype(np.float32) @ np.array(LUMINANCE, np.float32)
     return torch.from_numpy(values)[None, None]

@@ -9,6 +9,9 @@ from torch.nn import functional as F
 
 from srtrain.degrade import Pixels
 
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in a picture's luminance (ITU-R BT.601)."""
+
 
 def to_tensor(pixels: Pixels | Tensor, device: torch.device) -> Tensor:
     """`(N, H, W, 3)` u8 to `(N, 3, H, W)` float32 in [0, 1], channels last in memory."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srtrain.degrade import Pixels
+from srtrain.images import LUMINANCE
 
 
 def spectrum_distance(sr: Pixels, hr: Pixels) -> float:
@@ -35,7 +36,7 @@ def radial_spectrum(images: Pixels) -> NDArray[np.float64]:
     counts = np.bincount(ring, minlength=side // 2 + 2)
     total = np.zeros(side // 2 + 2)
     for image in images:
-        luminance = image.astype(np.float64) @ (0.299, 0.587, 0.114)
+        luminance = image.astype(np.float64) @ LUMINANCE
         power = np.abs(np.fft.fft2((luminance - luminance.mean()) * window)) ** 2
         total += np.bincount(ring, power.ravel(), side // 2 + 2)
     mean = (total / counts / len(images))[1 : side // 2 + 1]

@@ -16,7 +16,8 @@ def first_weights(recipe: Recipe) -> tuple[Generator, list[dict[str, object]]]:
 
     Report, section on SRWGAN-GP: the GANs start from a trained SRResNet. A generator of the same
     form is taken over as it is; one with a sub-pixel tail grows the report's tail; an SRPGGAN takes
-    over an SRResNet of its own or a smaller scale; an edge network one of fewer layers.
+    over an SRResNet of its own or a smaller scale; an edge network one of fewer layers or
+    channels.
 
     Raises:
         InputError: The checkpoint is missing, or its network does not fit.

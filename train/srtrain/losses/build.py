@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from srsdk.errors import InputError
-from srtrain.config import Recipe
+from srtrain.config import LossConfig, Recipe
 from srtrain.losses.adversarial import Objective
 from srtrain.losses.content import ContentLoss
 from srtrain.losses.identity import IdentityLoss
@@ -50,17 +49,9 @@ def build_content(recipe: Recipe) -> tuple[ContentLoss, ContentLoss]:
     if not recipe.model.grows:
         return whole, whole
     # The grid of a smaller resolution has another period.
-    pixels = dataclasses.replace(
-        recipe.loss,
-        vgg=0.0,
-        identity=0.0,
-        ssimulacra2=0.0,
-        spectrum=0.0,
-        flicker=0.0,
-        grid=0.0,
-    )
+    pixels = LossConfig(l1=recipe.loss.l1, mse=recipe.loss.mse)
     if not pixels.mse and not pixels.l1:
-        pixels = dataclasses.replace(pixels, mse=1.0)
+        pixels = LossConfig(mse=1.0)
     return ContentLoss(pixels), whole
 
 

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srsdk.errors import InputError
+from srtrain.images import LUMINANCE
 
 _WINDOW = 32  # side of a place in pixels: an eye or a strand of hair, not the whole face
-_LUMINANCE = (0.299, 0.587, 0.114)
 _ROUNDING = (1 / 255) ** 2 / 12  # variance that rounding to u8 leaves: less does not count
 
 
@@ -52,7 +52,7 @@ class SpectrumLoss(nn.Module):
         if min(images.shape[2:]) < _WINDOW:
             raise InputError(f"loss.spectrum needs pictures of {_WINDOW} pixels or more a side")
         with torch.autocast(images.device.type, enabled=False):
-            weights = torch.tensor(_LUMINANCE, device=images.device)
+            weights = torch.tensor(LUMINANCE, device=images.device)
             luminance = torch.einsum("nchw,c->nhw", images.float(), weights)
             places = luminance.unfold(1, _WINDOW, _WINDOW // 2).unfold(2, _WINDOW, _WINDOW // 2)
             places = places.flatten(1, 2)
