@@ -110,7 +110,10 @@ def screen(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     if xvfb is None:
         pytest.skip("Xvfb is not installed")
     read, write = os.pipe()
-    command = [xvfb, "-displayfd", str(write), "-screen", "0", "640x480x24", "-fbdir", tmp_path]
+    # Without -noreset it starts anew when its last client leaves, as the one that `Window` tries
+    # first does, and the window that came next was never seen.
+    command = [xvfb, "-noreset", "-displayfd", str(write), "-screen", "0", "640x480x24"]
+    command += ["-fbdir", str(tmp_path)]
     with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
         os.close(write)
         with os.fdopen(read, "rb") as told:
